@@ -1,0 +1,1 @@
+"""What reads the topics outside Faust: the recommendation subscriber SDK, the event-log writer, the retrainer."""

@@ -1,0 +1,77 @@
+"""What an event log has to do; SQLite is one adapter, others pass the same behavioural tests."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+from millrace.contracts import ActivityEvent, CatalogueItem
+
+# History that was imported, not streamed, is logged under this partition, its offsets counted from 0.
+IMPORT_PARTITION = -1
+
+# Partition -> last offset read.
+LogPosition = Mapping[int, int]
+
+
+@dataclass(frozen=True, slots=True)
+class LoggedEvent:
+    """One event under its Kafka coordinates.
+
+    Args:
+        partition: Partition of the events topic, or IMPORT_PARTITION.
+        offset: Offset in it.
+        received_ts_ms: The record's timestamp.
+        event: The event, with its `value` as sent (None where its type implies one).
+    """
+
+    partition: int
+    offset: int
+    received_ts_ms: int
+    event: ActivityEvent
+
+
+class EventLog(Protocol):
+    """A log that may be written twice and is read in order."""
+
+    def append(self, events: Sequence[LoggedEvent]) -> None:
+        """Write durably; an event under coordinates already there changes nothing.
+
+        Raises:
+            TransientError: The log did not take it (yet); nothing or part of the batch is written, write it again.
+        """
+        ...
+
+    def upsert_items(self, items: Sequence[CatalogueItem]) -> None:
+        """Write items; the newest write of an item_id wins."""
+        ...
+
+    def read(self, after: LogPosition, limit: int | None = None, page_size: int = 5000) -> Iterator[list[LoggedEvent]]:
+        """Yield pages of the events after a position: imported ones first, then by received time, partition, offset."""
+        ...
+
+    def items(self) -> Iterator[list[CatalogueItem]]:
+        """Yield all items in pages, in order of first write."""
+        ...
+
+    def count(self, after: LogPosition | None = None) -> int:
+        """Return how many events lie after a position (all without one)."""
+        ...
+
+    def end(self) -> dict[int, int]:
+        """Return the last offset of every partition."""
+        ...
+
+    def user_history(self, user_id: str, limit: int = 200) -> list[LoggedEvent]:
+        """Return a user's newest events, newest first."""
+        ...
+
+    def gaps(self) -> dict[int, list[tuple[int, int]]]:
+        """Return per partition the ranges [first, last] of offsets that are missing below its end.
+
+        A dead letter leaves a gap too: the ranges tell where to look, not that something is lost.
+        """
+        ...
+
+    def close(self) -> None:
+        """Release the connection."""
+        ...

@@ -1,0 +1,140 @@
+"""The settings of every role: one frozen object, read once from the environment (prefix `MILLRACE_`).
+
+Addresses come from three places, the first that names one wins: the environment, the `stack.json` that a running stack
+keeps in its home folder (so a second terminal finds the first one's servers), the defaults below.
+"""
+
+import json
+import os
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import Field, ValidationError
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from millrace.contracts.decode import DEFAULT_IMPLIED_VALUES, EventPolicy
+from millrace.contracts.event import MAX_RATING, MIN_RATING
+from millrace.errors import ConfigurationError
+from millrace.topics import Topics
+
+DEFAULT_HOME = Path(".millrace")
+STACK_FILE = "stack.json"
+
+StackName = Literal["embedded", "local", "compose", "external"]
+
+
+class Settings(BaseSettings):
+    """Everything that can be configured; each field is the variable `MILLRACE_<FIELD>`."""
+
+    model_config = SettingsConfigDict(env_prefix="MILLRACE_", frozen=True, extra="ignore")
+
+    home: Path = Field(
+        default=DEFAULT_HOME, description="Folder for logs, the model registry and the SQLite event log."
+    )
+    stack: StackName = Field(default="embedded", description="Which servers `up`, `demo` and `bench` start.")
+
+    kafka_bootstrap: str = Field(default="127.0.0.1:9092", description="Kafka brokers, `host:port[,host:port]`.")
+    kafka_fetch_wait_ms: int = Field(
+        default=100,
+        ge=1,
+        description="Longest wait of one fetch. The embedded broker answers only then: its stack sets it low.",
+    )
+    topic_prefix: str = Field(default="millrace.", description="Put before every topic name.")
+    group_prefix: str = Field(default="millrace-", description="Put before every consumer group name.")
+    redis_url: str = Field(default="redis://127.0.0.1:6379/0", description="Where features and state are kept.")
+    redis_prefix: str = Field(default="millrace:", description="Put before every Redis key.")
+    triton_url: str = Field(default="127.0.0.1:8001", description="Triton's gRPC address.")
+    triton_repository: Path | None = Field(
+        default=None, description="Model repository folder that Triton reads; default: HOME/triton."
+    )
+    event_log: str = Field(default="", description="`sqlite:///PATH`; default: HOME/events.sqlite.")
+
+    implied_values: dict[str, Annotated[float, Field(ge=MIN_RATING, le=MAX_RATING)]] = Field(
+        default_factory=lambda: dict(DEFAULT_IMPLIED_VALUES),
+        description="JSON map: event types besides `rating` and the value each stands for.",
+    )
+    max_record_bytes: int = Field(default=65_536, ge=1024, description="Larger records become dead letters.")
+    max_future_ms: int = Field(default=300_000, ge=0, description="How far event time may lie after record time.")
+    register_unknown_items: bool = Field(
+        default=True,
+        description="Register an item that an event names first; false makes the event a dead letter.",
+    )
+
+    list_length: int = Field(default=10, ge=1, le=100, description="Items in a recommendation.")
+    max_batch_events: int = Field(default=64, ge=1, le=1024, description="Most events in one micro-batch.")
+    scoring_deadline_ms: int = Field(default=250, ge=1, description="After this a list comes from the online counts.")
+    diversity: float = Field(
+        default=0.1, ge=0.0, le=1.0, description="Weight of dissimilarity in MMR; 0 keeps the model's order."
+    )
+    exploration_rate: float = Field(
+        default=0.1, ge=0.0, le=1.0, description="Share of lists whose last place goes to a new item."
+    )
+    page_ttl_ms: int = Field(default=1000, ge=0, description="How long a worker uses an item page before rereading.")
+    statistics_flush_ms: int = Field(default=500, ge=10, description="How often the keeper writes its pages.")
+    neighbours_per_item: int = Field(default=256, ge=16, le=4096, description="Strongest neighbours kept per item.")
+
+    @property
+    def topics(self) -> Topics:
+        """The topic names under the configured prefix."""
+        return Topics(self.topic_prefix)
+
+    @property
+    def event_policy(self) -> EventPolicy:
+        """What `decode_event` accepts."""
+        return EventPolicy(self.implied_values, self.max_record_bytes, self.max_future_ms)
+
+    @property
+    def log_dir(self) -> Path:
+        """Where servers and roles write their logs."""
+        return self.home / "logs"
+
+    @property
+    def registry_dir(self) -> Path:
+        """Where model versions are kept."""
+        return self.home / "models"
+
+    @property
+    def triton_repository_dir(self) -> Path:
+        """Where versions are put for Triton to load."""
+        return self.triton_repository or self.home / "triton"
+
+    @property
+    def event_log_url(self) -> str:
+        """The event log's address."""
+        return self.event_log or f"sqlite:///{(self.home / 'events.sqlite').absolute()}"
+
+    def environment(self) -> dict[str, str]:
+        """Return the variables that give a child process these very settings."""
+        values = self.model_dump(mode="json", exclude_none=True)
+        return {
+            f"MILLRACE_{name.upper()}": value if isinstance(value, str) else json.dumps(value)
+            for name, value in values.items()
+        }
+
+
+def load_settings(**overrides: Any) -> Settings:
+    """Read the settings: overrides, then environment, then the running stack's addresses, then defaults.
+
+    Raises:
+        ConfigurationError: A variable is unusable; the text names it.
+    """
+    home = Path(overrides.get("home") or os.environ.get("MILLRACE_HOME") or DEFAULT_HOME)
+    given = {name for name in Settings.model_fields if f"MILLRACE_{name.upper()}" in os.environ}
+    from_stack = {name: value for name, value in _read_stack_file(home).items() if name not in given}
+    try:
+        return Settings(**{**from_stack, **overrides})
+    except ValidationError as error:
+        first = error.errors(include_url=False)[0]
+        name = "_".join(str(part) for part in first["loc"]).upper()
+        raise ConfigurationError(
+            f"The setting MILLRACE_{name} is unusable ({first['msg']}); see docs/configuration.md."
+        ) from None
+
+
+def _read_stack_file(home: Path) -> dict[str, Any]:
+    """Return the addresses a running stack left in its home folder, or nothing."""
+    try:
+        addresses = json.loads((home / STACK_FILE).read_text())
+    except (OSError, ValueError):
+        return {}
+    return addresses if isinstance(addresses, dict) else {}

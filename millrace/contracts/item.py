@@ -1,0 +1,27 @@
+"""One catalogue entry, as it travels on the topic `items`."""
+
+from typing import Annotated
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from millrace.contracts.event import EntityId
+
+AttributeValue = str | float | int | bool
+
+
+class CatalogueItem(BaseModel):
+    """An upsert of one item: the newest record for an `item_id` replaces the older. Record key: `item_id`."""
+
+    model_config = ConfigDict(frozen=True, strict=True, extra="ignore", allow_inf_nan=False)
+
+    item_id: EntityId = Field(description="The item's identifier; also the record key.")
+    title: Annotated[str, Field(max_length=1000)] = Field(default="", description="Shown to people.")
+    genres: tuple[Annotated[str, Field(min_length=1, max_length=64)], ...] = Field(
+        default=(),
+        max_length=32,
+        strict=False,
+        description="Categories; used for content features and reasons.",
+    )
+    year: Annotated[int, Field(ge=1000, le=3000)] | None = Field(default=None, description="Year of release.")
+    available: bool = Field(default=True, description="False: never recommended until it is true again.")
+    attributes: dict[str, AttributeValue] | None = Field(default=None, description="Optional flat map.")

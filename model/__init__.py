@@ -1,0 +1,1 @@
+"""The model: network, data set building, training, baselines, metrics, evaluation, export, registry."""

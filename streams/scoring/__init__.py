@@ -1,0 +1,1 @@
+"""The scoring client: one Protocol, the Triton adapter and an in-process one."""

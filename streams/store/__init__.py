@@ -1,0 +1,1 @@
+"""State in Redis behind narrow Protocols: users, catalogue, statistics, serving."""
