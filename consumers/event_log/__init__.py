@@ -1,1 +1,19 @@
 """The durable log of every event and item, from which models learn and Redis can be rebuilt."""
+
+from consumers.event_log.opening import open_event_log
+from consumers.event_log.protocol import (
+    DEFAULT_PAGE_SIZE,
+    IMPORT_PARTITION,
+    EventLog,
+    LoggedEvent,
+    LogPosition,
+)
+
+__all__ = [
+    "DEFAULT_PAGE_SIZE",
+    "IMPORT_PARTITION",
+    "EventLog",
+    "LogPosition",
+    "LoggedEvent",
+    "open_event_log",
+]

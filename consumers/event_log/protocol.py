@@ -8,6 +8,7 @@ from millrace.contracts import ActivityEvent, CatalogueItem
 
 # History that was imported, not streamed, is logged under this partition, its offsets counted from 0.
 IMPORT_PARTITION = -1
+DEFAULT_PAGE_SIZE = 5000
 
 # Partition -> last offset read.
 LogPosition = Mapping[int, int]
@@ -42,11 +43,26 @@ class EventLog(Protocol):
         ...
 
     def upsert_items(self, items: Sequence[CatalogueItem]) -> None:
-        """Write items; the newest write of an item_id wins."""
+        """Write items; the newest write of an item_id wins.
+
+        Raises:
+            TransientError: As for `append`.
+        """
         ...
 
-    def read(self, after: LogPosition, limit: int | None = None, page_size: int = 5000) -> Iterator[list[LoggedEvent]]:
-        """Yield pages of the events after a position: imported ones first, then by received time, partition, offset."""
+    def read(
+        self, after: LogPosition, limit: int | None = None, page_size: int = DEFAULT_PAGE_SIZE
+    ) -> Iterator[list[LoggedEvent]]:
+        """Yield pages of the events after a position, up to the log's end at the time of the call.
+
+        Imported events come first. The partitions follow, merged by received time (then partition), each of
+        them in the order of its offsets whatever its records' clocks said: the order in which workers apply them.
+        Reading on after the position of the last event read continues the same order.
+        """
+        ...
+
+    def at(self, partition: int, offset: int) -> LoggedEvent | None:
+        """Return the event under these coordinates, if it is logged."""
         ...
 
     def items(self) -> Iterator[list[CatalogueItem]]:
@@ -62,13 +78,23 @@ class EventLog(Protocol):
         ...
 
     def user_history(self, user_id: str, limit: int = 200) -> list[LoggedEvent]:
-        """Return a user's newest events, newest first."""
+        """Return a user's newest events by event time, newest first."""
         ...
 
     def gaps(self) -> dict[int, list[tuple[int, int]]]:
         """Return per partition the ranges [first, last] of offsets that are missing below its end.
 
         A dead letter leaves a gap too: the ranges tell where to look, not that something is lost.
+        """
+        ...
+
+    def archive(self) -> int:
+        """Move every streamed event behind the imported ones, in read order, and return how many.
+
+        For a topic that was created anew, so that its offsets start from 0 again: the past stays, as history.
+
+        Raises:
+            TransientError: As for `append`; nothing is moved then.
         """
         ...
 
