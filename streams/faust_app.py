@@ -1,0 +1,157 @@
+"""A Faust app made from the settings, and how a role runs one until it is told to stop."""
+
+import asyncio
+import logging
+import signal
+import tempfile
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+from typing import Any
+
+import faust
+
+from millrace.config import Settings
+from millrace.errors import TransientError
+from streams.faust_resume import Resume
+from streams.faust_transport import Transport
+
+logger = logging.getLogger(__name__)
+
+# Kafka evicts a member that is silent for the session; three heartbeats fit into it.
+_SESSION_TIMEOUT_S = 10.0
+_HEARTBEAT_S = 3.0
+# Offsets in Kafka only serve monitoring and the topics without own watermarks.
+_COMMIT_INTERVAL_S = 1.0
+# Records per partition waiting between fetch and batch; beyond it Faust stops fetching the partition.
+_STREAM_BUFFER = 1024
+_BROKER_RETRY_S = 0.5
+_STOP_PATIENCE_S = 20.0
+
+
+class App(faust.App):  # type: ignore[misc]
+    """A Faust app that resumes its main topic from the state store.
+
+    Args:
+        resume: Claims partitions and knows where to go on.
+        fetch_wait_ms: Longest wait of one fetch.
+        options: Passed to `faust.App`.
+    """
+
+    def __init__(self, *args: Any, resume: Resume, fetch_wait_ms: int, **options: Any) -> None:
+        self.resume = resume
+        self.fetch_wait_ms = fetch_wait_ms
+        super().__init__(*args, **options)
+
+    def _new_transport(self) -> Transport:
+        return Transport(self.conf.broker_consumer, self)
+
+    def _new_producer_transport(self) -> Transport:
+        return Transport(self.conf.broker_producer, self)
+
+
+def make_app(settings: Settings, role: str, resume: Resume, fetch_wait_ms: int | None = None) -> App:
+    """Build the app of a role; must be called in the running event loop.
+
+    Args:
+        settings: Addresses and names.
+        role: Names the consumer group.
+        resume: Where partitions go on.
+        fetch_wait_ms: Longest wait of one fetch, if not the setting.
+    """
+    app = App(
+        f"{settings.group_prefix}{role}",
+        resume=resume,
+        fetch_wait_ms=fetch_wait_ms or settings.kafka_fetch_wait_ms,
+        broker=[f"kafka://{address.strip()}" for address in settings.kafka_bootstrap.split(",")],
+        store="memory://",
+        # Faust creates its folders in the working directory otherwise; nothing is ever put in.
+        datadir=Path(tempfile.gettempdir()) / f"millrace-faust-{role}",
+        autodiscover=False,
+        web_enabled=False,
+        topic_allow_declare=False,
+        topic_disable_leader=True,
+        topic_partitions=4,
+        key_serializer="raw",
+        value_serializer="raw",
+        consumer_auto_offset_reset="earliest",
+        stream_wait_empty=False,
+        stream_recovery_delay=0.0,
+        stream_buffer_maxsize=_STREAM_BUFFER,
+        stream_publish_on_commit=False,
+        broker_commit_interval=_COMMIT_INTERVAL_S,
+        broker_session_timeout=_SESSION_TIMEOUT_S,
+        broker_heartbeat_interval=_HEARTBEAT_S,
+        producer_acks=-1,
+        producer_linger=0.0,
+        worker_redirect_stdouts=False,
+    )
+    return app
+
+
+async def wait_for_broker(bootstrap: str, waiting: Callable[[str | None], None]) -> None:
+    """Return once any broker accepts connections; says meanwhile what it waits for."""
+    while not await _any_broker(bootstrap):
+        waiting(f"Kafka: no broker answers at {bootstrap}")
+        logger.warning("No Kafka broker answers at %s; waiting.", bootstrap)
+        await asyncio.sleep(_BROKER_RETRY_S)
+    waiting(None)
+
+
+async def _any_broker(bootstrap: str) -> bool:
+    for address in bootstrap.split(","):
+        host, _, port = address.strip().rpartition(":")
+        try:
+            _, writer = await asyncio.wait_for(asyncio.open_connection(host, int(port)), timeout=2.0)
+        except (OSError, TimeoutError):
+            continue
+        writer.close()
+        return True
+    return False
+
+
+def stop_on_signals() -> asyncio.Event:
+    """Return an event that SIGTERM and SIGINT set."""
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stop.set)
+    return stop
+
+
+async def run_app(app: App, stop: asyncio.Event, finish: Callable[[], Awaitable[None]]) -> None:
+    """Run until told to stop, then finish the work in hand and leave the group.
+
+    Args:
+        app: The app, not yet started.
+        stop: Set to end.
+        finish: Completes the work in hand; called while Kafka is still connected.
+
+    Raises:
+        MillraceError: The role cannot go on.
+        TransientError: Faust gave up; a restart may succeed.
+    """
+    await app.start()
+    waits = {
+        asyncio.ensure_future(stop.wait()),
+        asyncio.ensure_future(app._crashed.wait()),
+        app.resume.failure,
+    }
+    try:
+        await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
+        await finish()
+    finally:
+        for future in waits:
+            future.cancel()
+        await _stop(app)
+    if app.resume.failure.done() and not app.resume.failure.cancelled():
+        app.resume.failure.result()
+    if app.crash_reason is not None and not stop.is_set():
+        raise TransientError(f"The Kafka client gave up ({app.crash_reason!r}); start the role again.")
+
+
+async def _stop(app: App) -> None:
+    try:
+        async with asyncio.timeout(_STOP_PATIENCE_S):
+            await app.stop()
+    except TimeoutError:
+        logger.warning("Faust did not stop within %.0f s; leaving.", _STOP_PATIENCE_S)

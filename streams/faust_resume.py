@@ -1,0 +1,175 @@
+"""Resuming a topic at the state store's watermark: on assignment, and again whenever a claim was lost."""
+
+import asyncio
+import logging
+import time
+from collections.abc import Mapping, Sequence
+from typing import Protocol
+
+from millrace.errors import FatalError, TransientError
+from streams.faust_claims import Claim, Claimer, PartitionGate
+
+logger = logging.getLogger(__name__)
+
+# Faust waits at most broker_request_timeout (90 s) for the seek after an assignment. A store that does not answer
+# within this is waited for in the background instead; until then the gate lets nothing through.
+_CLAIM_PATIENCE_S = 5.0
+# Two owners who fence each other out must not do so in a tight loop.
+_RECLAIM_PAUSE_S = 1.0
+# A seek that raced with records on their way is repeated after this.
+_SYNCHRONISE_S = 3.0
+
+
+class PartitionReader(Protocol):
+    """What resuming needs of the consumer."""
+
+    async def seek_partitions(self, positions: Mapping[int, int]) -> None:
+        """Seek and wait until it is done."""
+        ...
+
+    async def bounds(self, partitions: list[int]) -> dict[int, tuple[int, int]]:
+        """Return the first offset and the end of each partition."""
+        ...
+
+
+def resume_position(topic: str, partition: int, done: int, first: int, end: int, role: str) -> int:
+    """Return the offset to go on from.
+
+    Args:
+        topic: Topic name, for messages.
+        partition: Partition, for messages.
+        done: Last offset fully handled, -1 for none.
+        first: First offset the partition still holds.
+        end: Offset the next record will get.
+        role: Whose watermark it is, for messages.
+
+    Raises:
+        FatalError: The watermark lies beyond the end: the topic was created anew.
+    """
+    position = done + 1
+    if position > end:
+        raise FatalError(
+            f"The {role} has handled {topic} partition {partition} up to offset {done}, but the topic ends at {end}: "
+            "it was created anew. Run `millrace rebuild`: it computes the state from the event log and starts there."
+        )
+    if position < first:
+        if done >= 0:
+            logger.error(
+                "%s partition %d begins at offset %d, but %d was next: the topic's retention has removed %d records "
+                "before they were handled. Going on there; `millrace rebuild` takes them from the event log.",
+                topic,
+                partition,
+                first,
+                position,
+                first - position,
+            )
+        return first
+    return position
+
+
+class Resume:
+    """Claims partitions and seeks to their watermarks.
+
+    Args:
+        role: `worker` or `statistics`, for messages.
+        topic: The topic whose watermarks are kept in the state store.
+        claimer: Takes partitions over in the state store.
+        gate: Opened for each claimed partition.
+    """
+
+    def __init__(self, role: str, topic: str, claimer: Claimer, gate: PartitionGate) -> None:
+        self.role = role
+        self.topic = topic
+        self.gate = gate
+        self.waiting_for: str | None = None
+        self.failure: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._claimer = claimer
+        self._reader: PartitionReader | None = None
+        self._assigned: list[int] = []
+        self._generation = 0
+        self._lock = asyncio.Lock()
+        self._opened_at: dict[int, float] = {}
+
+    @property
+    def assigned(self) -> list[int]:
+        """The partitions Kafka has given to this process."""
+        return self._assigned
+
+    def bind(self, reader: PartitionReader) -> None:
+        """Give the consumer, which exists only once the app has been built."""
+        self._reader = reader
+
+    async def on_assigned(self, partitions: Sequence[int], generation: int) -> dict[int, int]:
+        """Claim what was assigned and seek to it; returns the positions of those that could be claimed in time."""
+        self._assigned = list(partitions)
+        self._generation = generation
+        self.gate.keep_only(self._assigned)
+        if not partitions:
+            return {}
+        try:
+            async with asyncio.timeout(_CLAIM_PATIENCE_S):
+                await self._open_missing(generation)
+        except TimeoutError:
+            logger.warning("The state store does not answer; partitions of %s are claimed when it does.", self.topic)
+        except FatalError as error:
+            self._fail(error)
+        return {p: offset for p in self._assigned if (offset := self.gate.next_offset(p)) is not None}
+
+    def lost(self, partition: int) -> None:
+        """Take note that a write was refused: the partition is claimed anew, if it is still assigned here."""
+        self.gate.close(partition)
+
+    async def keep_claimed(self) -> None:
+        """Claim again what was lost or could not be claimed; runs until cancelled."""
+        while True:
+            await asyncio.sleep(_RECLAIM_PAUSE_S)
+            try:
+                self._close_unsynchronised()
+                await self._open_missing(self._generation)
+            except FatalError as error:
+                self._fail(error)
+                return
+            except Exception:
+                logger.exception("Claiming partitions of %s failed; trying again.", self.topic)
+
+    async def _open_missing(self, generation: int) -> None:
+        """Claim the assigned partitions that are not open in this generation; waits while the store is away."""
+        async with self._lock:
+            missing = [p for p in self._assigned if not self.gate.is_open(p, generation)]
+            if not missing or generation != self._generation or self._reader is None:
+                return
+            claims = await self._claim_patiently(missing)
+            bounds = await self._reader.bounds(missing)
+            positions = {p: resume_position(self.topic, p, claims[p].done, *bounds[p], role=self.role) for p in missing}
+            if generation != self._generation:
+                return  # assigned anew in the meantime: that assignment claims for itself
+            for partition, position in positions.items():
+                self.gate.open(partition, claims[partition], generation, position)
+                self._opened_at[partition] = time.monotonic()
+            await self._reader.seek_partitions(positions)
+            logger.info("Resuming %s at %s.", self.topic, positions)
+
+    async def _claim_patiently(self, partitions: list[int]) -> Mapping[int, Claim]:
+        pause = 0.1
+        while True:
+            try:
+                claims = await self._claimer.claim(partitions)
+            except TransientError as error:
+                self.waiting_for = f"Redis: {error}"
+                logger.warning("Cannot claim %s yet: %s", self.topic, error)
+                await asyncio.sleep(pause)
+                pause = min(2 * pause, 2.0)
+            else:
+                self.waiting_for = None
+                return claims
+
+    def _close_unsynchronised(self) -> None:
+        """Repeat a seek whose first record did not come although records have been dropped since."""
+        for partition in self.gate.partitions:
+            stale = time.monotonic() - self._opened_at.get(partition, 0.0) > _SYNCHRONISE_S
+            if stale and self.gate.dropped(partition) and not self.gate.is_synchronised(partition):
+                self.gate.close(partition)
+
+    def _fail(self, error: FatalError) -> None:
+        if not self.failure.done():
+            self.failure.set_exception(error)

@@ -1,0 +1,93 @@
+"""Faust's Kafka transport, changed in three places.
+
+- The consumer resumes where the state store says, not at Kafka's committed offset, which may lag behind the state or
+  run ahead of it.
+- The longest wait of a fetch is configurable; Faust has 1.5 s built in, and the embedded broker answers only then.
+- A failed offset commit is logged instead of ending the process: the offsets in Kafka are for monitoring only.
+"""
+
+import asyncio
+import logging
+from collections.abc import Mapping
+from typing import Any
+
+from aiokafka.errors import KafkaError
+from aiokafka.structs import OffsetAndMetadata, TopicPartition
+from faust.transport.drivers import aiokafka as driver
+
+from streams.faust_resume import Resume
+
+logger = logging.getLogger(__name__)
+
+
+class ConsumerThread(driver.AIOKafkaConsumerThread):  # type: ignore[misc]
+    """The thread that talks to Kafka."""
+
+    def _create_worker_consumer(self, transport: Any) -> Any:
+        consumer = super()._create_worker_consumer(transport)
+        # Read when the consumer starts and makes its fetcher.
+        consumer._fetch_max_wait_ms = self.app.fetch_wait_ms
+        return consumer
+
+    async def _commit(self, offsets: Mapping[Any, int]) -> bool:
+        assigned = self.assignment()
+        wanted = {
+            TopicPartition(tp.topic, tp.partition): OffsetAndMetadata(offset, "")
+            for tp, offset in offsets.items()
+            if tp in assigned
+        }
+        try:
+            await self._ensure_consumer().commit(wanted)
+        except KafkaError as error:
+            logger.warning("Kafka did not take the offsets (%s); the state store has them, going on.", error)
+            return False
+        return True
+
+    async def seek_others_to_committed(self, partitions: list[Any]) -> Mapping[Any, int]:
+        """Resume other topics the usual way."""
+        wanted = [TopicPartition(tp.topic, tp.partition) for tp in partitions]
+        committed: Mapping[Any, int] = await self.call_thread(self._ensure_consumer().seek_to_committed, *wanted)
+        return committed
+
+
+class Consumer(driver.Consumer):  # type: ignore[misc]
+    """A consumer that resumes its main topic at the state store's watermark."""
+
+    def __init__(self, *args: Any, **options: Any) -> None:
+        super().__init__(*args, **options)
+        self.app.resume.bind(self)
+
+    def _new_consumer_thread(self) -> ConsumerThread:
+        return ConsumerThread(self, loop=self.loop, beacon=self.beacon)
+
+    async def seek_to_committed(self) -> Mapping[Any, int]:
+        """Seek all assigned partitions to where work goes on; called after every assignment."""
+        resume: Resume = self.app.resume
+        assignment = self.assignment()
+        own = sorted(tp.partition for tp in assignment if tp.topic == resume.topic)
+        others = [tp for tp in assignment if tp.topic != resume.topic]
+        offsets: dict[Any, int] = {}
+        if others:
+            offsets.update(await self._thread.seek_others_to_committed(others))
+        positions = await resume.on_assigned(own, self.app.consumer_generation_id)
+        offsets.update({self._new_topicpartition(resume.topic, p): offset for p, offset in positions.items()})
+        return offsets
+
+    async def seek_partitions(self, positions: Mapping[int, int]) -> None:
+        """Seek partitions of the main topic and wait until it is done."""
+        topic = self.app.resume.topic
+        await self.seek_wait({self._new_topicpartition(topic, p): offset for p, offset in positions.items()})
+        for partition, offset in positions.items():
+            self._read_offset[self._new_topicpartition(topic, partition)] = offset or None
+
+    async def bounds(self, partitions: list[int]) -> dict[int, tuple[int, int]]:
+        """Return the first offset and the end of partitions of the main topic."""
+        tps = [self._new_topicpartition(self.app.resume.topic, p) for p in partitions]
+        first, end = await asyncio.gather(self.earliest_offsets(*tps), self.highwaters(*tps))
+        return {tp.partition: (first[tp], end[tp]) for tp in tps}
+
+
+class Transport(driver.Transport):  # type: ignore[misc]
+    """The transport with the consumer above."""
+
+    Consumer = Consumer

@@ -1,0 +1,1 @@
+"""The item-statistics keeper: learns what follows what and keeps it in Redis."""

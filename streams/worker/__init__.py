@@ -1,0 +1,1 @@
+"""The recommender worker: micro-batches from events to published lists."""
