@@ -1,0 +1,352 @@
+"""The publisher SDK: an app's way to send activity; every call ends in confirmed delivery or in an exception."""
+
+import threading
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from types import TracebackType
+from typing import Any
+
+from kafka import KafkaProducer
+from kafka.errors import KafkaError
+
+from millrace.config import Settings, load_settings
+from millrace.contracts import ActivityEvent, CatalogueItem
+from millrace.errors import TransientError
+from producers.records import encode_event, encode_item, make_event, name_of
+
+# One budget for a record: a request may take half of it, so that a lost one is tried again within the budget.
+DELIVERY_TIMEOUT_S = 30.0
+_REQUEST_SHARE = 0.5
+# 10,000 records of some 150 bytes: enough for any burst, little enough to lose when the process is killed.
+MAX_IN_FLIGHT = 10_000
+# Waiting this long for company makes batches under load and costs a single record 2 ms.
+LINGER_MS = 2
+_NAMED_FAILURES = 3
+
+
+@dataclass(frozen=True, slots=True)
+class Delivered:
+    """Where the broker put a record."""
+
+    topic: str
+    partition: int
+    offset: int
+
+
+class DeliveryError(TransientError):
+    """Records that the broker did not confirm; the text names them.
+
+    Args:
+        message: One sentence.
+        records: The records concerned, as given (raw records: their topic).
+    """
+
+    def __init__(self, message: str, records: Sequence[object] = ()) -> None:
+        super().__init__(message)
+        self.records = tuple(records)
+
+
+class Pending:
+    """A record on its way, returned by the calls that do not wait."""
+
+    def __init__(self, record: object, name: str, future: Any) -> None:
+        self.record = record
+        self.name = name
+        self._future = future
+
+    @property
+    def done(self) -> bool:
+        """Whether the broker has answered."""
+        return bool(self._future.is_done)
+
+    def result(self, timeout_s: float = DELIVERY_TIMEOUT_S) -> Delivered:
+        """Wait for the broker's confirmation.
+
+        Raises:
+            DeliveryError: The record was refused, or not confirmed in time.
+        """
+        try:
+            metadata = self._future.get(timeout_s)
+        except KafkaError as error:
+            raise _undelivered(self.record, self.name, error) from error
+        return Delivered(metadata.topic, metadata.partition, metadata.offset)
+
+
+class ActivityPublisher:
+    """Sends events and items to Kafka; a context manager that any number of threads may share.
+
+    ```python
+    with ActivityPublisher() as publisher:
+        publisher.rate("user-7", "item-318", 4.5)
+    ```
+
+    Args:
+        settings: Addresses and rules; read from the environment when left out.
+        max_in_flight: Most records on their way; the next one waits for room.
+        delivery_timeout_s: Longest wait for room, and for the confirmation of one record.
+        linger_ms: How long a record may wait for others to travel with.
+
+    Raises:
+        TransientError: No broker answers.
+    """
+
+    def __init__(
+        self,
+        settings: Settings | None = None,
+        *,
+        max_in_flight: int = MAX_IN_FLIGHT,
+        delivery_timeout_s: float = DELIVERY_TIMEOUT_S,
+        linger_ms: int = LINGER_MS,
+    ) -> None:
+        self._settings = settings or load_settings()
+        self._policy = self._settings.event_policy
+        self._topics = self._settings.topics
+        self._timeout_s = delivery_timeout_s
+        self._max_in_flight = max_in_flight
+        self._room = threading.Condition()
+        self._in_flight = 0
+        self._failed: list[DeliveryError] = []
+        self._closed = False
+        self._producer = _connect(self._settings.kafka_bootstrap, delivery_timeout_s, linger_ms)
+
+    def __enter__(self) -> "ActivityPublisher":
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        try:
+            if kind is None:
+                self.flush()
+        finally:
+            self.close()
+
+    def rate(
+        self, user_id: str, item_id: str, value: float, ts_ms: int | None = None, event_id: str | None = None
+    ) -> Delivered:
+        """Send one rating and wait until the broker has it.
+
+        Args:
+            user_id: Who rated.
+            item_id: What was rated.
+            value: 0.5 to 5.0.
+            ts_ms: When, in milliseconds since 1970; now when left out.
+            event_id: Makes a repeated call harmless; a random one when left out.
+
+        Raises:
+            InvalidRecordError: The rating breaks the contract (a ValueError); nothing was sent.
+            DeliveryError: The broker did not confirm it.
+        """
+        return self.publish(make_event(user_id, item_id, value, ts_ms=ts_ms, event_id=event_id))
+
+    def publish(self, event: ActivityEvent) -> Delivered:
+        """Send one event and wait until the broker has it.
+
+        Raises:
+            InvalidRecordError: The event breaks the contract (a ValueError); nothing was sent.
+            DeliveryError: The broker did not confirm it.
+        """
+        return self._send_event(event).result(self._timeout_s)
+
+    def publish_many(self, events: Iterable[ActivityEvent]) -> list[Delivered]:
+        """Send events in one go and wait until the broker has all of them.
+
+        The events are checked first: if one breaks the contract, none is sent.
+
+        Raises:
+            InvalidRecordError: An event breaks the contract (a ValueError); nothing was sent.
+            DeliveryError: `records` holds every event that was not confirmed; the others were.
+        """
+        encoded = [(event, *encode_event(event, self._policy)) for event in events]
+        pending: list[Pending] = []
+        failed: list[DeliveryError] = []
+        for event, key, value in encoded:
+            try:
+                pending.append(self._send(self._topics.events, key, value, event, name_of(event)))
+            except DeliveryError as error:
+                failed.append(error)
+        delivered, late = self._collect(pending)
+        _raise_joined([*failed, *late], len(encoded))
+        return delivered
+
+    def publish_async(
+        self, event: ActivityEvent, on_delivery: Callable[[DeliveryError | None], None] | None = None
+    ) -> Pending:
+        """Send one event without waiting; waits only while `max_in_flight` records are on their way.
+
+        Args:
+            event: What to send.
+            on_delivery: Called with None or the error, on the sending thread: be quick. A failure without it
+                is raised by the next `flush`.
+
+        Raises:
+            InvalidRecordError: The event breaks the contract (a ValueError); nothing was sent.
+            DeliveryError: No room within the delivery timeout.
+        """
+        key, value = encode_event(event, self._policy)
+        report = on_delivery or self._remember_failure
+        return self._send(self._topics.events, key, value, event, name_of(event), report=report)
+
+    def upsert_item(self, item: CatalogueItem) -> Delivered:
+        """Add or replace one catalogue item and wait until the broker has it.
+
+        Raises:
+            InvalidRecordError: The item breaks the contract (a ValueError); nothing was sent.
+            DeliveryError: The broker did not confirm it.
+        """
+        return self._send_item(item).result(self._timeout_s)
+
+    def upsert_items(self, items: Iterable[CatalogueItem]) -> int:
+        """Send catalogue items in one go, wait until the broker has all of them and return their number.
+
+        Raises:
+            InvalidRecordError: An item breaks the contract; the ones before it were sent.
+            DeliveryError: `records` holds every item that was not confirmed; the others were.
+        """
+        delivered, failed = self._collect([self._send_item(item) for item in items])
+        _raise_joined(failed, len(delivered) + len(failed))
+        return len(delivered)
+
+    def publish_raw(
+        self,
+        key: bytes | None,
+        value: bytes | None,
+        topic: str | None = None,
+        headers: Sequence[tuple[str, bytes]] = (),
+    ) -> Delivered:
+        """Send bytes as they are, unchecked: for dead letters that are replayed, and for tests of bad input.
+
+        Args:
+            key: Record key.
+            value: Record value.
+            topic: Where to; the events topic when left out.
+            headers: Record headers.
+
+        Raises:
+            DeliveryError: The broker or its size limit refused the record.
+        """
+        target = topic or self._topics.events
+        name = f"The record with key {key!r} for {target}"
+        return self._send(target, key, value, target, name, list(headers)).result(self._timeout_s)
+
+    def flush(self, timeout_s: float | None = None) -> None:
+        """Wait until everything sent so far is confirmed.
+
+        Raises:
+            DeliveryError: Something is still unconfirmed, or a record of `publish_async` failed since the last call.
+        """
+        limit_s = self._timeout_s if timeout_s is None else timeout_s
+        with self._room:
+            empty = self._room.wait_for(lambda: self._in_flight == 0, limit_s)
+            failed, self._failed = self._failed, []
+            left = self._in_flight
+        if not empty:
+            raise DeliveryError(f"{left} records were not confirmed within {limit_s:g} s; the broker is slow or away.")
+        _raise_joined(failed, len(failed))
+
+    def close(self) -> None:
+        """Send what is left, as far as the broker takes it, and let go of the connection."""
+        if not self._closed:
+            self._closed = True
+            self._producer.close(timeout=self._timeout_s)
+
+    def _send_event(self, event: ActivityEvent) -> Pending:
+        key, value = encode_event(event, self._policy)
+        return self._send(self._topics.events, key, value, event, name_of(event))
+
+    def _send_item(self, item: CatalogueItem) -> Pending:
+        key, value = encode_item(item, self._policy)
+        return self._send(self._topics.items, key, value, item, name_of(item))
+
+    def _send(
+        self,
+        topic: str,
+        key: bytes | None,
+        value: bytes | None,
+        record: object,
+        name: str,
+        headers: list[tuple[str, bytes]] | None = None,
+        report: Callable[[DeliveryError | None], None] | None = None,
+    ) -> Pending:
+        """Hand one record to the sending thread; `record` and `name` are for messages."""
+        if self._closed:
+            raise DeliveryError(f"{name} was not sent: the publisher is closed.", [record])
+        self._enter(record, name)
+        try:
+            future = self._producer.send(topic, value=value, key=key, headers=headers)
+        except BaseException as error:
+            self._leave()
+            if isinstance(error, KafkaError | AssertionError):
+                raise _undelivered(record, name, error) from error
+            raise
+        if report is not None:
+            future.add_callback(lambda _metadata: report(None))
+            future.add_errback(lambda error: report(_undelivered(record, name, error)))
+        # Last, so that a flush which sees the room empty also sees the failure.
+        future.add_both(self._leave)
+        return Pending(record, name, future)
+
+    def _enter(self, record: object, name: str) -> None:
+        with self._room:
+            if not self._room.wait_for(lambda: self._in_flight < self._max_in_flight, self._timeout_s):
+                raise DeliveryError(
+                    f"{name} was not sent: {self._in_flight} records have been waiting for the broker "
+                    f"for {self._timeout_s:g} s.",
+                    [record],
+                )
+            self._in_flight += 1
+
+    def _leave(self, _result: object = None) -> None:
+        with self._room:
+            self._in_flight -= 1
+            self._room.notify_all()
+
+    def _remember_failure(self, failure: DeliveryError | None) -> None:
+        if failure is not None:
+            with self._room:
+                self._failed.append(failure)
+
+    def _collect(self, pending: Sequence[Pending]) -> tuple[list[Delivered], list[DeliveryError]]:
+        delivered: list[Delivered] = []
+        failed: list[DeliveryError] = []
+        for one in pending:
+            try:
+                delivered.append(one.result(self._timeout_s))
+            except DeliveryError as error:
+                failed.append(error)
+        return delivered, failed
+
+
+def _connect(bootstrap: str, delivery_timeout_s: float, linger_ms: int) -> Any:
+    timeout_ms = round(delivery_timeout_s * 1000)
+    request_ms = max(1, round(timeout_ms * _REQUEST_SHARE) - linger_ms)
+    try:
+        return KafkaProducer(
+            bootstrap_servers=bootstrap.split(","),
+            enable_idempotence=True,  # retries neither repeat nor reorder records; implies acks=all
+            linger_ms=linger_ms,
+            request_timeout_ms=request_ms,
+            delivery_timeout_ms=timeout_ms,
+            max_block_ms=timeout_ms,
+            metrics_enabled=False,
+        )
+    except (KafkaError, ValueError, AssertionError) as error:
+        raise TransientError(
+            f"No Kafka broker answers at {bootstrap} ({type(error).__name__}); start a stack with `millrace up`, "
+            "or set MILLRACE_KAFKA_BOOTSTRAP."
+        ) from error
+
+
+def _undelivered(record: object, name: str, error: BaseException) -> DeliveryError:
+    why = " ".join(str(error).split()) or type(error).__name__
+    return DeliveryError(f"{name} was not delivered: {why.rstrip('.')}.", [record])
+
+
+def _raise_joined(errors: Sequence[DeliveryError], total: int) -> None:
+    if not errors:
+        return
+    if len(errors) == 1:
+        raise errors[0]
+    named = " ".join(str(error) for error in errors[:_NAMED_FAILURES])
+    records = [record for error in errors for record in error.records]
+    raise DeliveryError(f"{len(errors)} of {total} records were not delivered: {named}", records)
