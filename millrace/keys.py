@@ -17,7 +17,8 @@ class Keys:
 
     def user(self, user_id: str) -> str:
         """Hash: count, value_sum, last_ts_ms, history (JSON [[item index, value, ts_ms], ...], newest first),
-        event_hashes (binary), served (JSON of the list last shown), proposals (JSON of item indexes).
+        event_hashes (binary), served (JSON of the list last shown), proposals (JSON of item indexes),
+        recommendation (JSON record as last published).
         """  # noqa: D205
         return f"{self.prefix}user:{user_id}"
 
@@ -76,11 +77,15 @@ class Keys:
         """Hash: state and done, the last offsets applied and fully handled; epoch and owner for fencing."""
         return f"{self.prefix}watermark:{role}:{topic}:{partition}"
 
+    def watermark_partitions(self, role: str, topic: str) -> str:
+        """Set: the partitions that have a watermark hash."""
+        return f"{self.prefix}watermark:{role}:{topic}"
+
     # Serving and quality.
 
     @property
     def serving(self) -> str:
-        """Hash: champion, challenger, challenger_share (0 to 1), sequence."""
+        """Hash: champion, challenger, challenger_share (0 to 1), sequence, previous (champion before)."""
         return f"{self.prefix}serving"
 
     def model(self, version: str) -> str:
@@ -108,3 +113,13 @@ class Keys:
     def component(self, role: str, instance: str) -> str:
         """String with a time to live: JSON heartbeat of one process."""
         return f"{self.prefix}component:{role}:{instance}"
+
+    @property
+    def component_index(self) -> str:
+        """Set: `component` keys, some of them perhaps expired."""
+        return f"{self.prefix}components"
+
+    @property
+    def cold_list(self) -> str:
+        """Hash: served and recommendation, as in a user's hash: the list a new user gets now."""
+        return f"{self.prefix}cold_list"

@@ -63,15 +63,32 @@ class PartitionCommit:
 
 @dataclass(frozen=True, slots=True)
 class ServedUpdate:
-    """The list a user was just served (step 7)."""
+    """The list a user was just served (step 7).
+
+    Args:
+        user_id: Who.
+        served: The list as the next event grades it.
+        proposals: The network's own best items; None keeps the ones the user has.
+        record: The value of the published recommendation, kept for people to look at (`millrace recommend`).
+    """
 
     user_id: str
     served: ServedList
     proposals: NDArray[np.int32] | None
+    record: bytes = b""
 
 
 class FencedError(Exception):
-    """Another worker has claimed the partition, or the watermark moved: drop the batch, change nothing."""
+    """Another worker has claimed the partition, or the watermark moved: drop the batch, change nothing.
+
+    Args:
+        message: One sentence naming the partitions.
+        partitions: The partitions that were refused.
+    """
+
+    def __init__(self, message: str, partitions: frozenset[int] = frozenset()) -> None:
+        super().__init__(message)
+        self.partitions = partitions
 
 
 class UserStore(Protocol):
@@ -201,12 +218,14 @@ class ServingPlan:
         challenger: Version on trial, if any.
         challenger_share: 0 to 1, of the users, sticky by hash of the user id.
         sequence: Grows with every change.
+        previous: The champion before this one, for a rollback.
     """
 
     champion: str | None = None
     challenger: str | None = None
     challenger_share: float = 0.0
     sequence: int = 0
+    previous: str | None = None
 
 
 class ServingStore(Protocol):
@@ -248,4 +267,12 @@ class ServingStore(Protocol):
 
     async def heartbeats(self) -> list[dict[str, object]]:
         """Return the status of every process heard from lately, each with its `role` and `instance`."""
+        ...
+
+    async def put_cold_list(self, served: ServedList, record: bytes = b"") -> None:
+        """Keep the list a new user gets now, with its reasons as a recommendation record if there is one."""
+        ...
+
+    async def cold_list(self) -> tuple[ServedList, bytes] | None:
+        """Return what `put_cold_list` kept last."""
         ...

@@ -1,0 +1,115 @@
+"""The connection to Redis: bounded waits, and every way it can fail turned into an error of Millrace in one place."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from types import TracebackType
+
+from redis import exceptions as redis_errors
+from redis.asyncio import Redis
+from redis.asyncio.retry import Retry
+from redis.backoff import ExponentialWithJitterBackoff
+
+from millrace.config import Settings
+from millrace.errors import ConfigurationError, FatalError, TransientError
+
+# Worst case of one call: (CONNECT + ANSWER) * (RETRIES + 1) + back-off = (1 + 3) * 3 + 0.5, under 13 s. Retrying is
+# safe for every call of this package: each is a read, an absolute write, or a script that recognises its repetition.
+CONNECT_TIMEOUT_S = 1.0
+ANSWER_TIMEOUT_S = 3.0
+RETRIES = 2
+_BACKOFF_BASE_S = 0.05
+_BACKOFF_CAP_S = 0.25
+_HEALTH_CHECK_INTERVAL_S = 30
+
+_LOGIN_ERRORS = (
+    redis_errors.AuthenticationError,
+    redis_errors.AuthenticationWrongNumberOfArgsError,
+    redis_errors.AuthorizationError,
+    redis_errors.NoPermissionError,
+)
+# What the server says when it will work again later, also when said inside a script's error.
+_TRANSIENT_TEXTS = (
+    "OOM",
+    "LOADING",
+    "BUSY",
+    "MISCONF",
+    "NOREPLICAS",
+    "CLUSTERDOWN",
+    "TRYAGAIN",
+    "MASTERDOWN",
+    "READONLY",
+    "max number of clients",
+)
+
+
+def connect(settings: Settings) -> Redis:
+    """Return a client for the event loop that is going to use it; nothing is sent yet.
+
+    Raises:
+        ConfigurationError: `redis_url` is not a Redis address.
+    """
+    try:
+        return Redis.from_url(
+            settings.redis_url,
+            protocol=3,
+            legacy_responses=False,
+            socket_connect_timeout=CONNECT_TIMEOUT_S,
+            socket_timeout=ANSWER_TIMEOUT_S,
+            health_check_interval=_HEALTH_CHECK_INTERVAL_S,
+            retry=Retry(ExponentialWithJitterBackoff(_BACKOFF_CAP_S, _BACKOFF_BASE_S), RETRIES),
+        )
+    except ValueError as error:
+        raise ConfigurationError(
+            f"The setting MILLRACE_REDIS_URL is unusable ({error}); it looks like redis://127.0.0.1:6379/0."
+        ) from None
+
+
+class RedisErrors:
+    """Context manager that turns whatever redis-py raises into the errors of Millrace.
+
+    Args:
+        doing: What was being done, for the sentence: `reading users`.
+    """
+
+    __slots__ = ("_doing",)
+
+    def __init__(self, doing: str) -> None:
+        self._doing = doing
+
+    def __enter__(self) -> None:
+        """Start watching."""
+
+    def __exit__(self, _: type[BaseException] | None, error: BaseException | None, __: TracebackType | None) -> None:
+        """Translate the error, if it is one of Redis or of the network."""
+        if isinstance(error, redis_errors.RedisError | asyncio.TimeoutError | OSError):
+            raise translated(error, self._doing) from error
+
+
+def translated(error: Exception, doing: str) -> Exception:
+    """Return the error of Millrace that tells the caller what to do about an error of Redis."""
+    if isinstance(error, _LOGIN_ERRORS):
+        return ConfigurationError(
+            f"Redis refuses the login while {doing} ({error}); check user and password in MILLRACE_REDIS_URL."
+        )
+    if isinstance(error, redis_errors.ResponseError) and not any(text in str(error) for text in _TRANSIENT_TEXTS):
+        return FatalError(
+            f"Redis refuses {doing} ({error}); if its keys were written by something else, run `millrace rebuild`."
+        )
+    return TransientError(f"Redis did not answer while {doing} ({error or type(error).__name__}); it is tried again.")
+
+
+@asynccontextmanager
+async def connected(settings: Settings) -> AsyncIterator[Redis]:
+    """Open a connection for the length of a block.
+
+    Raises:
+        TransientError: Redis does not answer.
+    """
+    redis = connect(settings)
+    try:
+        with RedisErrors(f"connecting to {settings.redis_url}"):
+            await redis.execute_command("PING")
+        yield redis
+    finally:
+        await redis.aclose()

@@ -1,0 +1,163 @@
+"""Items in Redis: metadata and dense indexes."""
+
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import islice
+from typing import Any
+
+import orjson
+from redis.asyncio import Redis
+
+from millrace.contracts import CatalogueItem
+from millrace.keys import Keys
+from streams.store.connect import RedisErrors
+from streams.store.maintenance import clear_keys
+from streams.store.protocols import CatalogueChange
+from streams.store.scripts import Call, Script, run_scripts
+
+_FIELDS = ("index", "title", "genres", "year", "available", "attributes")
+# Items per script call and per pipeline: a script that runs a few milliseconds delays nobody noticeably.
+_ITEMS_PER_CALL = 500
+
+# An index is one more than the number of indexes given so far: dense, from 1, and never reused since none is removed.
+# KEYS: id -> index, index -> id, changes, sequence, then the hash of each item. ARGV: number of values per item,
+# then per item its id and its values (title, genres, year, available, attributes), or no values to register it only.
+_REGISTER = Script(
+    """
+local width = tonumber(ARGV[1])
+local indexes = {}
+for n = 1, #KEYS - 4 do
+  local at = 2 + (n - 1) * (width + 1)
+  local id, key = ARGV[at], KEYS[n + 4]
+  local index = tonumber(redis.call('HGET', KEYS[1], id))
+  local known = index
+  if not known then
+    index = redis.call('HLEN', KEYS[1]) + 1
+    redis.call('HSET', KEYS[1], id, index)
+    redis.call('HSET', KEYS[2], index, id)
+    redis.call('HSET', key, 'index', index)
+  end
+  if width > 0 then
+    redis.call('HSET', key, 'title', ARGV[at + 1], 'genres', ARGV[at + 2], 'year', ARGV[at + 3],
+               'available', ARGV[at + 4], 'attributes', ARGV[at + 5])
+  end
+  if width > 0 or not known then redis.call('ZADD', KEYS[3], redis.call('INCR', KEYS[4]), id) end
+  indexes[n] = index
+end
+return indexes
+"""
+)
+
+
+class RedisCatalogueStore:
+    """The `CatalogueStore` in Redis.
+
+    Args:
+        redis: A client of the running event loop, see `streams.store.connect`.
+        keys: The key names.
+    """
+
+    def __init__(self, redis: Redis, keys: Keys) -> None:
+        self._redis = redis
+        self._keys = keys
+
+    async def assign(self, item_ids: Sequence[str]) -> list[int]:
+        """Return the dense index of each id, registering unknown ones (as bare items) once, atomically."""
+        known = await self.indexes(item_ids)
+        missing = list(dict.fromkeys(each for each, index in zip(item_ids, known, strict=True) if index is None))
+        if not missing:
+            return [index for index in known if index is not None]
+        new = dict(zip(missing, await self._register(missing, [()] * len(missing)), strict=True))
+        return [new[each] if index is None else index for each, index in zip(item_ids, known, strict=True)]
+
+    async def indexes(self, item_ids: Sequence[str]) -> list[int | None]:
+        """Return the dense index of each id without registering anything; None for an unknown one."""
+        found: list[bytes | None] = []
+        with RedisErrors("reading item indexes"):
+            for chunk in _chunks(item_ids):
+                found += await self._redis.execute_command("HMGET", self._keys.item_index, *chunk)
+        return [None if index is None else int(index) for index in found]
+
+    async def item_ids(self, indexes: Sequence[int]) -> list[str | None]:
+        """Return the id of each dense index; None for one not assigned."""
+        found: list[bytes | None] = []
+        with RedisErrors("reading item ids"):
+            for chunk in _chunks(indexes):
+                found += await self._redis.execute_command("HMGET", self._keys.item_id, *chunk)
+        return [None if item_id is None else item_id.decode() for item_id in found]
+
+    async def upsert(self, items: Sequence[CatalogueItem]) -> list[int]:
+        """Write metadata, registering unknown items; returns their indexes."""
+        return await self._register([item.item_id for item in items], [_values(item) for item in items])
+
+    async def _register(self, item_ids: Sequence[str], values: Sequence[tuple[str | bytes, ...]]) -> list[int]:
+        indexes: list[int] = []
+        shared = [self._keys.item_index, self._keys.item_id, self._keys.item_changes, self._keys.item_sequence]
+        with RedisErrors("registering items"):
+            for chunk in _chunks(zip(item_ids, values, strict=True)):
+                keys = [*shared, *(self._keys.item(item_id) for item_id, _ in chunk)]
+                args = [len(chunk[0][1]), *(part for item_id, rest in chunk for part in (item_id, *rest))]
+                (assigned,) = await run_scripts(self._redis, [Call(_REGISTER, keys, args)])
+                indexes += assigned
+        return indexes
+
+    async def changes_since(self, sequence: int) -> tuple[int, list[CatalogueChange]]:
+        """Return the items changed after `sequence` and the new sequence; 0 reads everything.
+
+        An item that changes while this reads may be returned in its newer form, and once more by the next call.
+        """
+        with RedisErrors("reading catalogue changes"):
+            changed = await self._redis.execute_command(
+                "ZRANGEBYSCORE", self._keys.item_changes, f"({sequence}", "+inf", "WITHSCORES"
+            )
+            changes: list[CatalogueChange] = []
+            for chunk in _chunks(changed):
+                changes += await self._read([item_id.decode() for item_id, _ in chunk])
+        return (int(changed[-1][1]) if changed else sequence), changes
+
+    async def _read(self, item_ids: Sequence[str]) -> list[CatalogueChange]:
+        pipeline = self._redis.pipeline(transaction=False)
+        for item_id in item_ids:
+            pipeline.execute_command("HMGET", self._keys.item(item_id), *_FIELDS)
+        return [_change(item_id, fields) for item_id, fields in zip(item_ids, await pipeline.execute(), strict=True)]
+
+    async def sequence(self) -> int:
+        """Return the current change sequence."""
+        with RedisErrors("reading the catalogue sequence"):
+            return int(await self._redis.execute_command("GET", self._keys.item_sequence) or 0)
+
+    async def clear(self) -> int:
+        """Delete all items and their indexes; returns the number of keys.
+
+        Indexes are given anew afterwards: users, statistics and model versions made before no longer fit.
+        """
+        families = [self._keys.item(""), self._keys.item_index.removesuffix("index")]
+        return await clear_keys(self._redis, families)
+
+
+def _values(item: CatalogueItem) -> tuple[str | bytes, ...]:
+    return (
+        item.title,
+        orjson.dumps(item.genres),
+        "" if item.year is None else str(item.year),
+        "1" if item.available else "0",
+        b"" if item.attributes is None else orjson.dumps(item.attributes),
+    )
+
+
+def _change(item_id: str, fields: Sequence[bytes | None]) -> CatalogueChange:
+    index, title, genres, year, available, attributes = fields
+    item = CatalogueItem(
+        item_id=item_id,
+        title=(title or b"").decode(),
+        genres=orjson.loads(genres) if genres else (),
+        year=int(year) if year else None,
+        available=available != b"0",
+        attributes=orjson.loads(attributes) if attributes else None,
+    )
+    return CatalogueChange(int(index or 0), item)
+
+
+def _chunks(values: Iterable[Any]) -> Iterator[list[Any]]:
+    iterator = iter(values)
+    while chunk := list(islice(iterator, _ITEMS_PER_CALL)):
+        yield chunk

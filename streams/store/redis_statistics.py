@@ -1,0 +1,121 @@
+"""Item pages, popularity and the keeper's own memory in Redis."""
+
+from collections.abc import Iterator, Mapping, Sequence
+
+from redis.asyncio import Redis
+from redis.asyncio.client import Pipeline
+from redis.exceptions import WatchError
+
+from millrace.keys import Keys
+from streams.store.connect import RedisErrors
+from streams.store.maintenance import clear_keys
+from streams.store.protocols import FencedError, StatisticsFlush
+from streams.store.watermarks import claim
+
+KEEPER_ROLE = "statistics"
+# Values per MSET inside the flush: few commands, each of them short for the server.
+_VALUES_PER_MSET = 64
+
+
+class RedisStatisticsStore:
+    """The `StatisticsStore` in Redis.
+
+    Args:
+        redis: A client of the running event loop, see `streams.store.connect`.
+        keys: The key names.
+        topic: Full name of the events topic, whose partitions the watermarks count.
+        role: The role that keeps the statistics.
+    """
+
+    def __init__(self, redis: Redis, keys: Keys, topic: str, role: str = KEEPER_ROLE) -> None:
+        self._redis = redis
+        self._keys = keys
+        self._topic = topic
+        self._role = role
+
+    async def claim(self, partitions: Sequence[int], owner: str) -> dict[int, int]:
+        """Take the partitions over; returns the last offset learned of each, -1 for none."""
+        with RedisErrors("claiming partitions for the statistics"):
+            marks = await claim(self._redis, self._keys, self._role, self._topic, partitions, owner)
+        return {partition: mark.state for partition, mark in marks.items()}
+
+    async def flush(self, owner: str, flush: StatisticsFlush) -> None:
+        """Write everything in one transaction; sending the same flush again changes nothing.
+
+        The values are queued while they arrive, so the server is busy in one piece only for putting them in place.
+
+        Raises:
+            FencedError: Another keeper has claimed a partition.
+        """
+        marks = [self._keys.watermark(self._role, self._topic, partition) for partition in flush.watermarks]
+        with RedisErrors("writing statistics"):
+            async with self._redis.pipeline(transaction=True) as pipeline:
+                if marks:
+                    await pipeline.watch(*marks)
+                    await self._check_owner(pipeline, owner, dict(zip(flush.watermarks, marks, strict=True)))
+                pipeline.multi()
+                self._queue(pipeline, flush)
+                try:
+                    await pipeline.execute()
+                except WatchError:
+                    lost = frozenset(flush.watermarks)
+                    raise FencedError("The statistics were claimed by another keeper during a flush.", lost) from None
+
+    async def _check_owner(self, pipeline: Pipeline, owner: str, marks: Mapping[int, str]) -> None:
+        for partition, mark in marks.items():
+            holder = await pipeline.execute_command("HGET", mark, "owner")
+            if holder != owner.encode():
+                raise FencedError(f"Partition {partition} has another keeper.", frozenset({partition}))
+
+    def _queue(self, pipeline: Pipeline, flush: StatisticsFlush) -> None:
+        values = {self._keys.page(item): page for item, page in flush.pages.items()}
+        values |= {self._keys.popularity(chunk): data for chunk, data in flush.popularity.items()}
+        values |= {self._keys.tail(user_id): tail for user_id, tail in flush.tails.items()}
+        for part in _parts(values):
+            pipeline.execute_command("MSET", *part)
+        if flush.scalars:
+            pipeline.execute_command("HSET", self._keys.statistics, *_flat(flush.scalars))
+        for partition, offset in flush.watermarks.items():
+            mark = self._keys.watermark(self._role, self._topic, partition)
+            pipeline.execute_command("HSET", mark, "state", offset, "done", offset)
+
+    async def pages(self, items: Sequence[int]) -> list[bytes | None]:
+        """Fetch item pages with one MGET."""
+        return await self._get([self._keys.page(item) for item in items])
+
+    async def popularity(self, chunks: int) -> list[bytes | None]:
+        """Fetch the first `chunks` popularity chunks."""
+        return await self._get([self._keys.popularity(chunk) for chunk in range(chunks)])
+
+    async def tails(self, user_ids: Sequence[str]) -> list[bytes | None]:
+        """Fetch the keeper's tails."""
+        return await self._get([self._keys.tail(user_id) for user_id in user_ids])
+
+    async def _get(self, keys: Sequence[str]) -> list[bytes | None]:
+        if not keys:
+            return []
+        with RedisErrors("reading statistics"):
+            values: list[bytes | None] = await self._redis.execute_command("MGET", *keys)
+        return values
+
+    async def scalars(self) -> dict[str, str]:
+        """Return the keeper's scalars, among them `clock` and `flush`."""
+        with RedisErrors("reading statistics"):
+            fields = await self._redis.execute_command("HGETALL", self._keys.statistics)
+        return {name.decode(): value.decode() for name, value in fields.items()}
+
+    async def clear(self) -> int:
+        """Delete all statistics; returns the number of keys. Watermarks stay."""
+        families = [self._keys.page(0)[:-1], self._keys.popularity(0)[:-1], self._keys.tail(""), self._keys.statistics]
+        return await clear_keys(self._redis, families)
+
+
+def _parts(values: Mapping[str, bytes]) -> Iterator[list[str | bytes]]:
+    """Yield the keys and values flat, at most _VALUES_PER_MSET pairs at a time."""
+    flat = _flat(values)
+    for start in range(0, len(flat), 2 * _VALUES_PER_MSET):
+        yield flat[start : start + 2 * _VALUES_PER_MSET]
+
+
+def _flat(values: Mapping[str, bytes] | Mapping[str, str]) -> list[str | bytes]:
+    return [part for pair in values.items() for part in pair]

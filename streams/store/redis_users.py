@@ -1,0 +1,181 @@
+"""Users and the workers' watermarks in Redis."""
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from itertools import islice
+from typing import TypeVar
+
+from redis.asyncio import Redis
+
+from millrace.keys import Keys
+from streams.store import fencing
+from streams.store.codec import (
+    LOADED_FIELDS,
+    decode_user,
+    encode_events,
+    encode_proposals,
+    encode_served,
+    encode_touched,
+    encode_user,
+)
+from streams.store.connect import RedisErrors
+from streams.store.grades import summed
+from streams.store.maintenance import clear_keys
+from streams.store.protocols import FencedError, PartitionCommit, ServedUpdate, Watermark
+from streams.store.scripts import Call, run_scripts
+from streams.store.watermarks import claim, read_watermarks, write_watermarks
+from streams.users import UserState
+
+WORKER_ROLE = "worker"
+# A rebuild writes this many users at a time: about 4 MB, some tens of milliseconds.
+_USERS_PER_WRITE = 500
+
+_T = TypeVar("_T")
+
+
+class RedisUserStore:
+    """The `UserStore` in Redis.
+
+    Args:
+        redis: A client of the running event loop, see `streams.store.connect`.
+        keys: The key names.
+        topic: Full name of the events topic, whose partitions the watermarks count.
+        role: The role that handles the partitions.
+    """
+
+    def __init__(self, redis: Redis, keys: Keys, topic: str, role: str = WORKER_ROLE) -> None:
+        self._redis = redis
+        self._keys = keys
+        self._topic = topic
+        self._role = role
+
+    async def claim(self, partition: int, owner: str) -> Watermark:
+        """Take a partition over: older owners are fenced from now on. Returns where to resume."""
+        with RedisErrors(f"claiming partition {partition}"):
+            marks = await claim(self._redis, self._keys, self._role, self._topic, [partition], owner)
+        return marks[partition]
+
+    async def load(self, user_ids: Sequence[str]) -> list[UserState]:
+        """Read users in one round trip, in the order asked; an unknown one is an empty state."""
+        if not user_ids:
+            return []
+        pipeline = self._redis.pipeline(transaction=False)
+        pipeline.execute_command("MGET", *map(self._keys.touched, user_ids))
+        for user_id in user_ids:
+            pipeline.execute_command("HMGET", self._keys.user(user_id), *LOADED_FIELDS)
+        with RedisErrors("reading users"):
+            touched, *users = await pipeline.execute()
+        return [decode_user(*parts) for parts in zip(user_ids, users, touched, strict=True)]
+
+    async def commit(self, commits: Sequence[PartitionCommit]) -> None:
+        """Apply each partition's change atomically, all in one round trip.
+
+        Sending the same commit again, for instance because its answer was lost, changes nothing.
+
+        Raises:
+            FencedError: A partition was lost; that partition's change is not applied, the others' are.
+        """
+        if not commits:
+            return
+        with RedisErrors("writing users"):
+            replies = await run_scripts(self._redis, [self._commit_call(commit) for commit in commits])
+        refused = {commit.partition: reply for commit, reply in zip(commits, replies, strict=True) if reply <= 0}
+        if refused:
+            raise FencedError(_refusal(refused), frozenset(refused))
+
+    def _commit_call(self, commit: PartitionCommit) -> Call:
+        live = summed(commit.grades)
+        keys = [self._watermark(commit.partition), self._keys.counters, self._keys.live_index]
+        keys += [self._keys.live(*version_and_arm) for version_and_arm in live]
+        args: list[str | bytes | int | float] = [commit.owner, commit.expected_state, commit.new_state]
+        args += [len(live), len(commit.counters)]
+        for (version, arm), counts in live.items():
+            args += [f"{version}:{arm}", *counts]
+        for name, increment in commit.counters.items():
+            args += [name, increment]
+        for user in commit.users:
+            keys += [self._keys.user(user.user_id), self._keys.touched(user.user_id)]
+            args += [*encode_events(user), encode_touched(commit.new_touched.get(user.user_id, ()))]
+        return Call(fencing.COMMIT, keys, args)
+
+    async def finish(
+        self,
+        partition: int,
+        owner: str,
+        done: int,
+        served: Sequence[ServedUpdate],
+        counters: Mapping[str, int],
+    ) -> None:
+        """Record the lists served and advance the `done` watermark, atomically; it never goes back.
+
+        A `done` that is already reached changes nothing, neither lists nor counters.
+
+        Raises:
+            FencedError: The partition was lost.
+        """
+        keys = [self._watermark(partition), self._keys.counters]
+        args: list[str | bytes | int | float] = [owner, done, len(counters)]
+        for name, increment in counters.items():
+            args += [name, increment]
+        for update in served:
+            keys.append(self._keys.user(update.user_id))
+            proposals = b"" if update.proposals is None else encode_proposals(update.proposals)
+            args += [encode_served(update.served), proposals, update.record]
+        with RedisErrors("recording served lists"):
+            (reply,) = await run_scripts(self._redis, [Call(fencing.FINISH, keys, args)])
+        if reply <= 0:
+            raise FencedError(_refusal({partition: reply}), frozenset({partition}))
+
+    async def watermarks(self, role: str, topic: str) -> dict[int, Watermark]:
+        """Return the watermarks of every partition a role has handled."""
+        with RedisErrors("reading watermarks"):
+            return await read_watermarks(self._redis, self._keys, role, topic)
+
+    async def set_watermarks(self, role: str, topic: str, watermarks: Mapping[int, Watermark]) -> None:
+        """Put watermarks where a rebuild ended; whoever held these partitions is fenced out."""
+        with RedisErrors("writing watermarks"):
+            await write_watermarks(self._redis, self._keys, role, topic, watermarks)
+
+    async def replace_users(self, states: Iterable[UserState]) -> int:
+        """Write whole users, touched items included, in place of what is there; returns how many."""
+        written = 0
+        for chunk in _chunks(states, _USERS_PER_WRITE):
+            await self._replace(chunk)
+            written += len(chunk)
+        return written
+
+    async def _replace(self, states: Sequence[UserState]) -> None:
+        pipeline = self._redis.pipeline(transaction=False)
+        for state in states:
+            user, touched = self._keys.user(state.user_id), self._keys.touched(state.user_id)
+            pipeline.execute_command("UNLINK", user, touched)
+            fields = encode_user(state).items()
+            pipeline.execute_command("HSET", user, *(part for field in fields for part in field))
+            if len(state.touched):
+                pipeline.execute_command("SET", touched, encode_touched(state.touched))
+        with RedisErrors("writing users"):
+            await pipeline.execute()
+
+    async def record(self, user_id: str) -> bytes | None:
+        """Return the recommendation record last published for a user, as JSON, for people to read."""
+        with RedisErrors("reading a user's list"):
+            record: bytes | None = await self._redis.execute_command("HGET", self._keys.user(user_id), "recommendation")
+        return record or None
+
+    async def clear(self) -> int:
+        """Delete all users; returns the number of keys. Watermarks stay."""
+        return await clear_keys(self._redis, [self._keys.user(""), self._keys.touched("")])
+
+    def _watermark(self, partition: int) -> str:
+        return self._keys.watermark(self._role, self._topic, partition)
+
+
+def _refusal(refused: Mapping[int, int]) -> str:
+    causes = {fencing.NOT_OWNER: "it has another owner", fencing.MOVED: "its watermark has moved"}
+    parts = (f"partition {partition} ({causes.get(reply, reply)})" for partition, reply in sorted(refused.items()))
+    return f"The batch is dropped for {', '.join(parts)}."
+
+
+def _chunks(values: Iterable[_T], size: int) -> Iterator[list[_T]]:
+    iterator = iter(values)
+    while chunk := list(islice(iterator, size)):
+        yield chunk

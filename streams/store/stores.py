@@ -1,0 +1,66 @@
+"""All four stores on one connection, for whoever needs more than one."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+
+from redis.asyncio import Redis
+
+from millrace.config import Settings
+from millrace.keys import Keys
+from streams.store.connect import connected
+from streams.store.maintenance import clear_all
+from streams.store.redis_catalogue import RedisCatalogueStore
+from streams.store.redis_serving import RedisServingStore
+from streams.store.redis_statistics import RedisStatisticsStore
+from streams.store.redis_users import RedisUserStore
+
+
+@dataclass(frozen=True, slots=True)
+class Stores:
+    """The stores of one event loop.
+
+    Args:
+        redis: Their shared client.
+        keys: The key names they use.
+        users: Users and the workers' watermarks.
+        catalogue: Items.
+        statistics: Item pages and popularity.
+        serving: Plan, cards, live quality, heartbeats.
+    """
+
+    redis: Redis
+    keys: Keys
+    users: RedisUserStore
+    catalogue: RedisCatalogueStore
+    statistics: RedisStatisticsStore
+    serving: RedisServingStore
+
+    async def clear(self) -> int:
+        """Delete everything Millrace keeps in Redis; returns the number of keys."""
+        return await clear_all(self.redis, self.keys)
+
+
+def make_stores(redis: Redis, settings: Settings) -> Stores:
+    """Return the stores on a client that the caller opens and closes."""
+    keys, topic = Keys(settings.redis_prefix), settings.topics.events
+    return Stores(
+        redis,
+        keys,
+        RedisUserStore(redis, keys, topic),
+        RedisCatalogueStore(redis, keys),
+        RedisStatisticsStore(redis, keys, topic),
+        RedisServingStore(redis, keys),
+    )
+
+
+@asynccontextmanager
+async def open_stores(settings: Settings) -> AsyncIterator[Stores]:
+    """Open the stores for the length of a block.
+
+    Raises:
+        TransientError: Redis does not answer.
+        ConfigurationError: `redis_url` is unusable, or the login is refused.
+    """
+    async with connected(settings) as redis:
+        yield make_stores(redis, settings)
