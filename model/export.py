@@ -1,0 +1,235 @@
+"""From Keras to ONNX, and the proof that both say the same."""
+
+import contextlib
+import io
+import time
+import warnings
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, fields
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import onnxruntime
+from numpy.typing import NDArray
+
+from millrace.errors import FatalError
+from model.network.backend import keras, ops
+from model.network.recommender import Recommender
+from streams.scoring.protocol import CANDIDATES, ScoreRequest, ScoreResponse
+
+Tensors = dict[str, NDArray[Any]]
+
+# Float32 sums in another order differ in the sixth digit of their largest term.
+_TOLERANCE = 1e-3
+# (users, excluded items, filled share of the history): one user, an odd batch, a new user, a heavy user.
+_CHECKED_SHAPES = ((1, 64, 1.0), (7, 256, 0.4), (3, 64, 0.0), (2, 4096, 1.0))
+_TIMED_THREADS = 2
+_TIMED_CALLS = 20
+_INTEGER_INPUTS = ("history", "candidates", "exclude")
+
+
+@dataclass(frozen=True, slots=True)
+class ExportTiming:
+    """Median milliseconds of one call of ONNX Runtime with two threads.
+
+    Args:
+        one_ms: One user.
+        batch_ms: A batch of 64 users.
+    """
+
+    one_ms: float
+    batch_ms: float
+
+
+def export(recommender: Recommender, path: Path, seed: int = 0) -> ExportTiming:
+    """Write `recommender` as ONNX, reload it and compare every output with Keras.
+
+    Args:
+        recommender: Baked network.
+        path: File to write.
+        seed: Of the random batches both have to agree on.
+
+    Returns:
+        How long a call takes.
+
+    Raises:
+        FatalError: The conversion failed, or its outputs differ; the file is removed.
+    """
+    model = _functional(recommender)
+    model(random_request(recommender, 2, 64, 0.5, np.random.default_rng(seed)))
+    said = io.StringIO()
+    with contextlib.redirect_stdout(said), warnings.catch_warnings():
+        # The converter probes numpy for names that numpy has deprecated.
+        warnings.simplefilter("ignore")
+        model.export(str(path), format="onnx", verbose=False)
+    try:
+        session = _open(path, said.getvalue())
+        _check(recommender, session, seed)
+    except FatalError:
+        path.unlink(missing_ok=True)
+        raise
+    return _time(recommender, session, seed)
+
+
+def random_request(
+    recommender: Recommender, users: int, excluded: int, filled: float, rng: np.random.Generator
+) -> Tensors:
+    """Return a request with plausible random tensors.
+
+    Args:
+        recommender: Gives the sizes.
+        users: B.
+        excluded: E.
+        filled: Share of the history tensor that holds entries.
+        rng: Source of randomness.
+    """
+    config = recommender.config
+    empty = config.length - round(config.length * filled)
+    history = rng.integers(1, config.items + 3, (users, config.length), dtype=np.int32)
+    history[:, :empty] = 0
+    there = history > 0
+    # Odd multiples: differences of powers of two lie on the borders of the gap buckets, where runtimes may disagree.
+    age = np.sort(np.floor(np.exp(rng.uniform(0, 19, history.shape))) * 3 + 1, axis=1)[:, ::-1].astype(np.float32)
+    request = ScoreRequest(
+        history=history,
+        history_value=np.where(there, rng.integers(1, 11, history.shape) / 2, 0).astype(np.float32),
+        history_age=np.where(there, age, 0).astype(np.float32),
+        candidates=_random_candidates(config.items, users, rng),
+        features=rng.normal(0, 2, (users, CANDIDATES, config.features)).astype(np.float32),
+        context=rng.normal(0, 1, (users, config.context)).astype(np.float32),
+        exclude=rng.integers(0, config.items + 3, (users, excluded), dtype=np.int32),
+    )
+    return asdict(request)
+
+
+def _random_candidates(items: int, users: int, rng: np.random.Generator) -> NDArray[np.int32]:
+    """Return [B, C] distinct items, some newer than the version, some padded."""
+    pool = np.zeros(max(CANDIDATES, items + 2), np.int32)
+    pool[: items + 2] = np.arange(1, items + 3)
+    candidates: NDArray[np.int32] = np.stack([rng.permutation(pool)[:CANDIDATES] for _ in range(users)])
+    candidates[:, CANDIDATES - rng.integers(1, CANDIDATES // 2) :] = 0
+    return candidates
+
+
+def _functional(recommender: Recommender) -> Any:
+    config = recommender.config
+    shapes: Mapping[str, tuple[int | None, ...]] = {
+        "history": (config.length,),
+        "history_value": (config.length,),
+        "history_age": (config.length,),
+        "candidates": (None,),
+        "features": (None, config.features),
+        "context": (config.context,),
+        "exclude": (None,),
+    }
+    inputs = {
+        name: keras.Input(shape, dtype="int32" if name in _INTEGER_INPUTS else "float32", name=name)
+        for name, shape in shapes.items()
+    }
+    return keras.Model(inputs, recommender(inputs), name="recommender")
+
+
+def _open(path: Path, said: str) -> onnxruntime.InferenceSession:
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = _TIMED_THREADS
+    options.log_severity_level = 3
+    try:
+        session = onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
+    except Exception as error:  # onnxruntime's errors share no base class
+        raise FatalError(
+            f"The exported network {path} cannot be loaded: {error}. The converter said: {said}"
+        ) from error
+    for got, kind in ((session.get_inputs(), ScoreRequest), (session.get_outputs(), ScoreResponse)):
+        names, wanted = {entry.name for entry in got}, {field.name for field in fields(kind)}
+        if names != wanted:
+            raise FatalError(f"The exported network has tensors {sorted(names)}; {sorted(wanted)} are needed.")
+    return session
+
+
+def run(session: onnxruntime.InferenceSession, request: Tensors) -> Tensors:
+    """Return all outputs of the session by name."""
+    names = [output.name for output in session.get_outputs()]
+    return dict(zip(names, session.run(names, request), strict=True))
+
+
+def _check(recommender: Recommender, session: onnxruntime.InferenceSession, seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    for users, excluded, filled in _CHECKED_SHAPES:
+        request = random_request(recommender, users, excluded, filled, rng)
+        got = run(session, request)
+        wanted = {name: np.asarray(value) for name, value in recommender(request).items()}
+        for name, problem in _differences(recommender, request, got, wanted).items():
+            raise FatalError(
+                f"The exported network differs from Keras in {name} ({problem}) for {users} users with {excluded} "
+                "excluded items; it must not be served."
+            )
+
+
+def _differences(recommender: Recommender, request: Tensors, got: Tensors, wanted: Tensors) -> dict[str, str]:
+    """Return output name -> what is wrong; positions may differ only where the values behind them are equal."""
+    problems = {
+        name: f"shape {got[name].shape} instead of {wanted[name].shape}"
+        for name in wanted
+        if got[name].shape != wanted[name].shape
+    }
+    if problems:
+        return problems
+    places = _behind(recommender, request, got), _behind(recommender, request, wanted)
+    same_items = got["items"] == wanted["items"]
+    gaps = {
+        "scores": _gap(got["scores"], wanted["scores"]),
+        "predicted_ratings": _gap(got["predicted_ratings"], wanted["predicted_ratings"])[same_items],
+        "items": _gap(places[0]["items"], places[1]["items"]),
+        "because": _gap(places[0]["because"], places[1]["because"])[same_items],
+        "proposals": _gap(places[0]["proposals"], places[1]["proposals"]),
+    }
+    return {name: f"by up to {gap.max():.3g}" for name, gap in gaps.items() if gap.size and not gap.max() <= _TOLERANCE}
+
+
+def _gap(got: NDArray[Any], wanted: NDArray[Any]) -> NDArray[Any]:
+    """Return the difference, absolute for values up to one and relative beyond."""
+    gap: NDArray[Any] = np.abs(got - wanted) / np.maximum(1.0, np.abs(wanted))
+    return gap
+
+
+def _behind(recommender: Recommender, request: Tensors, outputs: Tensors) -> Tensors:
+    """Return the values that chose each item, proposal and history position, computed by Keras."""
+    hidden = recommender.hidden(request)
+    logits = recommender.logits(hidden)
+    masked = np.asarray(recommender.masked_logits(logits, request["exclude"]))
+    log_prob = recommender.log_probabilities(logits, request["candidates"])
+    ranked = recommender.ranker(request["features"], log_prob, request["context"], request["candidates"])
+    rows = np.where(outputs["items"] > recommender.config.items, 0, outputs["items"])
+    vectors = ops.take(recommender.vectors, rows, axis=0)
+    similarity = np.asarray(recommender.similarities(request["history"], vectors))
+    because = np.take_along_axis(similarity, np.maximum(outputs["because"], 0)[..., None], -1)[..., 0]
+    return {
+        "items": _scores_of(outputs["items"], request["candidates"], np.asarray(ranked)),
+        "proposals": np.take_along_axis(masked, outputs["proposals"], axis=1),
+        "because": np.where(outputs["because"] < 0, 0.0, because),
+    }
+
+
+def _scores_of(items: NDArray[Any], candidates: NDArray[Any], scores: NDArray[Any]) -> NDArray[np.float32]:
+    """Return the score of each listed item; an item that is no candidate gets NaN, which equals nothing."""
+    out = np.full(items.shape, np.nan, np.float32)
+    for user in range(len(items)):
+        known = dict(zip(candidates[user].tolist(), scores[user].tolist(), strict=True)) | {0: 0.0}
+        out[user] = [known.get(item, np.nan) for item in items[user].tolist()]
+    return out
+
+
+def _time(recommender: Recommender, session: onnxruntime.InferenceSession, seed: int) -> ExportTiming:
+    rng = np.random.default_rng(seed)
+    one, batch = (_median_ms(session, random_request(recommender, users, 256, 1.0, rng)) for users in (1, 64))
+    return ExportTiming(one_ms=one, batch_ms=batch)
+
+
+def _median_ms(session: onnxruntime.InferenceSession, request: Tensors) -> float:
+    seconds = []
+    for _ in range(_TIMED_CALLS):
+        began = time.perf_counter()
+        run(session, request)
+        seconds.append(time.perf_counter() - began)
+    return float(np.median(seconds)) * 1000

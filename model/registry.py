@@ -1,0 +1,197 @@
+"""Where model versions live: one folder each, complete or not there at all."""
+
+import shutil
+import tempfile
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from millrace.errors import ConfigurationError, FatalError
+from model.network.config import NetworkConfig
+from streams.scoring.card import ServingCard
+
+_CARD = "card.json"
+_NETWORK = "model.onnx"
+_WEIGHTS = "weights.npz"
+_VECTORS = "vectors.npy"
+_UNFINISHED = ".unfinished-"
+_PUBLISH_ATTEMPTS = 100
+
+
+class VersionCard(BaseModel):
+    """What is known of a version.
+
+    Args:
+        serving: What workers need; its `version` is set when the version is published.
+        network: Sizes, to load the weights again.
+        parent: Version whose weights it started from, if any.
+        created_ms: When it was published, milliseconds since 1970.
+        position: Last log offset it has learned, by partition; empty for a version trained from a folder.
+        events: Events it has learned, its ancestors' included.
+        metrics: Name -> value on events predicted before they were learned: `hit_rate_at_10`, `ndcg_at_10`, the same
+            with the prefixes `popularity_` and `counts_`, and `holdout_events`.
+        seconds: Phase -> wall-clock seconds.
+        timing_ms: Milliseconds of one call: `one` user and a `batch` of 64.
+        seed: Of everything random in it.
+    """
+
+    model_config = ConfigDict(frozen=True)
+
+    serving: ServingCard
+    network: NetworkConfig
+    parent: str | None = None
+    created_ms: int = 0
+    position: dict[int, int] = {}
+    events: int = 0
+    metrics: dict[str, float] = {}
+    seconds: dict[str, float] = {}
+    timing_ms: dict[str, float] = {}
+    seed: int = 0
+
+    @property
+    def version(self) -> str:
+        """The version's name."""
+        return self.serving.version
+
+
+@dataclass(frozen=True, slots=True)
+class Version:
+    """A published version.
+
+    Args:
+        path: Its folder.
+        card: Its card.
+    """
+
+    path: Path
+    card: VersionCard
+
+    @property
+    def name(self) -> str:
+        """The version's name."""
+        return self.card.version
+
+    @property
+    def network(self) -> Path:
+        """The ONNX file."""
+        return self.path / _NETWORK
+
+    def vectors(self) -> NDArray[np.float16]:
+        """Return the item vectors [items + 1, d] float16."""
+        vectors: NDArray[np.float16] = np.load(self.path / _VECTORS)
+        return vectors
+
+    def weights(self) -> dict[str, NDArray[np.float32]]:
+        """Return the Keras weights by name."""
+        with np.load(self.path / _WEIGHTS) as stored:
+            return {name: stored[name] for name in stored.files}
+
+
+class Registry:
+    """The versions under one folder.
+
+    Args:
+        root: Made when the first version is published.
+    """
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+
+    def versions(self) -> list[str]:
+        """Return the names of all complete versions, oldest first."""
+        if not self.root.is_dir():
+            return []
+        return sorted(path.parent.name for path in self.root.glob(f"v*/{_CARD}"))
+
+    def get(self, version: str) -> Version:
+        """Return a version.
+
+        Raises:
+            ConfigurationError: There is none of that name, or its card cannot be read.
+        """
+        path = self.root / version
+        try:
+            card = VersionCard.model_validate_json((path / _CARD).read_bytes())
+        except FileNotFoundError:
+            known = ", ".join(self.versions()[-5:]) or "none yet"
+            raise ConfigurationError(f"There is no model version {version} in {self.root}; known: {known}.") from None
+        except ValidationError as error:
+            raise ConfigurationError(f"The card of model version {version} cannot be read: {error}.") from None
+        return Version(path, card)
+
+    def latest(self) -> Version | None:
+        """Return the newest version, or None before the first."""
+        names = self.versions()
+        return self.get(names[-1]) if names else None
+
+    def publish(
+        self,
+        card: VersionCard,
+        network: Path,
+        weights: Mapping[str, NDArray[np.float32]],
+        vectors: NDArray[np.float16],
+    ) -> Version:
+        """Add a version under the next free name; readers see all of it or nothing.
+
+        Args:
+            card: Its `serving.version` and `serving.triton_model` are replaced by the name that was free.
+            network: ONNX file; it is copied.
+            weights: Keras weights by name.
+            vectors: [items + 1, d] float16.
+
+        Raises:
+            FatalError: The folder cannot be written.
+        """
+        try:
+            self.root.mkdir(parents=True, exist_ok=True)
+            folder = Path(tempfile.mkdtemp(prefix=_UNFINISHED, dir=self.root))
+            try:
+                shutil.copyfile(network, folder / _NETWORK)
+                np.save(folder / _VECTORS, vectors)
+                np.savez(folder / _WEIGHTS, **dict(weights))
+                return self._rename(folder, card)
+            finally:
+                shutil.rmtree(folder, ignore_errors=True)
+        except OSError as error:
+            raise FatalError(f"The model version cannot be written to {self.root}: {error}.") from error
+
+    def prune(self, keep: int, needed: frozenset[str] = frozenset()) -> list[str]:
+        """Delete all but the newest `keep` versions and those `needed`; returns the deleted names."""
+        names = self.versions()
+        gone = [name for name in names[: max(len(names) - keep, 0)] if name not in needed]
+        for name in gone:
+            shutil.rmtree(self.root / name)
+        return gone
+
+    def _rename(self, folder: Path, card: VersionCard) -> Version:
+        """Give the finished folder the next free name; a name that another process took meanwhile is skipped."""
+        number = max((int(name[1:]) for name in self._taken()), default=0)
+        for attempt in range(1, _PUBLISH_ATTEMPTS):
+            named = _named(card, f"v{number + attempt:06d}")
+            (folder / _CARD).write_text(named.model_dump_json(indent=2))
+            folder.chmod(0o755)
+            try:
+                folder.rename(self.root / named.version)
+            except OSError:
+                if not (self.root / named.version).exists():
+                    raise
+                continue
+            return Version(self.root / named.version, named)
+        raise FatalError(f"No free version name was found in {self.root}; remove broken folders there.")
+
+    def _taken(self) -> list[str]:
+        return [path.name for path in self.root.glob("v*") if path.name[1:].isdigit()]
+
+
+def _named(card: VersionCard, version: str) -> VersionCard:
+    serving = card.serving.model_copy(update={"version": version, "triton_model": triton_model_name(version)})
+    return card.model_copy(update={"serving": serving})
+
+
+def triton_model_name(version: str) -> str:
+    """Return the name under which Triton serves a version."""
+    return f"recommender_{version}"
