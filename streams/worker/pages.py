@@ -1,0 +1,126 @@
+"""The worker's view of the item statistics: pages fetched when first needed, refreshed behind the batches."""
+
+import asyncio
+import logging
+import time
+from collections.abc import Callable, Iterable, Sequence
+from typing import Protocol
+
+from millrace.errors import TransientError
+
+logger = logging.getLogger(__name__)
+
+# Decoding one page takes some microseconds; this many at a time never hold the event loop for more than 2 ms or so.
+_PAGES_PER_READ = 128
+_CHUNK_ITEMS = 1024
+
+
+class StatisticsReader(Protocol):
+    """What the worker reads of `StatisticsStore`."""
+
+    async def pages(self, items: Sequence[int]) -> list[bytes | None]:
+        """Fetch item pages with one MGET."""
+        ...
+
+    async def popularity(self, chunks: int) -> list[bytes | None]:
+        """Fetch the first `chunks` popularity chunks."""
+        ...
+
+    async def scalars(self) -> dict[str, str]:
+        """Return the keeper's scalars."""
+        ...
+
+
+class StatisticsView(Protocol):
+    """What the worker fills of `ItemStatistics`."""
+
+    def load_page(self, item: int, data: bytes | None) -> None:
+        """Replace an item's row."""
+        ...
+
+    def load_popularity_chunk(self, chunk: int, data: bytes | None) -> None:
+        """Replace a chunk of popularity."""
+        ...
+
+    def load_scalars(self, scalars: dict[str, str]) -> None:
+        """Take over the clock and the totals."""
+        ...
+
+
+class PageCache:
+    """Keeps the worker's statistics at most about `ttl_ms` behind the keeper's last flush.
+
+    A page is waited for only the first time it is needed. From then on it is refreshed in the background when the
+    keeper has flushed and the page has been used since the last refresh, so no batch waits for a reread.
+
+    Args:
+        store: Where the keeper writes.
+        statistics: Filled with what is read.
+        max_index: Returns the highest item index known.
+        ttl_ms: How often to look for news.
+        now: Clock in seconds.
+    """
+
+    def __init__(
+        self,
+        store: StatisticsReader,
+        statistics: StatisticsView,
+        max_index: Callable[[], int],
+        ttl_ms: int,
+        now: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._store = store
+        self._statistics = statistics
+        self._max_index = max_index
+        self._ttl_s = ttl_ms / 1000
+        self._now = now
+        self._flush: str | None = None
+        # Items whose page is here and will be refreshed.
+        self._fresh: set[int] = set()
+        self._used: set[int] = set()
+        self.pages_read = 0
+
+    async def ensure(self, items: Iterable[int]) -> None:
+        """Read the pages that have never been read; raises TransientError while the store is away."""
+        wanted = set(items)
+        self._used |= wanted
+        missing = sorted(wanted - self._fresh)
+        if missing:
+            await self._read(missing)
+
+    async def refresh(self) -> bool:
+        """Read everything that may have changed if the keeper has flushed since; returns whether it has."""
+        scalars = await self._store.scalars()
+        flush = scalars.get("flush", scalars.get("clock"))
+        if flush == self._flush:
+            return False
+        chunks = self._max_index() // _CHUNK_ITEMS + 1
+        for chunk, data in enumerate(await self._store.popularity(chunks)):
+            self._statistics.load_popularity_chunk(chunk, data)
+        self._statistics.load_scalars(scalars)
+        used, self._used = self._used, set()
+        # A page that nobody has used lately is read again when it is next needed.
+        self._fresh &= used
+        await self._read(sorted(used))
+        self._flush = flush
+        return True
+
+    async def keep_fresh(self) -> None:
+        """Refresh for ever; runs until cancelled."""
+        while True:
+            started = self._now()
+            try:
+                await self.refresh()
+            except TransientError as error:
+                logger.warning("Item statistics are not refreshed: %s", error)
+            except Exception:
+                logger.exception("Refreshing item statistics failed; trying again.")
+            await asyncio.sleep(max(self._ttl_s - (self._now() - started), 0.02))
+
+    async def _read(self, items: Sequence[int]) -> None:
+        for start in range(0, len(items), _PAGES_PER_READ):
+            part = items[start : start + _PAGES_PER_READ]
+            for item, data in zip(part, await self._store.pages(part), strict=True):
+                self._statistics.load_page(item, data)
+                self._fresh.add(item)
+            self.pages_read += len(part)

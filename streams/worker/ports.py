@@ -1,0 +1,95 @@
+"""What a batch needs from outside, as narrow protocols: the processor knows nothing of Faust, Redis or Triton."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from streams.store.protocols import PartitionCommit, ServedUpdate, Watermark
+from streams.users import ServedList, UserState
+from streams.worker.batch import Grader
+from streams.worker.records import PublishedItem
+
+
+class UserPort(Protocol):
+    """What a batch needs of `UserStore`."""
+
+    async def load(self, user_ids: Sequence[str]) -> list[UserState]:
+        """Read users in one round trip."""
+        ...
+
+    async def commit(self, commits: Sequence[PartitionCommit]) -> None:
+        """Apply each partition's change atomically."""
+        ...
+
+    async def finish(
+        self, partition: int, owner: str, done: int, served: Sequence[ServedUpdate], counters: Mapping[str, int]
+    ) -> None:
+        """Record the lists served and advance `done`."""
+        ...
+
+    async def watermarks(self, role: str, topic: str) -> dict[int, Watermark]:
+        """Return the watermarks of every partition a role has handled."""
+        ...
+
+
+class ItemPort(Protocol):
+    """Resolves item ids."""
+
+    async def resolve(self, item_ids: Sequence[str]) -> dict[str, int]:
+        """Return the index of each id that has or may have one."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class ListRequest:
+    """A list to make.
+
+    Args:
+        recommendation_id: Decides the exploration slot.
+        state: The user as the list is to reflect it.
+        now_ms: Event time at which the list is made.
+    """
+
+    recommendation_id: str
+    state: UserState
+    now_ms: int
+
+
+@dataclass(frozen=True, slots=True)
+class MadeList:
+    """A list, ready to publish and to store.
+
+    Args:
+        served: As the user's next event grades it.
+        fallback: None, or why the model did not score it.
+        items: As published.
+        proposals: The network's own best items; None without the model.
+    """
+
+    served: ServedList
+    fallback: str | None
+    items: Sequence[PublishedItem]
+    proposals: NDArray[np.int32] | None
+
+
+class ListMaker(Protocol):
+    """Makes and grades lists (steps 5 and 6)."""
+
+    def grader(self) -> Grader:
+        """Return what grades lists in the coming batch."""
+        ...
+
+    async def make(self, requests: Sequence[ListRequest]) -> list[MadeList]:
+        """Make one list per request, in order; scoring that fails leads to fallback lists, not to an error.
+
+        Raises:
+            TransientError: The statistics cannot be read.
+        """
+        ...
+
+    def take_counters(self) -> dict[str, int]:
+        """Return what has been counted since the last call (failed_requests)."""
+        ...
