@@ -62,9 +62,11 @@ class PartitionGate:
         """Let records from `position` on through, if they were fetched in this consumer group generation."""
         self._places[partition] = _Place(claim, generation, position)
 
-    def close(self, partition: int) -> None:
-        """Let nothing of the partition through until it is opened again."""
-        self._places.pop(partition, None)
+    def close(self, partition: int, owner: str | None = None) -> None:
+        """Let nothing of the partition through until it is opened again; with `owner`, only if it is held under it."""
+        place = self._places.get(partition)
+        if place is not None and owner in (None, place.claim.owner):
+            del self._places[partition]
 
     def keep_only(self, partitions: Sequence[int]) -> None:
         """Close every other partition."""

@@ -115,10 +115,6 @@ class Resume:
             self._fail(error)
         return {p: offset for p in self._assigned if (offset := self.gate.next_offset(p)) is not None}
 
-    def lost(self, partition: int) -> None:
-        """Take note that a write was refused: the partition is claimed anew, if it is still assigned here."""
-        self.gate.close(partition)
-
     async def keep_claimed(self) -> None:
         """Claim again what was lost or could not be claimed; runs until cancelled."""
         while True:

@@ -1,0 +1,135 @@
+"""What happens to a micro-batch when a step fails: wait, drop what was lost, or find the record that breaks it."""
+
+import asyncio
+import logging
+from collections.abc import Iterable, Mapping, Sequence
+
+from millrace.contracts import EventPolicy
+from millrace.errors import MillraceError, TransientError
+from millrace.topics import Topics
+from streams.faust_claims import Claim, PartitionGate
+from streams.store.protocols import FencedError
+from streams.worker.crash import CrashPoint, never
+from streams.worker.records import Decoded, SourceRecord, decode, failed
+from streams.worker.steps import BatchSteps, Ports
+from streams.worker.timing import StepTimes
+
+logger = logging.getLogger(__name__)
+
+ROLE = "worker"
+_FIRST_PAUSE_S = 0.05
+_LONGEST_PAUSE_S = 2.0
+
+
+class BatchProcessor:
+    """Turns records into published lists: exactly once in the state, at least once on the topic.
+
+    Args:
+        policy: What `decode_event` accepts.
+        topics: Topic names.
+        ports: Everything outside.
+        gate: The claims the partitions are held under.
+        crash: Crash points for the recovery tests.
+    """
+
+    def __init__(
+        self, policy: EventPolicy, topics: Topics, ports: Ports, gate: PartitionGate, crash: CrashPoint = never
+    ) -> None:
+        self._policy = policy
+        self._topics = topics
+        self._users = ports.users
+        self._gate = gate
+        self._crash = crash
+        self._steps = BatchSteps(policy, topics, ports, gate, crash)
+        self.waiting_for: str | None = None
+
+    @property
+    def times(self) -> StepTimes:
+        """How long each step takes."""
+        return self._steps.times
+
+    async def process(self, records: Sequence[SourceRecord]) -> None:
+        """Handle a batch to the end; returns when every record is done or its partition has been lost.
+
+        While an outside service is away this waits and tries again. A record that cannot be processed for an
+        unforeseen reason is found by halving the batch and becomes a dead letter.
+
+        Raises:
+            FatalError: Only a person can resolve it.
+        """
+        self._crash("decode")
+        with self.times.measure("decode"):
+            batch = [decode(record, self._policy) for record in records]
+        for part in one_partition_per_user(batch):
+            await self._process_or_halve(part)
+
+    async def _process_or_halve(self, batch: Sequence[Decoded]) -> None:
+        try:
+            await self._process_until_done(batch)
+        except MillraceError:
+            raise
+        except Exception as error:
+            logger.exception("Processing %d records failed unexpectedly.", len(batch))
+            if len(batch) == 1:
+                await self._process_until_done([failed(batch[0].record, error)])
+                return
+            middle = len(batch) // 2
+            await self._process_or_halve(batch[:middle])
+            await self._process_or_halve(batch[middle:])
+
+    async def _process_until_done(self, batch: Sequence[Decoded]) -> None:
+        owners = {partition: claim.owner for partition, claim in self._claims(batch).items()}
+        pause_s, reread = _FIRST_PAUSE_S, False
+        while batch := self._still_held(batch, owners):
+            try:
+                if reread:
+                    await self._reread_watermarks(owners)
+                await self._steps.run(batch, self._claims(batch))
+                break
+            except FencedError as error:
+                logger.warning("%s It is read again by its owner.", error)
+                self._drop(error.partitions or owners, owners)
+            except TransientError as error:
+                self.waiting_for = str(error)
+                logger.warning("A batch of %d waits: %s", len(batch), error)
+                await asyncio.sleep(pause_s)
+                pause_s, reread = min(2 * pause_s, _LONGEST_PAUSE_S), True
+        self.waiting_for = None
+
+    def _claims(self, batch: Sequence[Decoded]) -> dict[int, Claim]:
+        held = {partition: self._gate.claim_of(partition) for partition in {item.record.partition for item in batch}}
+        return {partition: claim for partition, claim in held.items() if claim is not None}
+
+    def _still_held(self, batch: Sequence[Decoded], owners: Mapping[int, str]) -> list[Decoded]:
+        """Return the records whose partition is held under the very claim the batch began with."""
+        held = {p for p, claim in self._claims(batch).items() if owners.get(p) == claim.owner}
+        return [item for item in batch if item.record.partition in held]
+
+    def _drop(self, partitions: Iterable[int], owners: Mapping[int, str]) -> None:
+        for partition in partitions:
+            self._gate.close(partition, owners[partition])
+
+    async def _reread_watermarks(self, owners: Mapping[int, str]) -> None:
+        """Ask how far the state is: a commit whose answer was lost may have been applied."""
+        marks = await self._users.watermarks(ROLE, self._topics.events)
+        for partition, owner in owners.items():
+            if mark := marks.get(partition):
+                self._gate.advance(partition, owner, state=mark.state, done=mark.done)
+
+
+def one_partition_per_user(batch: Sequence[Decoded]) -> list[list[Decoded]]:
+    """Split a batch so that no user occurs in two partitions of one part.
+
+    The record key is the user's id, so a user's events normally share a partition; only a producer that places
+    records by itself can break that. Each partition is then handled on its own, since one commit writes whole users.
+    """
+    partition_of: dict[str, int] = {}
+    clash = False
+    for item in batch:
+        if item.event is not None:
+            partition = item.record.partition
+            clash |= partition_of.setdefault(item.event.user_id, partition) != partition
+    if not clash:
+        return [list(batch)]
+    partitions = dict.fromkeys(item.record.partition for item in batch)
+    return [[item for item in batch if item.record.partition == partition] for partition in partitions]

@@ -1,0 +1,228 @@
+"""Steps 2 to 7 of a micro-batch, run once; `processor` decides what to do when they fail."""
+
+import time
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+
+from millrace.contracts import EventPolicy
+from millrace.errors import PoisonError, Reason
+from millrace.topics import Topics
+from streams.faust_claims import Claim, PartitionGate
+from streams.store.protocols import PartitionCommit, ServedUpdate
+from streams.users import ResolvedEvent, UserState
+from streams.worker.batch import BatchEvent, BatchPlan, ListOrder, PartitionChange, plan_batch
+from streams.worker.crash import CrashPoint, never
+from streams.worker.ports import ItemPort, ListMaker, ListRequest, MadeList, UserPort
+from streams.worker.records import (
+    Decoded,
+    OutgoingRecord,
+    Publisher,
+    dead_letter,
+    encode_recommendation,
+    recommendation_id,
+)
+from streams.worker.timing import StepTimes
+
+RECOMMENDATIONS = "recommendations"
+
+
+@dataclass(frozen=True, slots=True)
+class Ports:
+    """Everything outside that a batch touches.
+
+    Args:
+        users: Users and watermarks.
+        items: Resolves item ids.
+        lists: Makes and grades lists.
+        publisher: Writes to Kafka.
+    """
+
+    users: UserPort
+    items: ItemPort
+    lists: ListMaker
+    publisher: Publisher
+
+
+@dataclass(frozen=True, slots=True)
+class _Answer:
+    """A valid event with the list that answers it, as made and as published."""
+
+    cause: Decoded
+    user_id: str
+    made: MadeList
+    value: bytes
+
+
+class BatchSteps:
+    """Reads, plans, commits, makes lists, publishes and finishes one batch.
+
+    Args:
+        policy: What `decode_event` accepts.
+        topics: Topic names.
+        ports: Everything outside.
+        gate: Knows how far each claimed partition has come.
+        crash: Crash points for the recovery tests.
+    """
+
+    def __init__(
+        self, policy: EventPolicy, topics: Topics, ports: Ports, gate: PartitionGate, crash: CrashPoint = never
+    ) -> None:
+        self._policy = policy
+        self._topics = topics
+        self._ports = ports
+        self._gate = gate
+        self._crash = crash
+        self.times = StepTimes()
+
+    async def run(self, batch: Sequence[Decoded], claims: Mapping[int, Claim]) -> None:
+        """Run steps 2 to 7 once; repeating them is safe.
+
+        Args:
+            batch: Records of claimed partitions, offsets growing within a partition.
+            claims: The claim of every partition of the batch.
+
+        Raises:
+            FencedError: A partition was lost.
+            TransientError: A service is away; run the batch again.
+        """
+        ends = {item.record.partition: item.record.offset for item in batch}
+        self._crash("read")
+        with self.times.measure("read"):
+            batch, events, states = await self._read(batch)
+        self._crash("plan")
+        with self.times.measure("plan"):
+            watermarks = {partition: claims[partition].state for partition in ends}
+            plan = plan_batch(states, events, ends, watermarks, self._ports.lists.grader())
+        self._crash("commit")
+        with self.times.measure("commit"):
+            await self._commit(plan, claims)
+        self._crash("lists")
+        with self.times.measure("lists"):
+            answers = await self._answer([item for item in batch if item.event is not None], plan.lists)
+        self._crash("publish")
+        with self.times.measure("publish"):
+            await self._publish(batch, answers)
+        self._crash("finish")
+        with self.times.measure("finish"):
+            await self._finish(batch, answers, ends, claims)
+        self._crash("ack")
+
+    async def _read(self, batch: Sequence[Decoded]) -> tuple[list[Decoded], list[BatchEvent], dict[str, UserState]]:
+        """Step 2: users in one pipeline, unknown items in one call."""
+        indexes = await self._ports.items.resolve([item.event.item_id for item in batch if item.event is not None])
+        judged = [_with_known_item(item, indexes) for item in batch]
+        events = [
+            BatchEvent(
+                item.record.partition,
+                item.record.offset,
+                ResolvedEvent(
+                    event.event_id, event.user_id, indexes[event.item_id], self._policy.value_of(event), event.ts_ms
+                ),
+            )
+            for item in judged
+            if (event := item.event) is not None
+        ]
+        users = list(dict.fromkeys(each.event.user_id for each in events))
+        states = await self._ports.users.load(users) if users else []
+        return judged, events, dict(zip(users, states, strict=True))
+
+    async def _commit(self, plan: BatchPlan, claims: Mapping[int, Claim]) -> None:
+        """Step 4: one script call per partition, all in one round trip."""
+        if not plan.changes:
+            return
+        await self._ports.users.commit([_commit(change, claims[change.partition].owner) for change in plan.changes])
+        for change in plan.changes:
+            owner = claims[change.partition].owner
+            self._gate.advance(change.partition, owner, state=change.new_state, done=-1)
+
+    async def _answer(self, valid: Sequence[Decoded], orders: Sequence[ListOrder]) -> list[_Answer]:
+        """Steps 5 and 6 up to the bytes: one list per valid event."""
+        requests = [
+            ListRequest(
+                recommendation_id(item.record, order.cause.event.event_id), order.state, order.cause.event.ts_ms
+            )
+            for item, order in zip(valid, orders, strict=True)
+        ]
+        if not requests:
+            return []
+        made = await self._ports.lists.make(requests)
+        now_ms = time.time_ns() // 1_000_000
+        return [_encoded(item, each, now_ms) for item, each in zip(valid, made, strict=True)]
+
+    async def _publish(self, batch: Sequence[Decoded], answers: Sequence[_Answer]) -> None:
+        """Step 6: everything at once, returning when all of it is acknowledged."""
+        outgoing = [
+            OutgoingRecord(self._topics.recommendations, answer.user_id.encode(), answer.value) for answer in answers
+        ]
+        outgoing += [
+            dead_letter(self._topics.dead_letters, item.record, item.poison)
+            for item in batch
+            if item.poison is not None
+        ]
+        await self._ports.publisher.publish(outgoing)
+
+    async def _finish(
+        self,
+        batch: Sequence[Decoded],
+        answers: Sequence[_Answer],
+        ends: Mapping[int, int],
+        claims: Mapping[int, Claim],
+    ) -> None:
+        """Step 7: the lists as served, the counters and the `done` watermark, atomically per partition."""
+        failures = self._ports.lists.take_counters()
+        for partition, done in ends.items():
+            mine = [answer for answer in answers if answer.cause.record.partition == partition]
+            counters = _dead_counters(item for item in batch if item.record.partition == partition)
+            counters.update(_list_counters(mine))
+            counters.update(failures)
+            failures = {}
+            served = {answer.user_id: _served(answer) for answer in mine}
+            owner = claims[partition].owner
+            await self._ports.users.finish(partition, owner, done, list(served.values()), counters)
+            self._gate.advance(partition, owner, state=-1, done=done)
+
+
+def _with_known_item(item: Decoded, indexes: Mapping[str, int]) -> Decoded:
+    if item.event is None or item.event.item_id in indexes:
+        return item
+    sentence = f"The item {item.event.item_id!r} is unknown, and events may not register items here."
+    return Decoded(item.record, None, PoisonError(Reason.UNKNOWN_ITEM, sentence))
+
+
+def _commit(change: PartitionChange, owner: str) -> PartitionCommit:
+    return PartitionCommit(
+        partition=change.partition,
+        owner=owner,
+        expected_state=change.expected_state,
+        new_state=change.new_state,
+        users=list(change.users.values()),
+        new_touched=change.new_touched,
+        grades=change.grades,
+        counters=change.counters,
+    )
+
+
+def _encoded(item: Decoded, made: MadeList, now_ms: int) -> _Answer:
+    event = item.event
+    if event is None:
+        raise AssertionError("only valid events are answered")
+    value = encode_recommendation(
+        item.record, event, now_ms, made.served.version, made.served.arm, made.fallback, made.items
+    )
+    return _Answer(item, event.user_id, made, value)
+
+
+def _served(answer: _Answer) -> ServedUpdate:
+    return ServedUpdate(answer.user_id, answer.made.served, answer.made.proposals, answer.value)
+
+
+def _dead_counters(batch: Iterable[Decoded]) -> Counter[str]:
+    return Counter(f"dead:{item.poison.reason}" for item in batch if item.poison is not None)
+
+
+def _list_counters(answers: Sequence[_Answer]) -> Counter[str]:
+    counters = Counter(f"fallback:{answer.made.fallback}" for answer in answers if answer.made.fallback)
+    if answers:
+        counters[RECOMMENDATIONS] = len(answers)
+    return counters
