@@ -1,6 +1,5 @@
 """The connection to Redis: bounded waits, and every way it can fail turned into an error of Millrace in one place."""
 
-import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from types import TracebackType
@@ -28,7 +27,14 @@ _LOGIN_ERRORS = (
     redis_errors.AuthorizationError,
     redis_errors.NoPermissionError,
 )
-# What the server says when it will work again later, also when said inside a script's error.
+# What the server answers while it works again later: by type, and by text where a script's error wraps the answer.
+_TRANSIENT_ANSWERS = (
+    redis_errors.OutOfMemoryError,
+    redis_errors.ReadOnlyError,
+    redis_errors.MasterDownError,
+    redis_errors.ClusterDownError,
+    redis_errors.TryAgainError,
+)
 _TRANSIENT_TEXTS = (
     "OOM",
     "LOADING",
@@ -82,7 +88,7 @@ class RedisErrors:
 
     def __exit__(self, _: type[BaseException] | None, error: BaseException | None, __: TracebackType | None) -> None:
         """Translate the error, if it is one of Redis or of the network."""
-        if isinstance(error, redis_errors.RedisError | asyncio.TimeoutError | OSError):
+        if isinstance(error, redis_errors.RedisError | OSError):
             raise translated(error, self._doing) from error
 
 
@@ -92,11 +98,19 @@ def translated(error: Exception, doing: str) -> Exception:
         return ConfigurationError(
             f"Redis refuses the login while {doing} ({error}); check user and password in MILLRACE_REDIS_URL."
         )
-    if isinstance(error, redis_errors.ResponseError) and not any(text in str(error) for text in _TRANSIENT_TEXTS):
+    if _is_refusal(error):
         return FatalError(
             f"Redis refuses {doing} ({error}); if its keys were written by something else, run `millrace rebuild`."
         )
-    return TransientError(f"Redis did not answer while {doing} ({error or type(error).__name__}); it is tried again.")
+    cause = str(error) or type(error).__name__
+    return TransientError(f"Redis did not answer while {doing} ({cause}); it may be starting, full or unreachable.")
+
+
+def _is_refusal(error: Exception) -> bool:
+    """Whether the server has understood the request and will answer the same the next time."""
+    if not isinstance(error, redis_errors.ResponseError) or isinstance(error, _TRANSIENT_ANSWERS):
+        return False
+    return not any(text in str(error) for text in _TRANSIENT_TEXTS)
 
 
 @asynccontextmanager
