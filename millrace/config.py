@@ -39,6 +39,12 @@ class Settings(BaseSettings):
         ge=1,
         description="Longest wait of one fetch. The embedded broker answers only then: its stack sets it low.",
     )
+    kafka_session_timeout_ms: int = Field(
+        default=10_000,
+        ge=1000,
+        description="A consumer silent for this long loses its partitions. Brokers refuse less than 6000 by default; "
+        "the embedded one takes 2000.",
+    )
     topic_prefix: str = Field(default="millrace.", description="Put before every topic name.")
     group_prefix: str = Field(default="millrace-", description="Put before every consumer group name.")
     redis_url: str = Field(default="redis://127.0.0.1:6379/0", description="Where features and state are kept.")

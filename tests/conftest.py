@@ -1,0 +1,110 @@
+"""Real servers for tests that need them: started once per session, on loopback, ended with it.
+
+A test takes `settings`: addresses of the running servers, with a random prefix for its topics, groups and Redis keys,
+so tests do not see one another's data. Where a server cannot run the test is skipped, loudly; with
+MILLRACE_REQUIRE_SERVICES=1 it fails instead.
+"""
+
+import os
+import uuid
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from millrace.config import Settings
+from millrace.errors import FatalError
+
+REQUIRE = "MILLRACE_REQUIRE_SERVICES"
+
+
+def _started(start: Callable[[], Any], what: str) -> Any:
+    """Start servers; a failure skips the test or, where services are required, fails it."""
+    try:
+        return start()
+    except FatalError as error:
+        if os.environ.get(REQUIRE) == "1":
+            pytest.fail(f"{what} is required ({REQUIRE}=1) and could not start: {error}", pytrace=False)
+        pytest.skip(f"NOT TESTED, {what} could not start: {error}")
+
+
+@pytest.fixture(scope="session")
+def redis_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """Return the URL of a Redis of its own, without Kafka and Triton."""
+    from millrace.stacks.redis_server import RedisServer
+    from millrace.stacks.service import wait_ready
+
+    folder = tmp_path_factory.mktemp("redis")
+    server = RedisServer(folder, folder)
+
+    def start() -> None:
+        server.start()
+        wait_ready([server], timeout_s=10)
+
+    try:
+        _started(start, "Redis")
+        yield server.settings()["redis_url"]
+    finally:
+        server.stop()
+
+
+@pytest.fixture(scope="session")
+def kafka_broker() -> Iterator[str]:
+    """Return the bootstrap address of an embedded Kafka of its own."""
+    from millrace.stacks.kafka_mock import MockKafka
+
+    server = MockKafka()
+    try:
+        _started(server.start, "the embedded Kafka")
+        yield server.settings()["kafka_bootstrap"]
+    finally:
+        server.stop()
+
+
+@pytest.fixture(scope="session")
+def triton_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[str, Path]]:
+    """Return the gRPC address of a Triton of its own and the folder of its model repository."""
+    from millrace.stacks.service import wait_ready
+    from millrace.stacks.triton_server import TritonServer
+
+    folder = tmp_path_factory.mktemp("triton")
+    server = TritonServer(folder, folder, folder / "repository")
+
+    def start() -> None:
+        server.start()
+        wait_ready([server], timeout_s=30)
+
+    try:
+        _started(start, "Triton")
+        yield server.settings()["triton_url"], folder / "repository"
+    finally:
+        server.stop()
+
+
+@pytest.fixture(scope="session")
+def embedded_stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
+    """Return a running EmbeddedStack: Kafka, Redis and Triton."""
+    from millrace.stacks.embedded import EmbeddedStack
+
+    stack = EmbeddedStack(tmp_path_factory.mktemp("stack"))
+    try:
+        _started(stack.start, "the embedded stack")
+        yield stack
+    finally:
+        stack.stop()
+
+
+@pytest.fixture
+def settings(embedded_stack: Any, tmp_path: Path) -> Settings:
+    """Return settings of the running stack, with prefixes and a home folder of this test's own."""
+    mark = uuid.uuid4().hex[:10]
+    return embedded_stack.settings.model_copy(
+        update={
+            "home": tmp_path,
+            "event_log": f"sqlite:///{tmp_path / 'events.sqlite'}",
+            "topic_prefix": f"t{mark}.",
+            "group_prefix": f"t{mark}-",
+            "redis_prefix": f"t{mark}:",
+        }
+    )
