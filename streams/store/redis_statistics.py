@@ -7,7 +7,7 @@ from redis.asyncio.client import Pipeline
 from redis.exceptions import WatchError
 
 from millrace.keys import Keys
-from streams.store.connect import RedisErrors
+from streams.store.connect import RETRIES, RedisErrors
 from streams.store.maintenance import clear_keys
 from streams.store.protocols import FencedError, StatisticsFlush
 from streams.store.watermarks import claim
@@ -47,19 +47,25 @@ class RedisStatisticsStore:
         Raises:
             FencedError: Another keeper has claimed a partition.
         """
-        marks = [self._keys.watermark(self._role, self._topic, partition) for partition in flush.watermarks]
         with RedisErrors("writing statistics"):
-            async with self._redis.pipeline(transaction=True) as pipeline:
-                if marks:
-                    await pipeline.watch(*marks)
-                    await self._check_owner(pipeline, owner, dict(zip(flush.watermarks, marks, strict=True)))
-                pipeline.multi()
-                self._queue(pipeline, flush)
+            for attempt in range(RETRIES + 1):
                 try:
-                    await pipeline.execute()
+                    return await self._try_flush(owner, flush)
                 except WatchError:
-                    lost = frozenset(flush.watermarks)
-                    raise FencedError("The statistics were claimed by another keeper during a flush.", lost) from None
+                    # A claim in between, or a connection that broke while watching: redis-py tells both the same way.
+                    # The next attempt's check of the owner tells them apart.
+                    if attempt == RETRIES:
+                        raise
+
+    async def _try_flush(self, owner: str, flush: StatisticsFlush) -> None:
+        marks = {each: self._keys.watermark(self._role, self._topic, each) for each in flush.watermarks}
+        async with self._redis.pipeline(transaction=True) as pipeline:
+            if marks:
+                await pipeline.watch(*marks.values())
+                await self._check_owner(pipeline, owner, marks)
+            pipeline.multi()
+            self._queue(pipeline, flush)
+            await pipeline.execute()
 
     async def _check_owner(self, pipeline: Pipeline, owner: str, marks: Mapping[int, str]) -> None:
         for partition, mark in marks.items():

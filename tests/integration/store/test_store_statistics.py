@@ -72,7 +72,7 @@ async def test_a_claim_during_a_flush_wins(stores: Stores, monkeypatch: pytest.M
         await stores.statistics.claim([0], "k2")
 
     monkeypatch.setattr(stores.statistics, "_check_owner", claimed_after_the_check)
-    with pytest.raises(FencedError, match="claimed by another keeper"):
+    with pytest.raises(FencedError, match="Partition 0 has another keeper"):
         await stores.statistics.flush("k1", flush_of(b"1"))
     assert await stores.statistics.pages([7]) == [None]
 
