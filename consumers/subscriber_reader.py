@@ -20,7 +20,7 @@ Start = Literal["earliest", "latest"]
 # kafka-python's default of 1 MB breaks the connection on every larger response.
 _MAX_RESPONSE_BYTES = 100_000_000
 # A new topic can take a broker a moment to create.
-_TOPIC_DEADLINE_S = 10.0
+_TOPIC_TIMEOUT_MS = 10_000
 _MAX_POLL_RECORDS = 2_000
 
 
@@ -154,9 +154,14 @@ class GroupReader:
 
 
 def _partitions(consumer: Any, topic: str) -> list[Any]:
-    deadline = time.monotonic() + _TOPIC_DEADLINE_S
-    while time.monotonic() < deadline:
-        partitions = consumer.partitions_for_topic(topic)
-        if partitions:
-            return [TopicPartition(topic, partition) for partition in sorted(partitions)]
-    raise TransientError(f"The topic {topic} does not exist and the broker does not create it; create it first.")
+    first = TopicPartition(topic, 0)
+    # Asking for a partition by name, before anything else, makes a broker that creates topics on first use do so.
+    consumer.assign([first])
+    try:
+        consumer.position(first, timeout_ms=_TOPIC_TIMEOUT_MS)
+    except KafkaError as error:
+        logger.debug("No position in %s: %s", topic, error)
+    partitions = consumer.partitions_for_topic(topic)
+    if not partitions:
+        raise TransientError(f"The topic {topic} does not exist and the broker does not create it; create it first.")
+    return [TopicPartition(topic, partition) for partition in sorted(partitions)]

@@ -1,0 +1,1 @@
+"""Copies the topics `events` and `items` into the event log."""

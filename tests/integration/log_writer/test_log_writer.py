@@ -1,0 +1,197 @@
+"""The log writer against a real broker protocol (librdkafka's mock cluster) and a real SQLite log."""
+
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+
+import orjson
+import pytest
+from confluent_kafka import Producer
+
+from consumers.event_log import EventLog, LoggedEvent
+from consumers.event_log.sqlite import SqliteEventLog
+from consumers.log_writer.writer import LogWriter
+from millrace.config import Settings
+from millrace.contracts import CatalogueItem
+from millrace.errors import FatalError, TransientError
+
+pytestmark = pytest.mark.services
+
+DEADLINE_S = 30.0
+
+
+class Broker:
+    """An in-process broker and a producer to it."""
+
+    def __init__(self) -> None:
+        self._cluster = Producer({"bootstrap.servers": "unused", "test.mock.num.brokers": 1, "log_level": 0})
+        (broker,) = self._cluster.list_topics(timeout=10).brokers.values()
+        self.address = f"{broker.host}:{broker.port}"
+        self._producer = Producer({"bootstrap.servers": self.address, "linger.ms": 5, "log_level": 0})
+
+    def send(self, topic: str, values: Sequence[bytes], partition: int = 0) -> None:
+        for value in values:
+            self._producer.produce(topic, value=value, partition=partition)
+        assert self._producer.flush(10) == 0
+
+
+@pytest.fixture
+def broker() -> Broker:
+    return Broker()
+
+
+@pytest.fixture
+def settings(broker: Broker, tmp_path: Path) -> Settings:
+    return Settings(kafka_bootstrap=broker.address, kafka_fetch_wait_ms=5, home=tmp_path)
+
+
+@pytest.fixture
+def log(tmp_path: Path) -> Iterator[SqliteEventLog]:
+    opened = SqliteEventLog(tmp_path / "events.sqlite")
+    yield opened
+    opened.close()
+
+
+def event(number: int, name: str = "e") -> bytes:
+    fields = {"event_id": f"{name}{number}", "user_id": "u", "item_id": "i", "type": "rating", "value": 3.0, "ts_ms": 1}
+    return orjson.dumps(fields)
+
+
+def until(condition: Callable[[], bool], what: str) -> None:
+    deadline = time.monotonic() + DEADLINE_S
+    while not condition():
+        assert time.monotonic() < deadline, f"not within {DEADLINE_S} s: {what}"
+        time.sleep(0.01)
+
+
+@contextmanager
+def running(settings: Settings, log: EventLog) -> Iterator[LogWriter]:
+    writer = LogWriter(settings, log)
+    thread = threading.Thread(target=writer.run)
+    thread.start()
+    try:
+        yield writer
+    finally:
+        writer.stop()
+        thread.join(DEADLINE_S)
+        assert not thread.is_alive()
+
+
+def offsets(log: EventLog, partition: int = 0) -> list[int]:
+    return [each.offset for page in log.read({}) for each in page if each.partition == partition]
+
+
+def test_everything_valid_is_logged_once_and_poison_leaves_a_gap(
+    broker: Broker, settings: Settings, log: SqliteEventLog
+) -> None:
+    broker.send(settings.topics.items, [b'{"item_id":"i","title":"A"}', b"broken", b'{"item_id":"i","title":"B"}'])
+    broker.send(settings.topics.events, [event(0), b"broken", event(2)])
+    broker.send(settings.topics.events, [event(0)], partition=3)
+    with running(settings, log) as writer:
+        until(lambda: log.count() == 3, "three events logged")
+        broker.send(settings.topics.events, [event(3)])
+        until(lambda: writer.status.logged == 4, "the fourth")
+        until(lambda: writer.status.items == 2, "items")
+        assert writer.status.poison == {"invalid_json": 2}
+    assert log.gaps() == {0: [(1, 1)]}
+    assert offsets(log) == [0, 2, 3]
+    assert log.end() == {0: 3, 3: 0}
+    assert [item for page in log.items() for item in page] == [CatalogueItem(item_id="i", title="B")]
+
+
+def test_a_restart_continues_without_loss_or_repeat(broker: Broker, settings: Settings, log: SqliteEventLog) -> None:
+    broker.send(settings.topics.events, [event(number) for number in range(5)])
+    with running(settings, log):
+        until(lambda: log.count() == 5, "the first five")
+    broker.send(settings.topics.events, [event(number) for number in range(5, 9)])
+    with running(settings, log) as writer:
+        until(lambda: log.count() == 9, "all nine")
+        until(lambda: writer.status.logged == 9, "the writer's own count")
+    assert offsets(log) == list(range(9))
+
+
+def test_an_emptied_log_is_filled_again(
+    broker: Broker, settings: Settings, log: SqliteEventLog, tmp_path: Path
+) -> None:
+    broker.send(settings.topics.events, [event(number) for number in range(5)])
+    broker.send(settings.topics.items, [b'{"item_id":"i"}'])
+    with running(settings, log):
+        until(lambda: log.count() == 5, "the first five")
+    other = SqliteEventLog(tmp_path / "new.sqlite")
+    with running(settings, other):
+        until(lambda: other.count() == 5 and any(other.items()), "all of it again")
+    other.close()
+
+
+def test_an_outage_of_the_log_is_waited_out(broker: Broker, settings: Settings, log: SqliteEventLog) -> None:
+    away = threading.Event()
+
+    class Unsteady:
+        def __getattr__(self, name: str) -> object:
+            return getattr(log, name)
+
+        def append(self, events: Sequence[LoggedEvent]) -> None:
+            if away.is_set():
+                raise TransientError("The disk is full.")
+            log.append(events)
+
+    unsteady = Unsteady()
+    with running(settings, unsteady) as writer:  # type: ignore[arg-type]
+        broker.send(settings.topics.events, [event(0)])
+        until(lambda: log.count() == 1, "the first event")
+        away.set()
+        broker.send(settings.topics.events, [event(1)])
+        until(lambda: "full" in writer.status.waiting, "it says what it waits for")
+        broker.send(settings.topics.events, [event(2)])
+        away.clear()
+        until(lambda: log.count() == 3, "everything after the outage")
+        until(lambda: not writer.status.waiting, "no more waiting")
+    assert offsets(log) == [0, 1, 2]
+
+
+@pytest.mark.parametrize("new_events", [2, 9])
+def test_a_topic_created_anew_is_noticed(tmp_path: Path, log: SqliteEventLog, new_events: int) -> None:
+    for name, events in (("old", 5), ("new", new_events)):
+        broker = Broker()
+        settings = Settings(kafka_bootstrap=broker.address, home=tmp_path)
+        broker.send(settings.topics.events, [event(number, name) for number in range(events)])
+        if name == "old":
+            with running(settings, log):
+                until(lambda: log.count() == 5, "the old topic")
+            continue
+        writer = LogWriter(settings, log)
+        with pytest.raises(FatalError, match="created anew.*millrace rebuild --new-topic"):
+            writer.run()
+        assert log.archive() == 5
+        with running(settings, log):
+            until(lambda: log.count() == 5 + new_events, "the new topic beside the old one")
+
+
+def test_the_process_survives_a_kill_and_ends_cleanly_on_sigterm(
+    broker: Broker, settings: Settings, log: SqliteEventLog
+) -> None:
+    def start() -> subprocess.Popen[bytes]:
+        environment = {**os.environ, **settings.environment()}
+        return subprocess.Popen([sys.executable, "-m", "millrace", "log-writer"], env=environment)
+
+    broker.send(settings.topics.events, [event(number) for number in range(2000)])
+    process = start()
+    try:
+        until(lambda: log.count() > 0, "some events")
+        process.send_signal(signal.SIGKILL)
+        process.wait(DEADLINE_S)
+        broker.send(settings.topics.events, [event(number) for number in range(2000, 2500)])
+        process = start()
+        until(lambda: log.count() == 2500, "all events")
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(DEADLINE_S) == 0
+    finally:
+        process.kill()
+        process.wait()
+    assert offsets(log) == list(range(2500))
