@@ -1,0 +1,257 @@
+"""The candidate step: from user states to a few hundred candidates each, with features, cut by the linear fusion."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+import numpy as np
+from numpy.typing import NDArray
+
+from streams.catalogue import Catalogue
+from streams.ranking.evidence_kernel import BLOCKED, EVIDENCE, EVIDENCE_LAGS, TRANSITIONS, gather_evidence
+from streams.ranking.feature_kernel import PROFILES, YEARS, compute_features, profile_ratios
+from streams.ranking.features import CONTEXTS, FEATURES, NEUTRAL_VALUE, context_of
+from streams.ranking.fusion import FusionWeights
+from streams.ranking.pool_kernel import pool_by_evidence, pool_from_list
+from streams.ranking.popularity_view import PopularityView
+from streams.ranking.relatives import TitleRelatives
+from streams.ranking.requests import score_request
+from streams.scoring.protocol import CANDIDATES, ScoreRequest
+from streams.statistics import ItemStatistics
+from streams.statistics.popularity import BUCKET_DECAY_EVENTS, DECAY_EVENTS, history_bucket
+from streams.users import UserState
+
+# Where the pooled items come from, at most; what several sources name is pooled once.
+_POOL_EVIDENCE = 384
+_POOL_RECENT = 48
+_POOL_HISTORY_LENGTH = 96
+_POOL_POPULAR = 32
+_POOL_NEWEST = 16
+_RELATIVES_OF_LAST = 5
+# These stay candidates whatever the linear fusion thinks of them: it cannot know the network's reasons, nor new items.
+_KEPT_NEWEST = 4
+_POOL_SIZE = 1024
+_DECAYS = np.array(DECAY_EVENTS)
+
+
+@dataclass(frozen=True, slots=True)
+class CandidateBatch:
+    """Candidates of B users, best by linear fusion first, padded on the right with item 0.
+
+    Args:
+        candidates: [B, C] int32.
+        features: [B, C, F] float32.
+        context: [B, U] float32.
+        linear: [B, C] float32 linear fusion scores, -inf where padded.
+        unavailable: Item indexes known but not available.
+    """
+
+    candidates: NDArray[np.int32]
+    features: NDArray[np.float32]
+    context: NDArray[np.float32]
+    linear: NDArray[np.float32]
+    unavailable: NDArray[np.int32]
+
+    def request(self, states: Sequence[UserState], now_ms: Sequence[int]) -> ScoreRequest:
+        """Return the tensors for a model version; `states` and `now_ms` as given to `build`."""
+        return score_request(states, now_ms, self.candidates, self.features, self.context, self.unavailable)
+
+
+class CandidateStep:
+    """Finds and describes candidates; holds scratch memory, so one object serves one thread.
+
+    Args:
+        statistics: Online statistics; its rows for `needed_pages` must be loaded.
+        catalogue: Items; only known and available ones become candidates.
+    """
+
+    def __init__(self, statistics: ItemStatistics, catalogue: Catalogue) -> None:
+        self.statistics = statistics
+        self.catalogue = catalogue
+        self.view = PopularityView()
+        self._relatives = TitleRelatives(catalogue)
+        self._marks: NDArray[np.uint8] = np.zeros(0, np.uint8)
+        self._found: NDArray[np.int32] = np.zeros(0, np.int32)
+        self._evidence: NDArray[np.float32] = np.zeros((0, EVIDENCE), np.float32)
+        self._token_weights: NDArray[np.float32] = np.zeros(0, np.float32)
+        self._back_off = np.zeros(TRANSITIONS)
+        self._totals = np.zeros(EVIDENCE)
+        self._pool: NDArray[np.int32] = np.zeros(_POOL_SIZE, np.int32)
+        self._features: NDArray[np.float32] = np.zeros((_POOL_SIZE, FEATURES), np.float32)
+        self._genre_ratios = np.zeros((PROFILES, len(self.view.genre_shares)))
+        self._year_ratios = np.zeros((PROFILES, YEARS))
+
+    def needed_pages(self, states: Sequence[UserState]) -> list[int]:
+        """Return the items whose pages `build` will read for these users, each once."""
+        rows = [state.items[:EVIDENCE_LAGS] for state in states]
+        return list(dict.fromkeys(np.concatenate(rows).tolist())) if rows else []
+
+    def build(
+        self,
+        states: Sequence[UserState],
+        now_ms: Sequence[int],
+        weights: FusionWeights,
+        include: Sequence[int] | None = None,
+    ) -> CandidateBatch:
+        """Return the candidates of each user.
+
+        Args:
+            states: B users.
+            now_ms: [B] time of each request.
+            weights: Linear fusion for the cut.
+            include: For training: one item per user that has to be a candidate if it may be one.
+        """
+        self._prepare()
+        users = len(states)
+        candidates = np.zeros((users, CANDIDATES), np.int32)
+        features = np.zeros((users, CANDIDATES, FEATURES), np.float32)
+        context = np.zeros((users, CONTEXTS), np.float32)
+        linear = np.full((users, CANDIDATES), -np.inf, np.float32)
+        for row, (state, time_ms) in enumerate(zip(states, now_ms, strict=True)):
+            context[row] = context_of(state, time_ms)
+            forced = state.proposals if include is None else np.append(state.proposals, np.int32(include[row]))
+            size = self._pool_and_describe(state, time_ms, forced)
+            scores = self._features[:size] @ weights.effective(context[row])
+            chosen = self._cut(scores, forced)
+            candidates[row, : len(chosen)] = self._pool[chosen]
+            features[row, : len(chosen)] = self._features[chosen]
+            linear[row, : len(chosen)] = scores[chosen]
+        unavailable = np.flatnonzero(self.catalogue.known & ~self.catalogue.available).astype(np.int32)
+        return CandidateBatch(candidates, features, context, linear, unavailable)
+
+    def _prepare(self) -> None:
+        size = max(len(self.catalogue.known), len(self.statistics.rows), len(self.statistics.popularity))
+        self.catalogue.ensure(size)
+        self.statistics.ensure(size)
+        size = len(self.catalogue.known)
+        if len(self._marks) != size:
+            self._marks = np.zeros(size, np.uint8)
+            self._found = np.zeros(size, np.int32)
+            self._evidence = np.zeros((size, EVIDENCE), np.float32)
+        if len(self._token_weights) != len(self.catalogue.token_items):
+            self._token_weights = np.zeros(len(self.catalogue.token_items), np.float32)
+        self.view.refresh(self.statistics, self.catalogue)
+
+    def _pool_and_describe(self, state: UserState, now_ms: int, forced: NDArray[np.int32]) -> int:
+        """Fill pool and features for one user; returns the size of the pool."""
+        touched = state.touched[state.touched < len(self._marks)]
+        self._marks[touched] = BLOCKED
+        number = self._gather(state, now_ms)
+        size = self._fill_pool(state, number, forced[forced < len(self._marks)])
+        self._describe(state, now_ms, size)
+        self._marks[touched] = 0
+        self._marks[self._found[:number]] = 0
+        self._marks[self._pool[:size]] = 0
+        return size
+
+    def _gather(self, state: UserState, now_ms: int) -> int:
+        rows = self.statistics.rows
+        gaps_s = np.maximum(now_ms - state.ts_ms[:EVIDENCE_LAGS], 0) / 1000.0
+        number: int = gather_evidence(
+            state.items[:EVIDENCE_LAGS],
+            state.values,
+            gaps_s,
+            state.mean_value or NEUTRAL_VALUE,
+            self.statistics.clock,
+            rows.ids,
+            rows.values,
+            rows.lengths,
+            rows.sums,
+            rows.landmarks,
+            self.statistics.popularity.counts,
+            self._marks,
+            self._found,
+            self._evidence,
+            self._back_off,
+            self._totals,
+        )
+        return number
+
+    def _fill_pool(self, state: UserState, number: int, forced: NDArray[np.int32]) -> int:
+        size = pool_by_evidence(
+            self._found,
+            number,
+            self._evidence,
+            self._back_off,
+            self._totals,
+            self.view.shares,
+            self.statistics.popularity.counts,
+            self.catalogue.available,
+            self._marks,
+            _POOL_EVIDENCE,
+            self._pool,
+        )
+        bucket = history_bucket(state.count)
+        lists = (
+            (forced, len(forced)),
+            (self.view.newest, _POOL_NEWEST),
+            (self._relatives.of(state.items[:_RELATIVES_OF_LAST]), _POOL_SIZE),
+            (self.view.recent, _POOL_RECENT),
+            (self.view.by_history[bucket], _POOL_HISTORY_LENGTH),
+            (self.view.ever, _POOL_POPULAR),
+        )
+        for items, wanted in lists:
+            size = pool_from_list(
+                items, wanted, self.catalogue.available, self._marks, self._evidence, self._pool, size
+            )
+        return int(size)
+
+    def _describe(self, state: UserState, now_ms: int, size: int) -> None:
+        statistics, catalogue, view = self.statistics, self.catalogue, self.view
+        popularity = statistics.popularity
+        bucket = history_bucket(state.count)
+        profile_ratios(
+            state.items,
+            catalogue.genres,
+            catalogue.years,
+            view.genre_shares,
+            view.year_shares,
+            self._genre_ratios,
+            self._year_ratios,
+        )
+        compute_features(
+            self._pool,
+            size,
+            state.items[:EVIDENCE_LAGS],
+            bucket,
+            _year_of(now_ms),
+            statistics.clock,
+            statistics.mean_value,
+            self._evidence,
+            self._back_off,
+            self._totals,
+            view.shares,
+            popularity.counts,
+            popularity.decayed,
+            popularity.by_history,
+            popularity.value_sums,
+            popularity.last_clock,
+            _DECAYS,
+            BUCKET_DECAY_EVENTS,
+            float(statistics.bucket_totals[bucket]),
+            len(catalogue),
+            catalogue.genres,
+            catalogue.years,
+            self._genre_ratios,
+            self._year_ratios,
+            catalogue.tokens,
+            catalogue.token_items,
+            self._token_weights,
+            self._features,
+        )
+
+    def _cut(self, scores: NDArray[np.float32], forced: NDArray[np.int32]) -> NDArray[np.int64]:
+        """Return the places in the pool of the candidates, best first; ties keep the order of the pool."""
+        if len(scores) > CANDIDATES:
+            kept = np.append(forced, self.view.newest[:_KEPT_NEWEST])
+            keys = np.where(np.isin(self._pool[: len(scores)], kept), np.inf, scores)
+            places = np.argpartition(-keys, CANDIDATES - 1)[:CANDIDATES]
+            places.sort()
+        else:
+            places = np.arange(len(scores))
+        return np.asarray(places[np.argsort(-scores[places], kind="stable")], np.int64)
+
+
+def _year_of(now_ms: int) -> float:
+    moment = datetime.fromtimestamp(now_ms / 1000, UTC)
+    return moment.year + moment.timetuple().tm_yday / 366.0

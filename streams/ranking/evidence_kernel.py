@@ -1,0 +1,123 @@
+"""Summing the rows of a user's history into evidence for every item they name."""
+
+import numpy as np
+from numpy.typing import NDArray
+
+from streams.compiled import compiled
+from streams.statistics.row_kernels import COVISITED, SHORT, TIMED, WIDE, fading
+
+# Columns of the evidence: five transition kernels, then three of co-visitation.
+TRANSITIONS = 5
+EVIDENCE = 8
+
+# Pseudo-count with which a row backs off to popularity.
+BACK_OFF = 10.0
+# Pseudo-count in the normalisation of co-visitation.
+COVISIT_PRIOR = 5.0
+EVIDENCE_LAGS = 50
+_SHORT_LAGS, _SHORT_DECAY = 20, 0.8
+_SESSION_DECAY, _SESSION_S = 0.85, 600.0
+_LONG_DECAY = 0.95
+_WIDE_DECAY = 0.93
+_TIMED_DECAY = 0.93
+_COVISIT_DECAY = 0.98
+
+# What is known of an item during one request.
+FREE, FOUND, POOLED, BLOCKED = 0, 1, 2, 3
+
+
+@compiled
+def gather_evidence(
+    history: NDArray[np.int32],
+    values: NDArray[np.float32],
+    gaps_s: NDArray[np.float64],
+    mean_value: float,
+    clock: int,
+    ids: NDArray[np.int32],
+    row_values: NDArray[np.float32],
+    lengths: NDArray[np.int32],
+    sums: NDArray[np.float64],
+    landmarks: NDArray[np.float64],
+    counts: NDArray[np.int64],
+    marks: NDArray[np.uint8],
+    found: NDArray[np.int32],
+    evidence: NDArray[np.float32],
+    back_off: NDArray[np.float64],
+    totals: NDArray[np.float64],
+) -> int:
+    """Add up, for every item in the rows of the history, what each history-side kernel gives it.
+
+    The chance that i comes next is estimated as sum_d w_d (A[j_d, i] + m p_i) / (row sum of j_d + m) / sum_d w_d, with
+    m = BACK_OFF and p_i the popularity: `evidence` holds the part with A, `back_off` the factor of p_i, `totals` sum_d w_d.
+
+    Args:
+        history: [H] items, newest first; the first EVIDENCE_LAGS count.
+        values: [H] their values.
+        gaps_s: [H] seconds from each to now.
+        mean_value: The user's mean.
+        clock: The statistics' clock.
+        ids: [N, K], `row_values` [N, K, S], `lengths` [N], `sums` [N, S], `landmarks` [N]: the rows.
+        row_values: See ids.
+        lengths: See ids.
+        sums: See ids.
+        landmarks: See ids.
+        counts: [N] all-time counts.
+        marks: [N] scratch; BLOCKED items are left out, new ones become FOUND.
+        found: [N] out: the items found, in order of discovery.
+        evidence: [N, EVIDENCE] out: rows of the items found.
+        back_off: [TRANSITIONS] out.
+        totals: [EVIDENCE] out.
+
+    Returns:
+        How many items were found.
+    """
+    back_off[:] = 0.0
+    totals[:] = 0.0
+    number = 0
+    weights = np.zeros(EVIDENCE)
+    factors = np.zeros(EVIDENCE, np.float32)
+    for lag in range(min(len(history), EVIDENCE_LAGS)):
+        row = history[lag]
+        weights[0] = _SHORT_DECAY**lag if lag < _SHORT_LAGS else 0.0
+        weights[1] = _SESSION_DECAY**lag / np.sqrt(1.0 + gaps_s[lag] / _SESSION_S)
+        weights[2] = _LONG_DECAY**lag
+        weights[3] = _WIDE_DECAY**lag
+        weights[4] = _TIMED_DECAY**lag
+        weights[5] = _COVISIT_DECAY**lag
+        weights[6] = weights[5] * max(0.0, values[lag] - mean_value)
+        weights[7] = weights[5] * max(0.0, mean_value - values[lag])
+        fade = fading(landmarks[row], clock)
+        short = sums[row, SHORT] + BACK_OFF
+        wide = sums[row, WIDE] + BACK_OFF
+        timed = sums[row, TIMED] * fade + BACK_OFF
+        for kernel in range(TRANSITIONS):
+            norm = short if kernel < 3 else (wide if kernel == 3 else timed)
+            factors[kernel] = weights[kernel] / norm
+            back_off[kernel] += weights[kernel] * BACK_OFF / norm
+        factors[4] *= fade
+        for kernel in range(TRANSITIONS, EVIDENCE):
+            factors[kernel] = weights[kernel] / np.sqrt(counts[row] + COVISIT_PRIOR)
+        for kernel in range(EVIDENCE):
+            totals[kernel] += weights[kernel]
+        for slot in range(lengths[row]):
+            item = ids[row, slot]
+            mark = marks[item]
+            if mark == BLOCKED:
+                continue
+            if mark == FREE:
+                marks[item] = FOUND
+                found[number] = item
+                number += 1
+                evidence[item, :] = 0.0
+            followed = row_values[row, slot, SHORT]
+            if followed > 0.0:
+                evidence[item, 0] += factors[0] * followed
+                evidence[item, 1] += factors[1] * followed
+                evidence[item, 2] += factors[2] * followed
+            evidence[item, 3] += factors[3] * row_values[row, slot, WIDE]
+            evidence[item, 4] += factors[4] * row_values[row, slot, TIMED]
+            together = row_values[row, slot, COVISITED]
+            evidence[item, 5] += factors[5] * together
+            evidence[item, 6] += factors[6] * together
+            evidence[item, 7] += factors[7] * together
+    return number

@@ -1,0 +1,187 @@
+"""Computing the features of the pooled items; their names and order are in `features.FEATURE_NAMES`."""
+
+import numpy as np
+from numpy.typing import NDArray
+
+from streams.compiled import compiled
+from streams.ranking.evidence_kernel import COVISIT_PRIOR, TRANSITIONS
+
+PROFILES = 3  # genre profiles: last, recent, long; the years use the latter two
+_PROFILE_DECAYS = (0.5, 0.8, 0.97)
+# Release years are counted from here; unknown ones (0) have no part in the profile.
+FIRST_YEAR = 1850
+YEARS = 256
+# How far a release year speaks for its neighbours: weight exp(-distance / width).
+_YEAR_WIDTH = 3.0
+# Weight of everyone's profile in the user's.
+_PROFILE_PRIOR = 0.2
+_SHARE_FLOOR = 1e-3
+_TITLE_LAGS, _TITLE_DECAY = 20, 0.9
+_COVISIT_FLOOR = 1e-3
+_RATING_PRIOR = 5.0
+_UNKNOWN_AGE = 15.0
+
+
+@compiled
+def profile_ratios(
+    history: NDArray[np.int32],
+    genres: NDArray[np.int16],
+    years: NDArray[np.int16],
+    genre_shares: NDArray[np.float64],
+    year_shares: NDArray[np.float64],
+    genre_ratios: NDArray[np.float64],
+    year_ratios: NDArray[np.float64],
+) -> None:
+    """Compare the user's decayed genre and release-year profiles with everyone's, as log ratios.
+
+    Args:
+        history: [H] items, newest first.
+        genres: [N, G] genre ids, 0 where fewer.
+        years: [N] release years, 0 if unknown.
+        genre_shares: [MAX_GENRES] share of recent events on items of each genre.
+        year_shares: [YEARS] smoothed share of recent events by release year.
+        genre_ratios: [PROFILES, MAX_GENRES] out.
+        year_ratios: [PROFILES, YEARS] out.
+    """
+    for profile in range(PROFILES):
+        genre_sums = np.zeros(len(genre_shares))
+        year_sums = np.zeros(YEARS)
+        genre_total, year_total = 0.0, 0.0
+        weight = 1.0
+        for item in history:
+            if genres[item, 0] > 0:
+                genre_total += weight
+            for genre in genres[item]:
+                if genre == 0:
+                    break
+                genre_sums[genre] += weight
+            if years[item] > 0:
+                year_sums[min(max(years[item] - FIRST_YEAR, 0), YEARS - 1)] += weight
+                year_total += weight
+            weight *= _PROFILE_DECAYS[profile]
+        smooth_years(year_sums)
+        for genre in range(len(genre_shares)):
+            share = genre_shares[genre] + _SHARE_FLOOR
+            own = (genre_sums[genre] + _PROFILE_PRIOR * share) / (genre_total + _PROFILE_PRIOR)
+            genre_ratios[profile, genre] = np.log(own / share)
+        for year in range(YEARS):
+            share = year_shares[year] + _SHARE_FLOOR
+            own = (year_sums[year] + _PROFILE_PRIOR * share) / (year_total + _PROFILE_PRIOR)
+            year_ratios[profile, year] = np.log(own / share)
+
+
+@compiled
+def smooth_years(mass: NDArray[np.float64]) -> None:
+    """Spread mass over neighbouring years, weight exp(-distance / width), total kept away from the ends."""
+    keep = np.exp(-1.0 / _YEAR_WIDTH)
+    forward = 0.0
+    before = np.zeros(len(mass))
+    for year in range(len(mass)):
+        forward = forward * keep + mass[year]
+        before[year] = forward
+    backward = 0.0
+    for year in range(len(mass) - 1, -1, -1):
+        own = mass[year]
+        mass[year] = (before[year] + backward * keep) * (1.0 - keep) / (1.0 + keep)
+        backward = backward * keep + own
+
+
+@compiled
+def compute_features(
+    pool: NDArray[np.int32],
+    size: int,
+    history: NDArray[np.int32],
+    bucket: int,
+    now_year: float,
+    clock: int,
+    mean_value: float,
+    evidence: NDArray[np.float32],
+    back_off: NDArray[np.float64],
+    totals: NDArray[np.float64],
+    popularity: NDArray[np.float32],
+    counts: NDArray[np.int64],
+    decayed: NDArray[np.float32],
+    by_history: NDArray[np.float32],
+    value_sums: NDArray[np.float64],
+    last_clock: NDArray[np.int64],
+    decays: NDArray[np.float64],
+    bucket_decay: float,
+    bucket_total: float,
+    catalogue_size: int,
+    genres: NDArray[np.int16],
+    years: NDArray[np.int16],
+    genre_ratios: NDArray[np.float64],
+    year_ratios: NDArray[np.float64],
+    tokens: NDArray[np.int32],
+    token_items: NDArray[np.int32],
+    token_weights: NDArray[np.float32],
+    out: NDArray[np.float32],
+) -> None:
+    """Fill `out` [size, F] with the features of `pool[:size]`.
+
+    Most arguments are the arrays of `Rows`, `Popularity`, `Catalogue` and the outputs of `gather_evidence` and
+    `profile_ratios`; `token_weights` [T] is scratch, all zero before and after; `popularity` [N] the recent shares.
+    """
+    floor = 1.0 / (catalogue_size + 1.0)
+    scales = np.empty(len(decays))
+    for decay in range(len(decays)):
+        # The sum of all decayed counts is known in closed form.
+        total = (1.0 - np.exp(-clock / decays[decay])) / (1.0 - np.exp(-1.0 / decays[decay]))
+        scales[decay] = 1.0 / (total + 1.0)
+    titled = min(len(history), _TITLE_LAGS)
+    for lag in range(titled):
+        for token in tokens[history[lag]]:
+            if token == 0:
+                break
+            token_weights[token] = max(token_weights[token], _TITLE_DECAY**lag)
+    for place in range(size):
+        item = pool[place]
+        row = out[place]
+        share = popularity[item]
+        for kernel in range(TRANSITIONS):
+            if totals[kernel] > 0.0:
+                row[kernel] = np.log((evidence[item, kernel] + share * back_off[kernel]) / totals[kernel])
+            else:
+                row[kernel] = np.log(share)
+        past = clock - last_clock[item]
+        for decay in range(3):
+            recent = decayed[item, decay] * np.exp(-past / decays[decay])
+            row[5 + decay] = np.log((recent + floor) * scales[decay])
+        among = by_history[item, bucket] * np.exp(-past / bucket_decay)
+        row[8] = np.log((among + 10.0 * share) / (bucket_total + 10.0))
+        row[9] = np.log1p(counts[item])
+        scale = 1.0 / np.sqrt(counts[item] + COVISIT_PRIOR)
+        for kernel in range(3):
+            norm = totals[5] if totals[5] > 0.0 else 1.0
+            row[10 + kernel] = np.log(_COVISIT_FLOOR + evidence[item, 5 + kernel] * scale / norm)
+        carried = 0
+        row[13] = row[14] = row[15] = 0.0
+        for genre in genres[item]:
+            if genre == 0:
+                break
+            carried += 1
+            for profile in range(PROFILES):
+                row[13 + profile] += genre_ratios[profile, genre]
+        for profile in range(PROFILES):
+            row[13 + profile] /= np.sqrt(max(carried, 1))
+        row[16] = row[17] = row[20] = row[21] = 0.0
+        if years[item] > 0:
+            year = min(max(years[item] - FIRST_YEAR, 0), YEARS - 1)
+            row[16] = year_ratios[1, year]
+            row[17] = year_ratios[2, year]
+            row[20] = np.log1p(max(now_year - years[item], 0.0))
+            row[21] = 1.0 if years[item] > now_year + 1.0 else 0.0
+        else:
+            row[20] = np.log1p(_UNKNOWN_AGE)
+        row[18] = 0.0
+        for token in tokens[item]:
+            if token == 0:
+                break
+            if token_weights[token] > 0.0:
+                row[18] += token_weights[token] * max(0.0, np.log(catalogue_size / (5.0 * token_items[token])))
+        row[19] = 1.0 if counts[item] == 0 else 0.0
+        row[22] = (value_sums[item] - counts[item] * mean_value) / (counts[item] + _RATING_PRIOR)
+        row[23] = np.log1p(past)
+    for lag in range(titled):
+        for token in tokens[history[lag]]:
+            token_weights[token] = 0.0

@@ -1,0 +1,67 @@
+"""The features of a candidate and the context of a request, by name and place."""
+
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from streams.statistics.popularity import HISTORY_BUCKETS, history_bucket
+from streams.users import UserState
+
+FEATURE_NAMES: Final = (
+    "transition_short",  # log of the backed-off chance of following the last items, .8^lag
+    "transition_session",  # the same, .85^lag, older parts of the session damped by the time gap
+    "transition_long",  # the same, .95^lag, 50 lags
+    "transition_wide",  # wide-window transitions, .93^lag
+    "transition_timed",  # wide-window transitions that fade with time
+    "popular_300",  # log share of the last ~300 events
+    "popular_3000",
+    "popular_30000",
+    "popular_history",  # log share among users with a history of this length
+    "popular_ever",  # log of the all-time count
+    "covisited",  # normalised co-visitation with the history
+    "covisited_liked",  # with what the user rated above the own mean
+    "covisited_disliked",  # with what the user rated below it
+    "genre_last",  # log ratio of the user's genre profile to everyone's, decay .5
+    "genre_recent",  # decay .8
+    "genre_long",  # decay .97
+    "year_recent",  # log ratio of the user's release-year profile to everyone's, decay .8
+    "year_long",  # decay .97
+    "title_words",  # idf of title words shared with the last 20 items
+    "never_seen",  # 1 for an item without events
+    "release_age",  # log years since release
+    "unreleased",  # 1 if the release year lies ahead
+    "mean_rating",  # Bayesian mean, less everyone's mean
+    "idle_events",  # log of the events since the item's last
+)
+FEATURES: Final = len(FEATURE_NAMES)
+
+# Upper bounds, in seconds, of the buckets of the time since the user's last event.
+GAP_BOUNDS_S: Final = (10.0, 120.0, 1_800.0, 43_200.0, 604_800.0)
+GAP_BUCKETS: Final = len(GAP_BOUNDS_S) + 1
+
+CONTEXT_NAMES: Final = (
+    *(f"history_{number}" for number in range(HISTORY_BUCKETS)),
+    *(f"gap_{number}" for number in range(GAP_BUCKETS)),
+    "log_history",  # log(1 + events), divided by 5
+    "last_value",  # the last value less 3.5
+    "mean_value",  # the user's mean less 3.5
+)
+CONTEXTS: Final = len(CONTEXT_NAMES)
+NEUTRAL_VALUE: Final = 3.5
+_LOG_HISTORY_SCALE: Final = 5.0
+
+
+def context_of(state: UserState, now_ms: int) -> NDArray[np.float32]:
+    """Return the context [U] of a request made at `now_ms`, in the order of CONTEXT_NAMES."""
+    context = np.zeros(CONTEXTS, np.float32)
+    context[history_bucket(state.count)] = 1.0
+    last_ms = state.last_ts_ms
+    gap_s = (now_ms - last_ms) / 1000.0 if last_ms is not None else float("inf")
+    context[HISTORY_BUCKETS + int(np.searchsorted(GAP_BOUNDS_S, gap_s))] = 1.0
+    mean = state.mean_value
+    if mean is not None:
+        context[-3] = np.log1p(state.count) / _LOG_HISTORY_SCALE
+        context[-2] = state.values[0] - NEUTRAL_VALUE
+        context[-1] = mean - NEUTRAL_VALUE
+    return context

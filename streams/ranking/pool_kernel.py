@@ -1,0 +1,126 @@
+"""From all items with evidence, and lists of others, to the few hundred whose features are computed."""
+
+import numpy as np
+from numpy.typing import NDArray
+
+from streams.compiled import compiled
+from streams.ranking.evidence_kernel import COVISIT_PRIOR, FOUND, FREE, POOLED
+
+# How much each evidence column counts in the first cut: the transitions as chances, the co-visitation scaled to them.
+CUT_WEIGHTS = (0.5, 0.5, 0.5, 1.0, 2.0, 0.02, 0.0, 0.0)
+
+
+@compiled
+def _largest(keys: NDArray[np.uint64], size: int, wanted: int) -> None:
+    """Move the `wanted` largest of the first `size` keys to the front (quickselect); keys are distinct."""
+    low, high = 0, size - 1
+    while low < high:
+        pivot = keys[(low + high) // 2]
+        left, right = low, high
+        while left <= right:
+            while keys[left] > pivot:
+                left += 1
+            while keys[right] < pivot:
+                right -= 1
+            if left <= right:
+                keys[left], keys[right] = keys[right], keys[left]
+                left += 1
+                right -= 1
+        if wanted - 1 <= right:
+            high = right
+        elif wanted - 1 >= left:
+            low = left
+        else:
+            return
+
+
+@compiled
+def pool_by_evidence(
+    found: NDArray[np.int32],
+    number: int,
+    evidence: NDArray[np.float32],
+    back_off: NDArray[np.float64],
+    totals: NDArray[np.float64],
+    popularity: NDArray[np.float32],
+    counts: NDArray[np.int64],
+    available: NDArray[np.bool_],
+    marks: NDArray[np.uint8],
+    wanted: int,
+    pool: NDArray[np.int32],
+) -> int:
+    """Put the `wanted` available items with the most evidence into the pool; ties go to the lower index.
+
+    Args:
+        found: [N] the items found; the first `number` count.
+        number: See found.
+        evidence: [N, EVIDENCE], `back_off` [TRANSITIONS], `totals` [EVIDENCE]: see `gather_evidence`.
+        back_off: See evidence.
+        totals: See evidence.
+        popularity: [N] recent share of each item.
+        counts: [N] all-time counts.
+        available: [N].
+        marks: [N] items put into the pool become POOLED.
+        wanted: Most items to put there.
+        pool: [>= wanted] out.
+
+    Returns:
+        How many were put there.
+    """
+    keys = np.empty(number, np.uint64)
+    score = np.empty(1, np.float32)
+    bits = score.view(np.uint32)
+    size = 0
+    for place in range(number):
+        item = found[place]
+        if not available[item]:
+            continue
+        total = 1e-12
+        for kernel in range(len(CUT_WEIGHTS)):
+            if totals[kernel] > 0.0:
+                part = evidence[item, kernel] / totals[kernel]
+                if kernel < len(back_off):
+                    part += popularity[item] * back_off[kernel] / totals[kernel]
+                else:
+                    part /= np.sqrt(counts[item] + COVISIT_PRIOR)
+                total += CUT_WEIGHTS[kernel] * part
+        score[0] = total
+        keys[size] = (np.uint64(bits[0]) << np.uint64(32)) | np.uint64(0xFFFFFFFF - item)
+        size += 1
+    taken = min(size, wanted)
+    _largest(keys, size, taken)
+    for place in range(taken):
+        item = np.int32(np.uint64(0xFFFFFFFF) - (keys[place] & np.uint64(0xFFFFFFFF)))
+        pool[place] = item
+        marks[item] = POOLED
+    return taken
+
+
+@compiled
+def pool_from_list(
+    items: NDArray[np.int32],
+    wanted: int,
+    available: NDArray[np.bool_],
+    marks: NDArray[np.uint8],
+    evidence: NDArray[np.float32],
+    pool: NDArray[np.int32],
+    size: int,
+) -> int:
+    """Add the first `wanted` items of a list that may be recommended; those pooled already count.
+
+    Returns:
+        The new size of the pool.
+    """
+    for item in items:
+        if wanted == 0 or size == len(pool):
+            break
+        mark = marks[item]
+        if mark == POOLED:
+            wanted -= 1
+        elif mark in (FREE, FOUND) and available[item]:
+            if mark == FREE:
+                evidence[item, :] = 0.0
+            marks[item] = POOLED
+            pool[size] = item
+            size += 1
+            wanted -= 1
+    return size

@@ -1,0 +1,90 @@
+"""What is derived from popularity and catalogue for all items at once, renewed every few dozen events."""
+
+import numpy as np
+from numpy.typing import NDArray
+
+from streams.catalogue import MAX_GENRES, Catalogue
+from streams.ranking.feature_kernel import FIRST_YEAR, YEARS, smooth_years
+from streams.statistics import ItemStatistics
+
+# Most events, and largest share of the stream so far, that a view may be behind.
+_REFRESH_EVENTS, _REFRESH_SHARE = 64, 0.02
+# Length of the popular lists: a user has rarely touched more of the most popular items.
+_LISTED = 512
+# An item with fewer events is new, and so is looked after by candidates and exploration.
+NEW_ITEM_EVENTS = 5
+_NEWEST = 256
+
+
+class PopularityView:
+    """Recent shares, popular lists and everyone's profile.
+
+    Attributes:
+        shares: [N] float32 recent share of each item, with a floor.
+        recent: [<= 512] int32, most of the last ~300 events first.
+        ever: [N - 1] int32, all items by all-time count, so that there is always one more to recommend.
+        by_history: Lists of the same kind, one per history-length bucket.
+        newest: Known, available items with fewer than NEW_ITEM_EVENTS events, latest arrival first.
+        genre_shares: [MAX_GENRES] float64.
+        year_shares: [YEARS] float64.
+    """
+
+    def __init__(self) -> None:
+        self.shares: NDArray[np.float32] = np.zeros(0, np.float32)
+        self.recent: NDArray[np.int32] = np.empty(0, np.int32)
+        self.ever: NDArray[np.int32] = np.empty(0, np.int32)
+        self.by_history: list[NDArray[np.int32]] = []
+        self.newest: NDArray[np.int32] = np.empty(0, np.int32)
+        self.genre_shares: NDArray[np.float64] = np.zeros(MAX_GENRES)
+        self.year_shares: NDArray[np.float64] = np.zeros(YEARS)
+        self._made_at = (-1, -1, -1)
+
+    def refresh(self, statistics: ItemStatistics, catalogue: Catalogue) -> None:
+        """Renew the view if enough has happened; both must have room for the same indexes."""
+        clock, catalogue_sequence, size = self._made_at
+        behind = abs(statistics.clock - clock)
+        now = (statistics.clock, catalogue.sequence, len(catalogue.known))
+        if now[1:] == (catalogue_sequence, size) and behind <= min(_REFRESH_EVENTS, int(clock * _REFRESH_SHARE)):
+            return
+        self._made_at = now
+        self._renew_popular(statistics, catalogue)
+        self._renew_newest(statistics, catalogue)
+        self._renew_profiles(catalogue)
+
+    def _renew_popular(self, statistics: ItemStatistics, catalogue: Catalogue) -> None:
+        decayed = statistics.popularity.decayed_at(statistics.clock)
+        floor = 1.0 / (len(catalogue) + 1.0)
+        medium, long = decayed[:, 1], decayed[:, 2]
+        mixed = medium / (2.0 * medium.sum() + 2.0) + long / (2.0 * long.sum() + 2.0)
+        self.shares = np.asarray(0.98 * mixed + 0.02 * floor, np.float32)
+        self.recent = _top(decayed[:, 0] + self.shares)
+        self.ever = statistics.popularity_order()
+        among = statistics.popularity.by_history_at(statistics.clock)
+        totals = np.maximum(among.sum(axis=0), 1.0)
+        self.by_history = [
+            _top(among[:, bucket] + totals[bucket] * 0.1 * self.shares) for bucket in range(among.shape[1])
+        ]
+
+    def _renew_newest(self, statistics: ItemStatistics, catalogue: Catalogue) -> None:
+        arrivals = np.array(catalogue.arrivals[::-1], np.int32)
+        few = statistics.popularity.counts[arrivals] < NEW_ITEM_EVENTS
+        self.newest = arrivals[few & catalogue.available[arrivals]][:_NEWEST]
+
+    def _renew_profiles(self, catalogue: Catalogue) -> None:
+        total = float(self.shares.sum()) or 1.0
+        genre_mass = np.zeros(MAX_GENRES)
+        for place in range(catalogue.genres.shape[1]):
+            genre_mass += np.bincount(catalogue.genres[:, place], self.shares, MAX_GENRES)
+        self.genre_shares = genre_mass / total
+        dated = catalogue.years > 0
+        years = np.clip(catalogue.years.astype(np.int64) - FIRST_YEAR, 0, YEARS - 1)
+        mass = np.bincount(years[dated], self.shares[dated], YEARS) / (float(self.shares[dated].sum()) or 1.0)
+        smooth_years(mass)
+        self.year_shares = mass
+
+
+def _top(weights: NDArray[np.float32]) -> NDArray[np.int32]:
+    """Return the items (from 1) of the largest weights, largest first, ties by index."""
+    wanted = min(_LISTED, len(weights) - 1)
+    items = np.argpartition(-weights[1:], wanted - 1)[:wanted] + 1
+    return np.asarray(items[np.lexsort((items, -weights[items]))], np.int32)

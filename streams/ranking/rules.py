@@ -1,0 +1,178 @@
+"""From a ranked pool to the list that is shown: rules, diversity, exploration, reasons."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from hashlib import blake2b
+
+import numpy as np
+from numpy.typing import NDArray
+
+from millrace.contracts import ReasonCode
+from streams.catalogue import MAX_GENRES, Catalogue
+from streams.ranking.candidates import CandidateBatch, CandidateStep
+from streams.ranking.popularity_view import NEW_ITEM_EVENTS
+from streams.ranking.rules_kernel import causes, diversify
+from streams.scoring.protocol import RANKED, ScoreRequest, ScoreResponse
+from streams.users import UserState
+
+# Exploration draws among this many of the latest new items.
+_EXPLORED = 32
+_HASH_RANGE = 2**32
+
+
+@dataclass(frozen=True, slots=True)
+class ListRules:
+    """How a list is made from a ranking.
+
+    Args:
+        list_length: Items shown.
+        diversity: Score (log odds) that an item loses if it equals one above it; 0 turns diversity off.
+        exploration_rate: Share of lists whose last place goes to a new item; 0 to 1.
+    """
+
+    list_length: int = 10
+    diversity: float = 0.1
+    exploration_rate: float = 0.1
+
+
+@dataclass(frozen=True, slots=True)
+class RankedItems:
+    """A ranking of one user's candidates, best first; index 0 is padding.
+
+    Args:
+        items: [K] int32.
+        scores: [K] float32.
+        predicted_ratings: [K] float32, or None where no model scored.
+        because: [K] item index that speaks most for the item by the model's view, 0 for none; or None.
+    """
+
+    items: NDArray[np.int32]
+    scores: NDArray[np.float32]
+    predicted_ratings: NDArray[np.float32] | None = None
+    because: NDArray[np.int32] | None = None
+
+    @classmethod
+    def from_linear(cls, batch: CandidateBatch, row: int) -> "RankedItems":
+        """Return the ranking by the linear fusion: the fallback while no model answers."""
+        return cls(batch.candidates[row, :RANKED], batch.linear[row, :RANKED])
+
+    @classmethod
+    def from_response(cls, request: ScoreRequest, response: ScoreResponse, row: int) -> "RankedItems":
+        """Return a model's ranking of one row."""
+        places = response.because[row]
+        because = np.where(places >= 0, request.history[row][places], 0).astype(np.int32)
+        return cls(response.items[row], response.scores[row], response.predicted_ratings[row], because)
+
+
+@dataclass(frozen=True, slots=True)
+class ListedItem:
+    """One place of a list, in dense indexes.
+
+    Args:
+        item: Item index.
+        score: Comparable within the list only.
+        predicted_rating: 0.5 to 5, or None where no model scored.
+        reason: Why it is there.
+        because: Index of the history item, with `because_you_rated` only.
+    """
+
+    item: int
+    score: float
+    predicted_rating: float | None
+    reason: ReasonCode
+    because: int | None = None
+
+
+def select_list(
+    rules: ListRules,
+    ranked: RankedItems,
+    state: UserState,
+    step: CandidateStep,
+    recommendation_id: str,
+    vectors: NDArray[np.float16] | NDArray[np.float32] | None = None,
+) -> list[ListedItem]:
+    """Return the list to show: no touched, unavailable or unknown item whatever the ranking says.
+
+    Args:
+        rules: Length, diversity, exploration.
+        ranked: The ranking.
+        state: The user, as the ranking was made for.
+        step: The candidate step that made the candidates; read for catalogue, counts and evidence.
+        recommendation_id: Decides the exploration slot, so that a repeated computation gives the same list.
+        vectors: [N + 1, d] item vectors of the model version; items without one are compared by genres.
+    """
+    places = _allowed(ranked, state, step.catalogue)
+    items, scores = ranked.items[places], ranked.scores[places]
+    if rules.diversity > 0.0 and len(items) > 1:
+        chosen = diversify(scores, _unit_vectors(items, step.catalogue, vectors), rules.diversity, rules.list_length)
+        places, items = places[chosen], items[chosen]
+    places, items = places[: rules.list_length], items[: rules.list_length]
+    listed = _with_reasons(ranked, places, items, state, step)
+    return _explore(rules, listed, state, step, recommendation_id)
+
+
+def _allowed(ranked: RankedItems, state: UserState, catalogue: Catalogue) -> NDArray[np.int64]:
+    items = ranked.items
+    inside = (items > 0) & (items < len(catalogue.available))
+    ok = inside & catalogue.available[np.where(inside, items, 0)] & np.isfinite(ranked.scores)
+    ok &= ~np.isin(items, state.touched)
+    return np.flatnonzero(ok)
+
+
+def _unit_vectors(
+    items: NDArray[np.int32], catalogue: Catalogue, vectors: NDArray[np.float16] | NDArray[np.float32] | None
+) -> NDArray[np.float32]:
+    """Return [K, d] vectors of length 1: the version's, or genres if an item of the list has none."""
+    if vectors is not None and int(items.max()) < len(vectors):
+        raw = vectors[items].astype(np.float32)
+    else:
+        raw = np.zeros((len(items), MAX_GENRES), np.float32)
+        np.put_along_axis(raw, catalogue.genres[items].astype(np.int64), 1.0, axis=1)
+        raw[:, 0] = 0.0
+    norms = np.sqrt((raw * raw).sum(axis=1, keepdims=True))
+    return np.asarray(raw / np.maximum(norms, 1e-12), np.float32)
+
+
+def _with_reasons(
+    ranked: RankedItems,
+    places: NDArray[np.int64],
+    items: NDArray[np.int32],
+    state: UserState,
+    step: CandidateStep,
+) -> list[ListedItem]:
+    rows, counts = step.statistics.rows, step.statistics.popularity.counts
+    spoken = causes(items, state.items, rows.ids, rows.values, rows.lengths, rows.sums, step.view.shares)
+    listed = []
+    for place, item, lag in zip(places.tolist(), items.tolist(), spoken.tolist(), strict=True):
+        because = int(ranked.because[place]) if ranked.because is not None else 0
+        if not because and lag >= 0:
+            because = int(state.items[lag])
+        rating = float(ranked.predicted_ratings[place]) if ranked.predicted_ratings is not None else None
+        reason = ReasonCode.BECAUSE_YOU_RATED if because else ReasonCode.TRENDING
+        if not because and counts[item] < NEW_ITEM_EVENTS:
+            reason = ReasonCode.NEW
+        listed.append(ListedItem(item, float(ranked.scores[place]), rating, reason, because or None))
+    return listed
+
+
+def _explore(
+    rules: ListRules, listed: list[ListedItem], state: UserState, step: CandidateStep, recommendation_id: str
+) -> list[ListedItem]:
+    """Give the last place to a new item in `exploration_rate` of the lists, decided by the recommendation_id."""
+    digest = blake2b(recommendation_id.encode(), digest_size=8).digest()
+    chance, draw = int.from_bytes(digest[:4], "little"), int.from_bytes(digest[4:], "little")
+    if chance >= rules.exploration_rate * _HASH_RANGE:
+        return listed
+    shown = {entry.item for entry in listed}
+    new = [item for item in _new_items(state, step) if item not in shown]
+    if not new:
+        return listed
+    kept = listed[: rules.list_length - 1]
+    lowest = min((entry.score for entry in kept), default=0.0)
+    return [*kept, ListedItem(new[draw % len(new)], lowest, None, ReasonCode.EXPLORE)]
+
+
+def _new_items(state: UserState, step: CandidateStep) -> Sequence[int]:
+    newest = step.view.newest
+    newest = newest[step.catalogue.available[newest] & ~np.isin(newest, state.touched)]
+    return [int(item) for item in newest[:_EXPLORED]]

@@ -1,0 +1,115 @@
+"""How often items are acted on: all time, at three decays, by the length of the user's history, and how well they are rated.
+
+Decayed counts are kept as of the item's own last event and faded on reading, so nothing needs a sweep.
+"""
+
+import struct
+
+import numpy as np
+from numpy.typing import NDArray
+
+from streams.statistics.growing import grown
+
+# Time constants of the decayed counts, in events.
+DECAY_EVENTS = (300.0, 3_000.0, 30_000.0)
+# Upper bounds of the history-length buckets; longer histories share the last bucket.
+HISTORY_BUCKET_BOUNDS = (0, 2, 5, 10, 25, 60, 120, 250)
+HISTORY_BUCKETS = len(HISTORY_BUCKET_BOUNDS) + 1
+# Counts by history length fade with this time constant, in events.
+BUCKET_DECAY_EVENTS = 30_000.0
+CHUNK_ITEMS = 1024
+
+_HEADER = struct.Struct("<BxHxxxx")  # format version, items
+_VERSION = 1
+_BOUNDS = np.array(HISTORY_BUCKET_BOUNDS)
+_DECAYS = np.array(DECAY_EVENTS)
+
+
+def history_bucket(length: int) -> int:
+    """Return the bucket (0 to 8) of a user with `length` events."""
+    return int(np.searchsorted(_BOUNDS, length, side="left"))
+
+
+class Popularity:
+    """Arrays by item index; index 0 is unused.
+
+    Attributes:
+        counts: [N] int64 events.
+        decayed: [N, 3] float32, as of `last_clock`.
+        by_history: [N, HISTORY_BUCKETS] float32, as of `last_clock`.
+        value_sums: [N] float64.
+        last_clock: [N] int64 clock of the item's last event, 0 before the first.
+    """
+
+    def __init__(self) -> None:
+        self.counts: NDArray[np.int64] = np.zeros(CHUNK_ITEMS, np.int64)
+        self.decayed: NDArray[np.float32] = np.zeros((CHUNK_ITEMS, len(DECAY_EVENTS)), np.float32)
+        self.by_history: NDArray[np.float32] = np.zeros((CHUNK_ITEMS, HISTORY_BUCKETS), np.float32)
+        self.value_sums: NDArray[np.float64] = np.zeros(CHUNK_ITEMS, np.float64)
+        self.last_clock: NDArray[np.int64] = np.zeros(CHUNK_ITEMS, np.int64)
+
+    def __len__(self) -> int:
+        return len(self.counts)
+
+    def ensure(self, size: int) -> None:
+        """Make room for indexes below `size`."""
+        if size > len(self):
+            self.counts = grown(self.counts, size)
+            self.decayed = grown(self.decayed, size)
+            self.by_history = grown(self.by_history, size)
+            self.value_sums = grown(self.value_sums, size)
+            self.last_clock = grown(self.last_clock, size)
+
+    def learn(self, item: int, value: float, history_length: int, clock: int) -> None:
+        """Count one event of an item; `clock` is that of this event."""
+        past = clock - self.last_clock[item]
+        self.decayed[item] = self.decayed[item] * np.exp(-past / _DECAYS) + 1.0
+        self.by_history[item] *= np.exp(-past / BUCKET_DECAY_EVENTS)
+        self.by_history[item, history_bucket(history_length)] += 1.0
+        self.counts[item] += 1
+        self.value_sums[item] += value
+        self.last_clock[item] = clock
+
+    def decayed_at(self, clock: int) -> NDArray[np.float32]:
+        """Return [N, 3] the decayed counts at a clock."""
+        past = (clock - self.last_clock)[:, None]
+        return np.asarray(self.decayed * np.exp(-past / _DECAYS), np.float32)
+
+    def by_history_at(self, clock: int) -> NDArray[np.float32]:
+        """Return [N, HISTORY_BUCKETS] the counts by history length at a clock."""
+        past = (clock - self.last_clock)[:, None]
+        return np.asarray(self.by_history * np.exp(-past / BUCKET_DECAY_EVENTS), np.float32)
+
+    def encode(self, chunk: int) -> bytes:
+        """Return the CHUNK_ITEMS items of a chunk as bytes."""
+        self.ensure((chunk + 1) * CHUNK_ITEMS)
+        part = slice(chunk * CHUNK_ITEMS, (chunk + 1) * CHUNK_ITEMS)
+        arrays = (self.counts, self.value_sums, self.last_clock, self.decayed, self.by_history)
+        return _HEADER.pack(_VERSION, CHUNK_ITEMS) + b"".join(array[part].tobytes() for array in arrays)
+
+    def decode(self, chunk: int, data: bytes | None) -> None:
+        """Take a chunk over from bytes; None empties it.
+
+        Raises:
+            ValueError: The bytes are not a chunk of this format.
+        """
+        self.ensure((chunk + 1) * CHUNK_ITEMS)
+        part = slice(chunk * CHUNK_ITEMS, (chunk + 1) * CHUNK_ITEMS)
+        arrays = (self.counts, self.value_sums, self.last_clock, self.decayed, self.by_history)
+        if data is None:
+            for array in arrays:
+                array[part] = 0
+            return
+        _check_header(data, _HEADER.size + sum(array[part].nbytes for array in arrays))
+        start = _HEADER.size
+        for array in arrays:
+            view = array[part]
+            view[...] = np.frombuffer(data, array.dtype, view.size, start).reshape(view.shape)
+            start += view.nbytes
+
+
+def _check_header(data: bytes, expected_bytes: int) -> None:
+    if len(data) != expected_bytes or _HEADER.unpack_from(data) != (_VERSION, CHUNK_ITEMS):
+        raise ValueError(
+            f"A popularity chunk of {len(data)} bytes is not of format {_VERSION}: rebuild the statistics."
+        )
