@@ -20,7 +20,8 @@ _YEAR_SUFFIX = re.compile(r"\(\d{4}\)\s*$")
 _ALTERNATIVE_TITLE = re.compile(r"\([^)]*\)")
 # Words that link no two titles.
 _STOP_WORDS = frozenset(
-    "a an and at by das der die el for from in is it i la las le les los me my no not of on or s the to with you your".split()
+    ("a", "an", "and", "at", "by", "das", "der", "die", "el", "for", "from", "i", "in", "is", "it", "la", "las", "le")
+    + ("les", "los", "me", "my", "no", "not", "of", "on", "or", "s", "the", "to", "with", "you", "your")
 )
 _NO_GENRES = "(no genres listed)"
 

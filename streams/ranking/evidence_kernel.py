@@ -48,7 +48,8 @@ def gather_evidence(
     """Add up, for every item in the rows of the history, what each history-side kernel gives it.
 
     The chance that i comes next is estimated as sum_d w_d (A[j_d, i] + m p_i) / (row sum of j_d + m) / sum_d w_d, with
-    m = BACK_OFF and p_i the popularity: `evidence` holds the part with A, `back_off` the factor of p_i, `totals` sum_d w_d.
+    m = BACK_OFF and p_i the popularity: `evidence` holds the part with A, `back_off` the factor of p_i, `totals` the
+    sum of w_d.
 
     Args:
         history: [H] items, newest first; the first EVIDENCE_LAGS count.

@@ -47,7 +47,7 @@ def popular_list(
     head = popularity_order[: length + len(touched)]
     mask = np.zeros(int(head.max(initial=0)) + 1, np.bool_)
     mask[touched[touched < len(mask)]] = True
-    return head[~mask[head]][:length]
+    return np.asarray(head[~mask[head]][:length], np.int32)
 
 
 def rank_in(items: Sequence[int], target: int) -> int | None:

@@ -1,4 +1,4 @@
-"""Online item statistics: what follows what, what is popular; the same class in keeper, worker, training, evaluation."""
+"""Online item statistics: what follows what, what is popular; one class for keeper, worker, training, evaluation."""
 
 from streams.statistics.item_statistics import ItemStatistics
 from streams.statistics.tail import decode_tail, encode_tail, trim

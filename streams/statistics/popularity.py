@@ -1,4 +1,4 @@
-"""How often items are acted on: all time, at three decays, by the length of the user's history, and how well they are rated.
+"""How often items are acted on: ever, lately, by the length of the user's history; and how well they are rated.
 
 Decayed counts are kept as of the item's own last event and faded on reading, so nothing needs a sweep.
 """
