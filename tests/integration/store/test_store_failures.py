@@ -8,8 +8,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from conftest import running_redis
-from proxy import BreakingProxy, breaking_proxy
+from breaking_proxy import BreakingProxy, breaking_proxy
+from own_redis import running_redis
 
 from millrace.config import Settings
 from millrace.errors import ConfigurationError, FatalError, TransientError
