@@ -49,7 +49,7 @@ class Recommender(keras.layers.Layer):  # type: ignore[misc]
 
     def bake(self) -> None:
         """Fix the catalogue's vectors and biases as the tower has them now."""
-        vectors, bias = self.tower(training=False)
+        vectors, bias = self.tower(ops.arange(self.config.rows), training=False)
         self.vectors.assign(vectors)
         self.bias.assign(bias)
 

@@ -47,15 +47,22 @@ class ItemTower(keras.layers.Layer):  # type: ignore[misc]
         )
         self.seeds = keras.random.SeedGenerator(seed)
 
-    def call(self, training: bool = False) -> tuple[Any, Any]:
-        """Return vectors [rows, d] and logit biases [rows] (NO_ITEM_LOGIT where the row is no item)."""
-        known = ops.expand_dims(self.trained, -1)
+    def call(self, rows: Any, training: bool = False) -> tuple[Any, Any]:
+        """Return vectors [R, d] and logit biases [R] (NO_ITEM_LOGIT where the row is no item).
+
+        Args:
+            rows: [R] int32 rows wanted.
+            training: Whether to leave deltas out.
+        """
+        trained, is_item = ops.take(self.trained, rows), ops.take(self.is_item, rows)
+        known = ops.expand_dims(trained, -1)
         if training and self.config.id_dropout:
             draw = keras.random.uniform(ops.shape(known), seed=self.seeds)
             known = known * ops.cast(draw >= self.config.id_dropout, "float32")
-        vectors = self.output_layer(self.hidden(self.content)) + self.delta * known
-        bias = self.bias * self.trained + self.new_bias * (1.0 - self.trained)
-        return vectors * ops.expand_dims(self.is_item, -1), ops.where(self.is_item > 0, bias, NO_ITEM_LOGIT)
+        vectors = self.output_layer(self.hidden(ops.take(self.content, rows, axis=0)))
+        vectors = vectors + ops.take(self.delta, rows, axis=0) * known
+        bias = ops.take(self.bias, rows) * trained + self.new_bias * (1.0 - trained)
+        return vectors * ops.expand_dims(is_item, -1), ops.where(is_item > 0, bias, NO_ITEM_LOGIT)
 
 
 def _is_item(config: NetworkConfig) -> NDArray[np.float32]:

@@ -1,0 +1,1 @@
+"""From the log to tensors: event columns, encoder windows and ranker samples."""

@@ -1,0 +1,90 @@
+"""User sequences cut into windows for the encoder."""
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from model.dataset.events import EventTable
+
+_MS_PER_S = 1000.0
+
+
+@dataclass(frozen=True, slots=True)
+class Windows:
+    """W windows; the last S slots of the input each predict the event that came next.
+
+    Args:
+        history: [W, L] int32, newest last, 0 where padded.
+        value: [W, L] float32 ratings.
+        age: [W, L] float32 seconds before the newest entry.
+        target: [W, S] int32 next item after each of the last S slots, 0 where there is none.
+        target_value: [W, S] float32 its rating.
+        newest: [W] int32 log row of the newest target.
+    """
+
+    history: NDArray[np.int32]
+    value: NDArray[np.float32]
+    age: NDArray[np.float32]
+    target: NDArray[np.int32]
+    target_value: NDArray[np.float32]
+    newest: NDArray[np.int32]
+
+    def __len__(self) -> int:
+        return len(self.history)
+
+    def take(self, rows: NDArray[np.int64]) -> "Windows":
+        """Return the windows at `rows`."""
+        return Windows(
+            self.history[rows],
+            self.value[rows],
+            self.age[rows],
+            self.target[rows],
+            self.target_value[rows],
+            self.newest[rows],
+        )
+
+
+def cut_windows(events: EventTable, length: int, targets: int) -> Windows:
+    """Cut each user's sequence, from its newest event backwards, so that every event is a target once.
+
+    Args:
+        events: In log order; a user's events are put in the order of their times.
+        length: L, slots of history.
+        targets: S, targets of a window.
+    """
+    order = np.lexsort((np.arange(len(events)), events.ts_ms, events.users))
+    users = events.users[order]
+    starts = np.flatnonzero(np.r_[True, users[1:] != users[:-1]])
+    ends = np.r_[starts[1:], len(users)]
+    counts = -(-(ends - starts) // targets)
+    first = np.repeat(starts, counts)
+    back = np.arange(counts.sum()) - np.repeat(np.cumsum(counts) - counts, counts)
+    end = np.repeat(ends, counts) - back * targets
+    return _fill(events, order, first, end, length, targets)
+
+
+def _fill(
+    events: EventTable,
+    order: NDArray[np.int64],
+    first: NDArray[np.int64],
+    end: NDArray[np.int64],
+    length: int,
+    targets: int,
+) -> Windows:
+    """Gather the windows; `first` and `end` bound each window's user and targets in the sorted events."""
+    slots = end[:, None] - 1 - length + np.arange(length)
+    there = slots >= first[:, None]
+    rows = order[np.maximum(slots, 0)]
+    wanted = end[:, None] - targets + np.arange(targets)
+    given = wanted >= first[:, None]
+    target_rows = order[np.maximum(wanted, 0)]
+    times = events.ts_ms[rows]
+    return Windows(
+        history=np.where(there, events.items[rows], 0).astype(np.int32),
+        value=np.where(there, events.values[rows], 0).astype(np.float32),
+        age=np.where(there, (times[:, -1:] - times) / _MS_PER_S, 0).astype(np.float32),
+        target=np.where(given, events.items[target_rows], 0).astype(np.int32),
+        target_value=np.where(given, events.values[target_rows], 0).astype(np.float32),
+        newest=np.where(given, target_rows, -1).max(axis=1).astype(np.int32),
+    )

@@ -1,0 +1,1 @@
+"""Training: encoder, rating head and ranker, in that order."""
