@@ -118,13 +118,16 @@ def stop_on_signals() -> asyncio.Event:
     return stop
 
 
-async def run_app(app: App, stop: asyncio.Event, finish: Callable[[], Awaitable[None]]) -> None:
+async def run_app(
+    app: App, stop: asyncio.Event, finish: Callable[[], Awaitable[None]], work: "asyncio.Task[None]"
+) -> None:
     """Run until told to stop, then finish the work in hand and leave the group.
 
     Args:
         app: The app, not yet started.
         stop: Set to end.
         finish: Completes the work in hand; called while Kafka is still connected.
+        work: The role's loop; the app ends when it fails.
 
     Raises:
         MillraceError: The role cannot go on.
@@ -137,14 +140,13 @@ async def run_app(app: App, stop: asyncio.Event, finish: Callable[[], Awaitable[
         app.resume.failure,
     }
     try:
-        await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
+        await asyncio.wait({*waits, work}, return_when=asyncio.FIRST_COMPLETED)
+        app.resume.raise_failure()
         await finish()
     finally:
         for future in waits:
             future.cancel()
         await _stop(app)
-    if app.resume.failure.done() and not app.resume.failure.cancelled():
-        app.resume.failure.result()
     if app.crash_reason is not None and not stop.is_set():
         raise TransientError(f"The Kafka client gave up ({app.crash_reason!r}); start the role again.")
 

@@ -31,6 +31,14 @@ class PartitionReader(Protocol):
         """Return the first offset and the end of each partition."""
         ...
 
+    def end(self, partition: int) -> int | None:
+        """Return the end of a partition as last heard, or None."""
+        ...
+
+    def partition_count(self) -> int | None:
+        """Return how many partitions the topic has, if known."""
+        ...
+
 
 def resume_position(topic: str, partition: int, done: int, first: int, end: int, role: str) -> int:
     """Return the offset to go on from.
@@ -75,10 +83,12 @@ class Resume:
         topic: The topic whose watermarks are kept in the state store.
         claimer: Takes partitions over in the state store.
         gate: Opened for each claimed partition.
+        whole_topic: Claim nothing unless every partition is assigned here, for a role that runs once.
     """
 
-    def __init__(self, role: str, topic: str, claimer: Claimer, gate: PartitionGate) -> None:
+    def __init__(self, role: str, topic: str, claimer: Claimer, gate: PartitionGate, whole_topic: bool = False) -> None:
         self.role = role
+        self._whole_topic = whole_topic
         self.topic = topic
         self.gate = gate
         self.waiting_for: str | None = None
@@ -95,9 +105,25 @@ class Resume:
         """The partitions Kafka has given to this process."""
         return self._assigned
 
+    def lag(self) -> int:
+        """Return how many records of the claimed partitions are not done yet."""
+        if self._reader is None:
+            return 0
+        lag = 0
+        for partition in self.gate.partitions:
+            claim, end = self.gate.claim_of(partition), self._reader.end(partition)
+            if claim is not None and end is not None:
+                lag += max(end - claim.done - 1, 0)
+        return lag
+
     def bind(self, reader: PartitionReader) -> None:
         """Give the consumer, which exists only once the app has been built."""
         self._reader = reader
+
+    def raise_failure(self) -> None:
+        """Raise the error that makes resuming impossible, if there is one."""
+        if self.failure.done() and not self.failure.cancelled():
+            self.failure.result()
 
     async def on_assigned(self, partitions: Sequence[int], generation: int) -> dict[int, int]:
         """Claim what was assigned and seek to it; returns the positions of those that could be claimed in time."""
@@ -132,7 +158,7 @@ class Resume:
         """Claim the assigned partitions that are not open in this generation; waits while the store is away."""
         async with self._lock:
             missing = [p for p in self._assigned if not self.gate.is_open(p, generation)]
-            if not missing or generation != self._generation or self._reader is None:
+            if not missing or generation != self._generation or self._reader is None or not self._may_claim():
                 return
             claims = await self._claim_patiently(missing)
             bounds = await self._reader.bounds(missing)
@@ -144,6 +170,16 @@ class Resume:
                 self._opened_at[partition] = time.monotonic()
             await self._reader.seek_partitions(positions)
             logger.info("Resuming %s at %s.", self.topic, positions)
+
+    def _may_claim(self) -> bool:
+        count = self._reader.partition_count() if self._reader is not None else None
+        if not self._whole_topic or count is None or len(self._assigned) >= count:
+            return True
+        self.waiting_for = (
+            f"Kafka: only {len(self._assigned)} of {count} partitions of {self.topic} are assigned here, another "
+            f"`millrace {self.role}` is in the group and only one may run"
+        )
+        return False
 
     async def _claim_patiently(self, partitions: list[int]) -> Mapping[int, Claim]:
         pause = 0.1

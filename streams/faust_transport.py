@@ -80,6 +80,19 @@ class Consumer(driver.Consumer):  # type: ignore[misc]
         for partition, offset in positions.items():
             self._read_offset[self._new_topicpartition(topic, partition)] = offset or None
 
+    def end(self, partition: int) -> int | None:
+        """Return the end of a partition of the main topic as last heard."""
+        tp = self._new_topicpartition(self.app.resume.topic, partition)
+        if tp not in self.assignment():
+            return None
+        end: int | None = self.highwater(tp)
+        return end
+
+    def partition_count(self) -> int | None:
+        """Return how many partitions the main topic has, if known."""
+        count: int | None = self.topic_partitions(self.app.resume.topic)
+        return count
+
     async def bounds(self, partitions: list[int]) -> dict[int, tuple[int, int]]:
         """Return the first offset and the end of partitions of the main topic."""
         tps = [self._new_topicpartition(self.app.resume.topic, p) for p in partitions]

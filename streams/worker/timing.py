@@ -9,6 +9,7 @@ import numpy as np
 
 # Batches remembered for percentiles.
 _WINDOW = 512
+_RATE_WINDOW_S = 0.9
 
 
 class StepTimes:
@@ -39,20 +40,23 @@ class StepTimes:
 
 
 class Rate:
-    """Events per second between two looks at it."""
+    """Events per second."""
 
     def __init__(self) -> None:
         self.total = 0
         self._seen = 0
+        self._rate = 0.0
         self._looked_at = time.monotonic()
 
     def add(self, count: int) -> None:
         """Count events."""
         self.total += count
 
-    def take(self) -> float:
-        """Return the rate since the last call."""
+    def peek(self) -> float:
+        """Return the rate over the last second or so."""
         now = time.monotonic()
-        rate = (self.total - self._seen) / max(now - self._looked_at, 1e-6)
-        self._seen, self._looked_at = self.total, now
-        return round(rate, 1)
+        passed_s = now - self._looked_at
+        if passed_s >= _RATE_WINDOW_S:
+            self._rate = round((self.total - self._seen) / passed_s, 1)
+            self._seen, self._looked_at = self.total, now
+        return self._rate

@@ -1,0 +1,198 @@
+"""The keeper's work between Kafka and Redis: claim, load, learn, flush; no Faust inside."""
+
+import asyncio
+import logging
+import time
+from collections.abc import Mapping, Sequence
+from uuid import uuid4
+
+from millrace.contracts import EventPolicy
+from millrace.errors import TransientError
+from streams.faust_claims import Claim, PartitionGate
+from streams.keeper.learner import Learner, Lesson
+from streams.statistics import ItemStatistics
+from streams.store.protocols import FencedError, StatisticsFlush, StatisticsStore
+from streams.users import ResolvedEvent
+from streams.worker.catalogue_view import CatalogueView
+from streams.worker.crash import CrashPoint, never
+from streams.worker.records import Decoded, SourceRecord, decode
+from streams.worker.timing import Rate, StepTimes
+
+logger = logging.getLogger(__name__)
+
+_PAGES_PER_READ = 256
+_CHUNK_ITEMS = 1024
+_FIRST_PAUSE_S = 0.1
+_LONGEST_PAUSE_S = 2.0
+# A flush may take this share of the keeper's time: when flushes get long, they get rarer.
+_FLUSH_SHARE = 0.2
+
+
+class Keeper:
+    """Learns the item statistics from the events, exactly once.
+
+    Args:
+        policy: What `decode_event` accepts.
+        store: Where pages, tails and watermarks are written, in one transaction.
+        items: Resolves item ids.
+        gate: The claims the partitions are held under.
+        neighbours: Neighbours kept per item.
+        flush_ms: How often to write.
+        crash: Crash points for the recovery tests.
+    """
+
+    def __init__(
+        self,
+        policy: EventPolicy,
+        store: StatisticsStore,
+        items: CatalogueView,
+        gate: PartitionGate,
+        neighbours: int,
+        flush_ms: int,
+        crash: CrashPoint = never,
+    ) -> None:
+        self._policy = policy
+        self._store = store
+        self._items = items
+        self._gate = gate
+        self._neighbours = neighbours
+        self._flush_s = flush_ms / 1000
+        self._crash = crash
+        self._owner = ""
+        self._flush_due = time.monotonic() + self._flush_s
+        self.learner = Learner(ItemStatistics(neighbours), {}, 0)
+        self.times = StepTimes()
+        self.rate = Rate()
+        self.learned = 0
+        self.waiting_for: str | None = None
+
+    async def claim(self, partitions: Sequence[int]) -> Mapping[int, Claim]:
+        """Fence older keepers and take over what has been written; whatever was learned since is learned again.
+
+        Raises:
+            TransientError: Redis is away; try again.
+        """
+        owner = uuid4().hex
+        # From here on the learner in memory is the past: nothing of it is written any more.
+        self._owner = owner
+        watermarks = await self._store.claim(partitions, owner)
+        learner = await self._load(watermarks)
+        self.learner = learner
+        return {partition: Claim(owner, offset, offset) for partition, offset in watermarks.items()}
+
+    async def process(self, records: Sequence[SourceRecord]) -> None:
+        """Learn a batch; waits while Redis is away, and drops the batch when the partitions were lost meanwhile."""
+        learner = self.learner
+        self._crash("decode")
+        with self.times.measure("decode"):
+            batch = [decode(record, self._policy) for record in records]
+        pause_s = _FIRST_PAUSE_S
+        while learner is self.learner:
+            try:
+                with self.times.measure("read"):
+                    lessons = await self._lessons(batch)
+                    await self._load_tails(learner, lessons)
+            except TransientError as error:
+                pause_s = await self._wait(error, pause_s)
+            else:
+                self._learn(learner, records, lessons)
+                return
+
+    async def flush_if_due(self) -> bool:
+        """Write what has been learned, if it is time to; returns whether everything learned is written."""
+        if time.monotonic() < self._flush_due:
+            return False
+        started = time.monotonic()
+        await self.flush()
+        took_s = time.monotonic() - started
+        self._flush_due = time.monotonic() + max(self._flush_s, took_s / _FLUSH_SHARE)
+        return True
+
+    @property
+    def flush_due_in_s(self) -> float:
+        """Seconds until the next flush is due."""
+        return max(self._flush_due - time.monotonic(), 0.0)
+
+    async def flush(self) -> None:
+        """Write what has been learned in one transaction; waits while Redis is away."""
+        learner, owner = self.learner, self._owner
+        flush = learner.take_flush()
+        if flush is None:
+            return
+        self._crash("flush")
+        with self.times.measure("flush"):
+            await self._write(learner, owner, flush)
+        self._crash("flushed")
+        learner.forget_oldest()
+
+    async def _write(self, learner: Learner, owner: str, flush: StatisticsFlush) -> None:
+        pause_s = _FIRST_PAUSE_S
+        while learner is self.learner:
+            try:
+                await self._store.flush(owner, flush)
+            except FencedError as error:
+                logger.warning("%s What was learned since the last flush is learned again.", error)
+                for partition in self._gate.partitions:
+                    self._gate.close(partition, owner)
+                return
+            except TransientError as error:
+                pause_s = await self._wait(error, pause_s)
+            else:
+                self.waiting_for = None
+                for partition, offset in flush.watermarks.items():
+                    self._gate.advance(partition, owner, state=offset, done=offset)
+                return
+
+    async def _wait(self, error: TransientError, pause_s: float) -> float:
+        self.waiting_for = str(error)
+        logger.warning("The keeper waits: %s", error)
+        await asyncio.sleep(pause_s)
+        return min(2 * pause_s, _LONGEST_PAUSE_S)
+
+    async def _lessons(self, batch: Sequence[Decoded]) -> list[Lesson]:
+        """Resolve items; an event whose item is and stays unknown is no lesson."""
+        indexes = await self._items.resolve([item.event.item_id for item in batch if item.event is not None])
+        return [
+            Lesson(
+                item.record.partition,
+                item.record.offset,
+                ResolvedEvent(
+                    event.event_id, event.user_id, indexes[event.item_id], self._policy.value_of(event), event.ts_ms
+                ),
+            )
+            for item in batch
+            if (event := item.event) is not None and event.item_id in indexes
+        ]
+
+    async def _load_tails(self, learner: Learner, lessons: Sequence[Lesson]) -> None:
+        unknown = learner.unknown(lesson.event.user_id for lesson in lessons)
+        if unknown:
+            learner.load_tails(dict(zip(unknown, await self._store.tails(unknown), strict=True)))
+
+    def _learn(self, learner: Learner, records: Sequence[SourceRecord], lessons: Sequence[Lesson]) -> None:
+        self.waiting_for = None
+        if learner is not self.learner:
+            return  # claimed anew while reading: these records come again
+        self._crash("learn")
+        with self.times.measure("learn"):
+            self.learned += learner.learn(lessons, {record.partition: record.offset for record in records})
+        self.rate.add(len(records))
+
+    async def _load(self, watermarks: Mapping[int, int]) -> Learner:
+        """Read everything that has been written."""
+        await self._items.refresh()
+        statistics = ItemStatistics(self._neighbours)
+        scalars = await self._store.scalars()
+        highest = self._items.catalogue.max_index
+        for chunk, data in enumerate(await self._store.popularity(highest // _CHUNK_ITEMS + 1)):
+            statistics.load_popularity_chunk(chunk, data)
+        statistics.load_scalars(scalars)
+        statistics.ensure(highest + 1)
+        for start in range(1, highest + 1, _PAGES_PER_READ):
+            items = range(start, min(start + _PAGES_PER_READ, highest + 1))
+            for item, page in zip(items, await self._store.pages(items), strict=True):
+                if page is not None:
+                    statistics.load_page(item, page)
+        statistics.take_dirty()
+        logger.info("The statistics of %s events and %d items are loaded.", scalars.get("clock", 0), highest)
+        return Learner(statistics, watermarks, int(scalars.get("flush", 0)))

@@ -1,0 +1,75 @@
+"""The items topic: catalogue upserts in batches."""
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable, Sequence
+from typing import Protocol
+
+from millrace.contracts import CatalogueItem, EventPolicy, decode_item
+from millrace.errors import PoisonError, TransientError
+from millrace.topics import Topics
+from streams.worker.records import OutgoingRecord, Publisher, SourceRecord, dead_letter
+
+logger = logging.getLogger(__name__)
+
+_PAUSE_S = 0.5
+
+
+class ItemWriter(Protocol):
+    """What this needs of `CatalogueStore`."""
+
+    async def upsert(self, items: Sequence[CatalogueItem]) -> list[int]:
+        """Write metadata, registering unknown items."""
+        ...
+
+
+class ItemsProcessor:
+    """Writes catalogue records; a bad one becomes a dead letter.
+
+    Args:
+        policy: What is accepted.
+        topics: Topic names.
+        store: The shared catalogue.
+        publisher: Writes to Kafka.
+        written: Called after each batch, so that the worker's own view follows at once.
+    """
+
+    def __init__(
+        self,
+        policy: EventPolicy,
+        topics: Topics,
+        store: ItemWriter,
+        publisher: Publisher,
+        written: Callable[[], Awaitable[None]],
+    ) -> None:
+        self._policy = policy
+        self._topics = topics
+        self._store = store
+        self._publisher = publisher
+        self._written = written
+
+    async def process(self, records: Sequence[SourceRecord]) -> None:
+        """Write a batch, trying again while a service is away; the newest record of an item wins."""
+        items: dict[str, CatalogueItem] = {}
+        poison: list[OutgoingRecord] = []
+        for record in records:
+            try:
+                item = decode_item(record.value, self._policy)
+                items[item.item_id] = item
+            except PoisonError as error:
+                poison.append(dead_letter(self._topics.dead_letters, record, error))
+        while True:
+            try:
+                await self._write(list(items.values()), poison)
+            except TransientError as error:
+                logger.warning("%d items wait: %s", len(items), error)
+                await asyncio.sleep(_PAUSE_S)
+            else:
+                return
+
+    async def _write(self, items: Sequence[CatalogueItem], poison: Sequence[OutgoingRecord]) -> None:
+        if items:
+            await self._store.upsert(items)
+        if poison:
+            await self._publisher.publish(poison)
+        await self._written()

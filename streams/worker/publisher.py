@@ -1,0 +1,58 @@
+"""Publishing with the Faust app's own producer."""
+
+import asyncio
+import logging
+from collections.abc import Sequence
+from typing import Any
+
+from aiokafka.errors import KafkaError, MessageSizeTooLargeError
+from faust.exceptions import ProducerSendError
+
+from millrace.errors import TransientError
+from streams.worker.records import OutgoingRecord
+
+logger = logging.getLogger(__name__)
+
+# aiokafka retries by itself until its request timeout; this only guards against a send that never ends.
+_ACK_TIMEOUT_S = 60.0
+
+
+class FaustPublisher:
+    """Sends a batch of records and waits for all acknowledgements together.
+
+    Args:
+        app: A started Faust app.
+    """
+
+    def __init__(self, app: Any) -> None:
+        self._app = app
+
+    async def publish(self, records: Sequence[OutgoingRecord]) -> None:
+        """Send all and return once the brokers have acknowledged every one.
+
+        Raises:
+            TransientError: Not every record was acknowledged; publish them again.
+        """
+        try:
+            async with asyncio.timeout(_ACK_TIMEOUT_S):
+                acknowledgements = [await self._send(record) for record in records]
+                await asyncio.gather(*acknowledgements)
+        except (KafkaError, ProducerSendError, TimeoutError) as error:
+            raise TransientError(
+                f"Kafka did not take {len(records)} records ({error!r}); they are sent again."
+            ) from error
+
+    async def _send(self, record: OutgoingRecord) -> Any:
+        producer = self._app.producer
+        try:
+            return await producer.send(record.topic, record.key, record.value, None, None, record.headers)
+        except ProducerSendError as error:
+            if not isinstance(error.__cause__, MessageSizeTooLargeError) or not record.headers:
+                raise
+            # A dead letter that no broker takes must not stop the stream: keep its reason and where to find it.
+            logger.error("A dead letter of %d bytes is too large to publish; only its headers are.", _size(record))
+            return await producer.send(record.topic, record.key, None, None, None, record.headers)
+
+
+def _size(record: OutgoingRecord) -> int:
+    return len(record.value or b"")
