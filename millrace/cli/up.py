@@ -1,0 +1,100 @@
+"""`millrace up`: the servers and all roles, until Ctrl-C."""
+
+import threading
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from millrace.config import DEFAULT_HOME, load_settings
+from millrace.stacks.roles import DEFAULT_RETRAIN_EVENTS, Roles, default_roles
+
+if TYPE_CHECKING:
+    from millrace.stacks.embedded import EmbeddedStack
+
+SUPERVISE_S = 1.0
+
+_NEXT = """[bold]In another terminal[/bold]
+  millrace replay data/ml-latest-small --rate 200    [dim]ratings as they came[/dim]
+  millrace subscribe                                 [dim]the lists they cause[/dim]
+  millrace publish --user 7 --item 318 --value 4.5   [dim]one rating of your own[/dim]
+  millrace recommend 7                               [dim]what it did to user 7[/dim]
+  millrace status                                    [dim]lag, rates, model versions[/dim]"""
+
+
+def register(app: typer.Typer) -> None:
+    """Add the command."""
+    app.command()(up)
+
+
+def up(
+    stack: Annotated[str, typer.Option(help="Which servers to start.")] = "embedded",
+    home: Annotated[Path | None, typer.Option(help="Folder for logs and data; default: MILLRACE_HOME.")] = None,
+    fresh: Annotated[
+        bool, typer.Option("--fresh", help="Delete what an earlier run left instead of setting it aside.")
+    ] = False,
+    servers_only: Annotated[bool, typer.Option("--servers-only", help="Start no worker and no other role.")] = False,
+    retrain_every_events: Annotated[
+        int, typer.Option(min=1, help="Train a new version after so many events.")
+    ] = DEFAULT_RETRAIN_EVENTS,
+    redis_port: Annotated[int, typer.Option(min=0, max=65535, help="Port for Redis; 0: any free one.")] = 0,
+    triton_port: Annotated[int, typer.Option(min=0, max=65535, help="Port for Triton's gRPC; 0: any free one.")] = 0,
+) -> None:
+    """Start Kafka, Redis, Triton and every role on this machine, and stay until Ctrl-C.
+
+    Other terminals find the servers by themselves while they share the home folder.
+
+    Example: millrace up --fresh
+    """
+    from millrace.errors import ConfigurationError
+    from millrace.stacks.embedded import EmbeddedStack
+    from millrace.stacks.ports import Ports
+    from millrace.stacks.signals import ended_by_signals
+
+    if stack != "embedded":
+        raise ConfigurationError(f"There is no stack {stack} to start here; use --stack embedded.")
+    console = Console()
+    folder = home or load_settings().home
+    ports = Ports(redis=redis_port, triton_grpc=triton_port)
+    try:
+        with ended_by_signals(), EmbeddedStack(folder, ports=ports, fresh=fresh) as running:
+            roles = Roles(running, {} if servers_only else default_roles(retrain_every_events))
+            roles.start()
+            _introduce(console, running, roles)
+            _stay(console, roles)
+    except KeyboardInterrupt:
+        console.print("Stopped; no process is left.")
+
+
+def _introduce(console: Console, stack: "EmbeddedStack", roles: Roles) -> None:
+    settings = stack.settings
+    table = Table("component", "address", "process", box=None, header_style="bold")
+    table.add_column("log", overflow="fold")
+    addresses = {
+        "kafka": settings.kafka_bootstrap,
+        "redis": settings.redis_url,
+        "triton": settings.triton_url,
+        "event log": settings.event_log_url,
+    }
+    children = {child.name: child for child in stack.children}
+    for name in [*addresses, *roles.children]:
+        child = children.get(name)
+        log = str(child.log_path) if child else ""
+        table.add_row(name, addresses.get(name, ""), str(child.pid) if child else "in process", log)
+    console.print(table)
+    for note in stack.notes:
+        console.print(note, style="yellow", markup=False)
+    if settings.home != DEFAULT_HOME.absolute():
+        console.print(f"Other terminals find all this after: export MILLRACE_HOME={settings.home}", markup=False)
+    console.print(_NEXT)
+    console.print("Ctrl-C ends everything.")
+
+
+def _stay(console: Console, roles: Roles) -> None:
+    """Watch the roles until a signal raises KeyboardInterrupt."""
+    never = threading.Event()
+    while not never.wait(SUPERVISE_S):
+        for sentence in roles.supervise():
+            console.print(sentence, style="yellow", markup=False, soft_wrap=True)

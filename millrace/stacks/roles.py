@@ -1,0 +1,91 @@
+"""The roles of a running system: started beside a stack's servers, started again when one ends on its own."""
+
+import sys
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Protocol
+
+from millrace.errors import FatalError
+from millrace.stacks.child import Child
+
+DEFAULT_RETRAIN_EVENTS = 5000
+# A role that ends this often within this time is broken, not unlucky.
+MAX_RESTARTS = 3
+RESTART_WINDOW_S = 60.0
+
+
+class SpawnsRoles(Protocol):
+    """The side of a stack that roles need."""
+
+    def spawn(self, role: str, argv: Sequence[str], env: Mapping[str, str] | None = None) -> Child:
+        """Start a program beside the servers."""
+        ...
+
+
+def default_roles(retrain_every_events: int = DEFAULT_RETRAIN_EVENTS) -> dict[str, list[str]]:
+    """Return the roles of a complete system: name and command."""
+    every = str(retrain_every_events)
+    arguments = {
+        "worker": ["worker"],
+        "statistics": ["statistics"],
+        "log-writer": ["log-writer"],
+        "retrainer": ["retrainer", "--every-events", every],
+    }
+    return {name: [sys.executable, "-m", "millrace", *rest] for name, rest in arguments.items()}
+
+
+@dataclass
+class _Role:
+    argv: list[str]
+    child: Child
+    restarts: list[float] = field(default_factory=list)
+
+
+class Roles:
+    """Roles running beside a stack.
+
+    Args:
+        stack: What starts them, and ends them when it stops.
+        commands: Name and command of each.
+    """
+
+    def __init__(self, stack: SpawnsRoles, commands: Mapping[str, Sequence[str]]) -> None:
+        self._stack = stack
+        self._commands = commands
+        self._roles: dict[str, _Role] = {}
+
+    def start(self) -> None:
+        """Start all roles.
+
+        Raises:
+            FatalError: A program cannot be started.
+        """
+        for name, argv in self._commands.items():
+            self._roles[name] = _Role(list(argv), self._stack.spawn(name, argv))
+
+    @property
+    def children(self) -> dict[str, Child]:
+        """The running process of each role."""
+        return {name: role.child for name, role in self._roles.items()}
+
+    def supervise(self) -> list[str]:
+        """Start again what has ended; call it every second or so.
+
+        Returns:
+            A sentence for each role that had to be started again.
+
+        Raises:
+            FatalError: A role keeps ending.
+        """
+        return [self._restart(name, role) for name, role in self._roles.items() if not role.child.alive]
+
+    def _restart(self, name: str, role: _Role) -> str:
+        now = time.monotonic()
+        role.restarts = [*(at for at in role.restarts if now - at < RESTART_WINDOW_S), now]
+        ended = f"{name} ended with code {role.child.exit_code}"
+        if len(role.restarts) > MAX_RESTARTS:
+            last_words = role.child.last_words() or "it said nothing"
+            raise FatalError(f"{ended} and keeps doing so: {last_words} (log: {role.child.log_path}).")
+        role.child = self._stack.spawn(name, role.argv)
+        return f"{ended} and was started again; see {role.child.log_path}."
