@@ -1,0 +1,71 @@
+"""`millrace rebuild`."""
+
+import asyncio
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from consumers.event_log import EventLog
+    from millrace.config import Settings
+    from streams.rebuild import Progress, RebuildReport
+
+_PANEL = "Event log and models"
+
+
+def register(app: typer.Typer) -> None:
+    """Add the command."""
+    app.command("rebuild", rich_help_panel=_PANEL)(rebuild)
+
+
+def rebuild(
+    new_topic: Annotated[
+        bool,
+        typer.Option(
+            "--new-topic",
+            help="The topics were created anew: keep what is logged as history, and start from their beginning.",
+        ),
+    ] = False,
+) -> None:
+    """Make users, item statistics and watermarks in Redis from the event log.
+
+    Every event goes through the same functions as in workers and keeper. Stop those before; they then resume right
+    behind the end of the log. Item indexes that Redis has are kept, and so are model versions.
+    """
+    from rich.console import Console
+
+    from consumers.event_log import open_event_log
+    from millrace.config import load_settings
+
+    settings, console = load_settings(), Console(stderr=True)
+    log = open_event_log(settings)
+    try:
+        if new_topic:
+            console.print(f"{log.archive()} streamed events are history now.", highlight=False)
+        rebuild_and_report(log, settings, console)
+    finally:
+        log.close()
+
+
+def rebuild_and_report(log: "EventLog", settings: "Settings", console: "Console") -> None:
+    """Rebuild with a progress bar and say what came of it."""
+    from millrace.cli.progress import progress_bar
+
+    with progress_bar(console) as bar:
+        task = bar.add_task("Rebuilding", total=None)
+        report = asyncio.run(_rebuild(log, settings, lambda done, total: bar.update(task, completed=done, total=total)))
+    console.print(
+        f"{report.events} events of {report.users} users on {report.items} items are in Redis "
+        f"({report.seconds:.1f} s).",
+        highlight=False,
+    )
+
+
+async def _rebuild(log: "EventLog", settings: "Settings", on_progress: "Progress") -> "RebuildReport":
+    from streams.rebuild import rebuild
+    from streams.store.connect import connected
+
+    async with connected(settings) as redis:
+        return await rebuild(log, redis, settings, on_progress)
