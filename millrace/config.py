@@ -53,6 +53,10 @@ class Settings(BaseSettings):
     triton_repository: Path | None = Field(
         default=None, description="Model repository folder that Triton reads; default: HOME/triton."
     )
+    triton_backend: Literal["python", "onnxruntime"] = Field(
+        default="python",
+        description="What runs a version inside Triton: `python` for the wheel, `onnxruntime` for the stock container.",
+    )
     event_log: str = Field(default="", description="`sqlite:///PATH`; default: HOME/events.sqlite.")
 
     implied_values: dict[str, Annotated[float, Field(ge=MIN_RATING, le=MAX_RATING)]] = Field(

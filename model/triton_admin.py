@@ -16,6 +16,11 @@ from millrace.errors import FatalError, TransientError
 from streams.scoring.in_process import IN_PROCESS
 
 TEMPLATE_DIR = Path(__file__).parent.parent / "triton_repo" / "recommender"
+# By Triton backend: the static files of a version, and what they are called beside the graph.
+STATIC_FILES = {
+    "python": {"config.pbtxt": "config.pbtxt", "1/model.py": "1/model.py"},
+    "onnxruntime": {"config.onnxruntime.pbtxt": "config.pbtxt"},
+}
 # Loading starts a process, reads the graph and runs it at several batch sizes: about 1 s on two cores.
 LOAD_TIMEOUT_S = 60.0
 CALL_TIMEOUT_S = 5.0
@@ -47,13 +52,14 @@ class ModelServer(Protocol):
         ...
 
 
-def materialise(repository_dir: Path, name: str, onnx_path: Path) -> Path:
+def materialise(repository_dir: Path, name: str, onnx_path: Path, backend: str = "python") -> Path:
     """Copy a model with its configuration into a repository, all of it or nothing.
 
     Args:
         repository_dir: Triton's model repository.
         name: Name of the model; also of its folder.
         onnx_path: The exported graph.
+        backend: The Triton backend that is to run it, `python` or `onnxruntime`.
 
     Returns:
         The model's folder.
@@ -66,8 +72,8 @@ def materialise(repository_dir: Path, name: str, onnx_path: Path) -> Path:
     building = repository_dir / f".{name}-{uuid.uuid4().hex}"
     try:
         (building / "1").mkdir(parents=True)
-        shutil.copyfile(TEMPLATE_DIR / "config.pbtxt", building / "config.pbtxt")
-        shutil.copyfile(TEMPLATE_DIR / "1" / "model.py", building / "1" / "model.py")
+        for source, copy in STATIC_FILES[backend].items():
+            shutil.copyfile(TEMPLATE_DIR / source, building / copy)
         shutil.copyfile(onnx_path, building / "1" / "model.onnx")
         shutil.rmtree(target, ignore_errors=True)
         os.rename(building, target)
@@ -85,13 +91,15 @@ class TritonAdmin:
     Args:
         url: Triton's gRPC address, `host:port`.
         repository_dir: The folder Triton reads models from, as seen from here.
+        backend: The Triton backend that runs the models, `python` or `onnxruntime`.
     """
 
-    def __init__(self, url: str, repository_dir: Path) -> None:
+    def __init__(self, url: str, repository_dir: Path, backend: str = "python") -> None:
         import tritonclient.grpc as triton
 
         self._url = url
         self._repository_dir = repository_dir
+        self._backend = backend
         self._client: Any = triton.InferenceServerClient(url)
 
     def deploy(self, name: str, onnx_path: Path) -> None:
@@ -115,7 +123,7 @@ class TritonAdmin:
         Raises:
             FatalError: The files cannot be read or written.
         """
-        return materialise(self._repository_dir, name, onnx_path)
+        return materialise(self._repository_dir, name, onnx_path, self._backend)
 
     def load(self, name: str) -> None:
         """Load a model that is in the repository; returns once it has warmed up.
@@ -214,7 +222,7 @@ def make_admin(settings: Settings) -> ModelServer:
     """Return the administration of whatever serves models under these settings."""
     if settings.triton_url == IN_PROCESS:
         return LocalAdmin(settings.triton_repository_dir)
-    return TritonAdmin(settings.triton_url, settings.triton_repository_dir)
+    return TritonAdmin(settings.triton_url, settings.triton_repository_dir, settings.triton_backend)
 
 
 def _is_transient(status: str) -> bool:
