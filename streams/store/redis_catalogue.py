@@ -114,6 +114,16 @@ class RedisCatalogueStore:
                 changes += await self._read([item_id.decode() for item_id, _ in chunk])
         return (int(changed[-1][1]) if changed else sequence), changes
 
+    async def items(self, item_ids: Sequence[str]) -> list[CatalogueItem]:
+        """Return the metadata of each id; an unknown one is a bare item."""
+        with RedisErrors("reading items"):
+            return [change.item for chunk in _chunks(item_ids) for change in await self._read(chunk)]
+
+    async def count(self) -> int:
+        """Return how many items have an index; the highest index is the same number."""
+        with RedisErrors("counting items"):
+            return int(await self._redis.execute_command("HLEN", self._keys.item_index))
+
     async def _read(self, item_ids: Sequence[str]) -> list[CatalogueChange]:
         pipeline = self._redis.pipeline(transaction=False)
         for item_id in item_ids:

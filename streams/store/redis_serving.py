@@ -1,6 +1,8 @@
 """The serving plan, the versions' cards, live quality, counters and heartbeats in Redis."""
 
 import math
+import os
+import time
 from collections.abc import Mapping
 
 import orjson
@@ -12,6 +14,9 @@ from streams.store.connect import RedisErrors
 from streams.store.protocols import ServingPlan
 from streams.store.scripts import Call, Script, run_scripts
 from streams.users import ServedList
+
+# A process imports this module when it starts.
+_LOADED_MS = time.time_ns() // 1_000_000
 
 # KEYS: serving hash. ARGV: champion, challenger, share ('' for none). Keeps the champion that was replaced; setting the
 # very same plan again changes nothing. Returns the whole hash, flat.
@@ -98,9 +103,10 @@ class RedisServingStore:
         }
 
     async def heartbeat(self, role: str, instance: str, status: Mapping[str, object], ttl_s: float) -> None:
-        """Publish a process's status for `millrace status`."""
+        """Publish a process's status for `millrace status`; its pid, its start and the time are added."""
         key = self._keys.component(role, instance)
-        data = orjson.dumps({**status, "role": role, "instance": instance}, option=orjson.OPT_SERIALIZE_NUMPY)
+        known = {"pid": os.getpid(), "since_ms": _LOADED_MS, "at_ms": time.time_ns() // 1_000_000}
+        data = orjson.dumps({**known, **status, "role": role, "instance": instance}, option=orjson.OPT_SERIALIZE_NUMPY)
         pipeline = self._redis.pipeline(transaction=True)
         pipeline.execute_command("SET", key, data, "PX", math.ceil(ttl_s * 1000))
         pipeline.execute_command("SADD", self._keys.component_index, key)

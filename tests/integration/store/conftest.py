@@ -1,19 +1,20 @@
-"""A Redis server for the store's tests alone: they kill its connections, fill its memory and stop it."""
+"""Stores of a test's own on the session's Redis server."""
 
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Callable
+from urllib.parse import urlsplit
 from uuid import uuid4
 
 import pytest
-from own_redis import running_redis
 
 from millrace.config import Settings
 from streams.store.stores import Stores, open_stores
 
 
 @pytest.fixture(scope="session")
-def store_port(tmp_path_factory: pytest.TempPathFactory) -> Iterator[int]:
-    with running_redis(tmp_path_factory.mktemp("redis")) as (_, port):
-        yield port
+def store_port(redis_server: str) -> int:
+    port = urlsplit(redis_server).port
+    assert port
+    return port
 
 
 @pytest.fixture

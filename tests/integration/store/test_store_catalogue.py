@@ -22,6 +22,8 @@ async def test_indexes_are_dense_from_one_and_stay(stores: Stores) -> None:
     assert await stores.catalogue.upsert([HEAT, CatalogueItem(item_id="a")]) == [4, 1]
     assert await stores.catalogue.indexes(["6", "unknown", "c"]) == [4, None, 3]
     assert await stores.catalogue.item_ids([4, 9, 1]) == ["6", None, "a"]
+    assert await stores.catalogue.items(["6", "unknown"]) == [HEAT, CatalogueItem(item_id="unknown")]
+    assert await stores.catalogue.count() == 4
     assert await stores.catalogue.assign([]) == []
     assert await stores.catalogue.upsert([]) == []
 

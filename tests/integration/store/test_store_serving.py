@@ -1,4 +1,5 @@
 import asyncio
+import os
 import time
 
 import pytest
@@ -54,7 +55,13 @@ async def test_a_process_is_seen_until_its_heartbeats_stop(stores: Stores) -> No
     while len(beats := await stores.serving.heartbeats()) > 1:
         assert time.monotonic() < deadline, beats
         await asyncio.sleep(0.01)
-    assert beats == [{"role": "worker", "instance": "w1", "rate": 13.5}]
+    assert {name: beats[0][name] for name in ("role", "instance", "rate", "pid")} == {
+        "role": "worker",
+        "instance": "w1",
+        "rate": 13.5,
+        "pid": os.getpid(),
+    }
+    assert beats[0]["since_ms"] <= beats[0]["at_ms"]
     await stores.serving.heartbeat("statistics", "k1", {"clock": 4}, ttl_s=60)
     assert len(await stores.serving.heartbeats()) == 2
 
