@@ -51,7 +51,7 @@ class ReplayOptions:
     rate: float | None = None
     speed: float | None = None
     closed_loop: bool = False
-    window: int = 2000
+    window: int = 5000
     max_in_flight: int = 256
     deadline_s: float | None = None
     max_lag: int = 20_000

@@ -1,0 +1,60 @@
+"""How one recommendation looks in a terminal."""
+
+from datetime import datetime
+
+from rich.console import Group, RenderableType
+from rich.table import Table
+from rich.text import Text
+
+from consumers.subscriber import Received
+from consumers.subscriber_titles import Titles
+from millrace.contracts import ReasonCode, RecommendedItem
+
+_STARS = 5
+_REASON_STYLE = {ReasonCode.TRENDING: "magenta", ReasonCode.NEW: "green", ReasonCode.EXPLORE: "yellow"}
+_REASON_TEXT = {ReasonCode.TRENDING: "trending", ReasonCode.NEW: "new", ReasonCode.EXPLORE: "something different"}
+
+
+def render(received: Received, titles: Titles, top: int) -> RenderableType:
+    """Return a headline and the first `top` places of the list."""
+    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), show_header=False)
+    table.add_column(justify="right", style="dim", width=4)
+    table.add_column(ratio=5, no_wrap=True, overflow="ellipsis")
+    table.add_column(no_wrap=True, min_width=_STARS + 4)
+    table.add_column(justify="right", style="dim", no_wrap=True)
+    table.add_column(ratio=4, no_wrap=True, overflow="ellipsis")
+    for item in received.recommendation.items[:top]:
+        table.add_row(
+            str(item.rank), titles.title(item.item_id), _stars(item), f"{item.score:.3f}", _reason(item, titles)
+        )
+    return Group(_headline(received), table, Text())
+
+
+def _headline(received: Received) -> Text:
+    recommendation = received.recommendation
+    moment = datetime.fromtimestamp(recommendation.generated_ts_ms / 1000).astimezone()
+    made_by = recommendation.model_version or "counts"
+    if recommendation.arm != "champion":
+        made_by += f" ({recommendation.arm})"
+    parts: list[tuple[str, str]] = [
+        (f"user {recommendation.user_id}", "bold cyan"),
+        (f"  {moment:%H:%M:%S}  ", "dim"),
+        (f"{received.latency_ms} ms after event {recommendation.event_id}", ""),
+        (f"  {made_by}", "dim"),
+    ]
+    if recommendation.fallback is not None:
+        parts.append((f"  fallback: {recommendation.fallback}", "bold yellow"))
+    return Text.assemble(*parts)
+
+
+def _stars(item: RecommendedItem) -> Text:
+    if item.predicted_rating is None:
+        return Text("-", style="dim")
+    full = max(0, min(_STARS, round(item.predicted_rating)))
+    return Text.assemble(("★" * full, "yellow"), ("☆" * (_STARS - full), "dim"), f" {item.predicted_rating:.1f}")
+
+
+def _reason(item: RecommendedItem, titles: Titles) -> Text:
+    if item.reason.code is ReasonCode.BECAUSE_YOU_RATED and item.reason.item_id is not None:
+        return Text.assemble(("because of ", "dim"), titles.title(item.reason.item_id))
+    return Text(_REASON_TEXT.get(item.reason.code, item.reason.code), style=_REASON_STYLE.get(item.reason.code, ""))

@@ -1,0 +1,52 @@
+"""Small things that several commands share."""
+
+import logging
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from signal import SIGINT, SIGTERM, Signals, signal
+from threading import Event
+from typing import Any
+
+import orjson
+
+from millrace.errors import ConfigurationError
+
+PANEL_APP = "Your application's side"
+
+
+def quiet_kafka() -> None:
+    """Keep the Kafka client's own messages off the terminal: what matters arrives as an exception."""
+    logging.getLogger("kafka").setLevel(logging.CRITICAL)
+
+
+def write_report(path: Path | None, report: dict[str, Any]) -> None:
+    """Write a JSON report if a path was given.
+
+    Raises:
+        ConfigurationError: The file cannot be written.
+    """
+    if path is None:
+        return
+    try:
+        path.write_bytes(orjson.dumps(report, option=orjson.OPT_INDENT_2) + b"\n")
+    except OSError as error:
+        raise ConfigurationError(f"The report {path} cannot be written: {error.strerror}.") from None
+
+
+@contextmanager
+def stop_on_signals() -> Iterator[Event]:
+    """Yield an event that Ctrl-C and SIGTERM set, so that a loop can end cleanly; a second Ctrl-C ends at once."""
+    stop = Event()
+
+    def handle(number: int, _frame: object) -> None:
+        if stop.is_set() and number == SIGINT:
+            raise KeyboardInterrupt
+        stop.set()
+
+    previous: dict[Signals, Callable[..., Any] | int | None] = {one: signal(one, handle) for one in (SIGINT, SIGTERM)}
+    try:
+        yield stop
+    finally:
+        for one, handler in previous.items():
+            signal(one, handler)

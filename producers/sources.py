@@ -1,0 +1,110 @@
+"""What a replay can replay, and where an interrupted one goes on."""
+
+import hashlib
+import json
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from itertools import islice
+from pathlib import Path
+from typing import Protocol
+
+from millrace.contracts import ActivityEvent, CatalogueItem
+from millrace.errors import ConfigurationError
+from producers.movielens import MovieLensData, load_movielens
+from producers.synthetic import SyntheticStream, parse_synthetic
+
+
+@dataclass(frozen=True, slots=True)
+class ReplayState:
+    """The file that remembers how far a replay of this source has come."""
+
+    path: Path
+
+    def read(self) -> int:
+        """Return the position to go on from.
+
+        Raises:
+            ConfigurationError: There is no interrupted replay of this source.
+        """
+        try:
+            return int(json.loads(self.path.read_text())["position"])
+        except (OSError, ValueError, KeyError, TypeError):
+            raise ConfigurationError(
+                "There is no interrupted replay of this data to resume; start it without --resume."
+            ) from None
+
+    def write(self, position: int) -> None:
+        """Remember that every event before `position` was sent."""
+        self.path.parent.mkdir(parents=True, exist_ok=True)
+        temporary = self.path.with_suffix(".tmp")
+        temporary.write_text(json.dumps({"position": position}))
+        temporary.replace(self.path)
+
+    def clear(self) -> None:
+        """Forget it: the replay is complete."""
+        self.path.unlink(missing_ok=True)
+
+
+class Source(Protocol):
+    """Items and events in replay order."""
+
+    identity: str
+    items: Sequence[CatalogueItem]
+    total: int
+
+    def events(self, position: int, on_new_item: Callable[[CatalogueItem], object]) -> Iterator[ActivityEvent]:
+        """Yield the events from a position on; each item that arrives on the way is handed over first."""
+
+    def state(self, home: Path) -> ReplayState:
+        """Return where an interrupted replay of this very source is remembered."""
+
+
+class _Identified:
+    identity: str
+
+    def state(self, home: Path) -> ReplayState:
+        """Return where an interrupted replay of this very source is remembered."""
+        name = hashlib.sha256(self.identity.encode()).hexdigest()[:12]
+        return ReplayState(home / "replays" / f"{name}.json")
+
+
+class MovieLensSource(_Identified):
+    """A part of a MovieLens folder."""
+
+    def __init__(self, path: Path, start: float, stop: float, seed: int) -> None:
+        self._data: MovieLensData = load_movielens(path, seed)
+        self._first, self._last = self._data.bounds(start, stop)
+        self.identity = f"{path.resolve()} {start} {stop} {seed}"
+        self.items: Sequence[CatalogueItem] = self._data.items
+        self.total = self._last - self._first
+
+    def events(self, position: int, on_new_item: Callable[[CatalogueItem], object]) -> Iterator[ActivityEvent]:
+        """Yield the events from a position on."""
+        return self._data.slice(self._first + position, self._last)
+
+
+class SyntheticSource(_Identified):
+    """A synthetic stream."""
+
+    def __init__(self, text: str) -> None:
+        self._stream = SyntheticStream(parse_synthetic(text))
+        self.identity = f"synthetic {self._stream.options}"
+        self.items: Sequence[CatalogueItem] = self._stream.items
+        self.total = self._stream.options.events
+
+    def events(self, position: int, on_new_item: Callable[[CatalogueItem], object]) -> Iterator[ActivityEvent]:
+        """Yield the events from a position on; the ones before are made again and skipped."""
+        return islice(self._stream.events(on_new_item), position, None)
+
+
+def open_source(path: Path | None, synthetic: str | None, *, start: float, stop: float, seed: int) -> Source:
+    """Return what a replay was asked for.
+
+    Raises:
+        ConfigurationError: Neither or both were given, or the data is unusable.
+    """
+    if (path is None) == (synthetic is None):
+        raise ConfigurationError(
+            "A replay needs either the path of a MovieLens folder or --synthetic users=...,items=...."
+        )
+    return SyntheticSource(synthetic) if synthetic is not None else MovieLensSource(path or Path(), start, stop, seed)
