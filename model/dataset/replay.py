@@ -11,13 +11,10 @@ from model.dataset.events import EventTable
 from model.dataset.samples import RankerSamples
 from streams.catalogue import Catalogue
 from streams.ranking import CandidateStep, FusionWeights
-from streams.ranking.grading import popular_list
 from streams.scoring.protocol import ScoreRequest
 from streams.statistics import ItemStatistics
 from streams.users import ResolvedEvent, UserState, apply_event
 
-# Ranks of the popularity list count up to here; later ones are all the same.
-POPULARITY_PLACES = 10
 _TOLD_EVERY = 1000
 
 
@@ -50,12 +47,12 @@ class Replay:
         for index, item in items.items():
             self.catalogue.upsert(index, item)
         self.step = CandidateStep(self.statistics, self.catalogue)
-        self._events = events
+        self.events = events
         self._users: dict[int, UserState] = {}
 
     def moments(self) -> Iterator[Moment]:
         """Yield the moment before each first touch; the event is learned when the next one is asked for."""
-        events = self._events
+        events = self.events
         rows = zip(
             events.users.tolist(), events.items.tolist(), events.values.tolist(), events.ts_ms.tolist(), strict=True
         )
@@ -70,33 +67,32 @@ class Replay:
 
 def replay_samples(
     replay: Replay,
-    first: int,
+    rows: frozenset[int],
     weights: FusionWeights,
     told: Callable[[float], None],
     proposals: Mapping[int, NDArray[np.int32]] | None = None,
 ) -> RankerSamples:
-    """Return the ranker's samples of all events from row `first` on.
+    """Return the ranker's samples of those events that were first touches.
 
     A request's time is that of the user's newest event, since that is when the list was made.
 
     Args:
         replay: At its beginning; used up.
-        first: Log row.
+        rows: Log rows wanted.
         weights: Linear fusion of the pre-cut.
         told: Told the share of the log that is replayed.
         proposals: Log row -> the network's own best items for the user before that event.
     """
-    rows = len(replay._events)
     kept: list[tuple[ScoreRequest, int, int]] = []
     for moment in replay.moments():
         if moment.row % _TOLD_EVERY == 0:
-            told(moment.row / rows)
-        if moment.row < first:
+            told(moment.row / len(replay.events))
+        if moment.row not in rows:
             continue
         state = moment.state
         if proposals is not None and moment.row in proposals:
             state = replace(state, proposals=proposals[moment.row])
-        now_ms = [state.last_ts_ms or int(replay._events.ts_ms[moment.row])]
+        now_ms = [state.last_ts_ms or int(replay.events.ts_ms[moment.row])]
         request = replay.step.build([state], now_ms, weights).request([state], now_ms)
         kept.append((request, moment.item, _popularity_rank(replay, moment)))
     told(1.0)
@@ -104,10 +100,15 @@ def replay_samples(
 
 
 def _popularity_rank(replay: Replay, moment: Moment) -> int:
-    order = replay.statistics.popularity_order()
-    popular = popular_list(order, moment.state.touched, POPULARITY_PLACES)
-    found = np.flatnonzero(popular == moment.item)
-    return int(found[0]) if len(found) else POPULARITY_PLACES
+    """Return the target's place by all-time count, ties by index, among the items not touched."""
+    counts = replay.statistics.popularity.counts
+    if moment.item >= len(counts):
+        return len(counts)
+    own = counts[moment.item]
+    ahead = int((counts[1:] > own).sum() + (counts[1 : moment.item] == own).sum())
+    touched = moment.state.touched[moment.state.touched < len(counts)]
+    theirs = counts[touched]
+    return ahead - int(((theirs > own) | ((theirs == own) & (touched < moment.item))).sum())
 
 
 def _stack(kept: list[tuple[ScoreRequest, int, int]]) -> RankerSamples:

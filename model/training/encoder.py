@@ -47,17 +47,22 @@ class _NextItem(keras.Model):  # type: ignore[misc]
 
     def __init__(self, recommender: Recommender, softmax: "SoftmaxRows", targets: int) -> None:
         super().__init__(name="next_item")
-        self.recommender = recommender
+        # Only what this loss reaches: Keras warns of weights without a gradient.
+        self.tower, self.encoder = recommender.tower, recommender.encoder
         self.rows = ops.convert_to_tensor(softmax.rows)
         self.log_weights = ops.convert_to_tensor(softmax.log_weights)
         self.targets = targets
 
+    def build(self, input_shape: Any) -> None:
+        """Do nothing: the layers come built."""
+
     def call(self, inputs: Any, training: bool = False) -> Any:
+        """Return the logits of a batch of (history, value, age)."""
         history, value, age = inputs
-        vectors, bias = self.recommender.tower(self.rows, training=training)
+        vectors, bias = self.tower(self.rows, training=training)
         heard = ops.take(vectors, history, axis=0)
-        hidden = self.recommender.encoder(history, heard, value, age, queries=self.targets, training=training)
-        flat = ops.reshape(hidden, (-1, self.recommender.config.width))
+        hidden = self.encoder(history, heard, value, age, queries=self.targets, training=training)
+        flat = ops.reshape(hidden, (-1, self.tower.config.width))
         logits = ops.matmul(flat, ops.transpose(vectors)) + bias + self.log_weights
         return ops.reshape(logits, (-1, self.targets, self.rows.shape[0]))
 

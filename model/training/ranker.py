@@ -12,6 +12,7 @@ from model.network.config import NetworkConfig
 from model.network.ranker import FusionRanker
 from model.network.recommender import Recommender
 from model.training.progress import Progress, told
+from streams.ranking import FusionWeights
 
 _LAST_RATE = 0.1
 _SCORED_AT_ONCE = 512
@@ -45,7 +46,11 @@ class _Listwise(keras.Model):  # type: ignore[misc]
         super().__init__(name="listwise")
         self.ranker = ranker
 
+    def build(self, input_shape: Any) -> None:
+        """Do nothing: the ranker comes built."""
+
     def call(self, inputs: Any) -> Any:
+        """Return the scores of a batch of (features, log_prob, context, candidates)."""
         features, log_prob, context, candidates = inputs
         return self.ranker(ops.cast(features, "float32"), log_prob, context, candidates)
 
@@ -150,3 +155,10 @@ def adopt_linear(ranker: FusionRanker, fusion: FusionRanker, log_prob_weight: fl
     scale = np.asarray(ranker.feature_scale)
     ranker.weights_.assign(weights / scale)
     ranker.context_weights.assign(by_context / scale)
+
+
+def start_linear(ranker: FusionRanker, weights: FusionWeights) -> None:
+    """Start the linear part of `ranker` from known fusion weights, the encoder left out."""
+    scale = np.asarray(ranker.feature_scale)
+    ranker.weights_.assign(np.append(weights.weights, 0.0) / scale)
+    ranker.context_weights.assign(np.pad(weights.context_weights, ((0, 0), (0, 1))) / scale)
