@@ -63,7 +63,7 @@ def up(
             roles = Roles(running, {} if servers_only else default_roles(retrain_every_events))
             roles.start()
             _introduce(console, running, roles)
-            _stay(console, roles)
+            _stay(console, running, roles)
     except KeyboardInterrupt:
         console.print("Stopped; no process is left.")
 
@@ -92,9 +92,9 @@ def _introduce(console: Console, stack: "EmbeddedStack", roles: Roles) -> None:
     console.print("Ctrl-C ends everything.")
 
 
-def _stay(console: Console, roles: Roles) -> None:
-    """Watch the roles until a signal raises KeyboardInterrupt."""
+def _stay(console: Console, stack: "EmbeddedStack", roles: Roles) -> None:
+    """Watch servers and roles until a signal raises KeyboardInterrupt."""
     never = threading.Event()
     while not never.wait(SUPERVISE_S):
-        for sentence in roles.supervise():
+        for sentence in [*stack.supervise(), *roles.supervise()]:
             console.print(sentence, style="yellow", markup=False, soft_wrap=True)

@@ -143,6 +143,29 @@ class EmbeddedStack:
             self._publish()
         return child
 
+    def supervise(self) -> list[str]:
+        """Start Triton again if it has ended; call it every second or so.
+
+        Returns:
+            A sentence for each server that had to be started again.
+
+        Raises:
+            FatalError: Redis has ended, and with it all state.
+        """
+        if self.redis.child is not None and not self.redis.child.alive:
+            raise FatalError(
+                f"Redis ended with code {self.redis.child.exit_code} and what it held is gone: start again "
+                f"(log: {self.redis.child.log_path})."
+            )
+        if self.triton is None or self.triton.child is None or self.triton.child.alive:
+            return []
+        code = self.triton.child.exit_code
+        self.triton.stop()
+        self.triton.start()
+        with self._lock:
+            self._publish()
+        return [f"Triton ended with code {code} and was started again; lists came from the counts meanwhile."]
+
     def stop(self) -> None:
         """End the roles, then the servers; safe to call twice."""
         with self._lock:

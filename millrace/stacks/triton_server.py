@@ -66,12 +66,11 @@ class TritonServer:
         self._log_dir = log_dir
         self._work_dir = work_dir
         self._repository_dir = repository_dir
-        self._wanted_ports = (grpc_port, http_port, metrics_port)
-        self._grpc_port = self._http_port = self._metrics_port = 0
+        self._ports = (grpc_port, http_port, metrics_port)
         self._region_prefix = f"{REGION_PREFIX}{os.getpid()}-{id(self):x}-"
 
     def start(self) -> None:
-        """Start the server.
+        """Start the server; started again, it keeps its ports and loads what is in its repository.
 
         Raises:
             FatalError: The platform, the wheel, numpy or a port does not allow it.
@@ -79,9 +78,11 @@ class TritonServer:
         if reason := unsupported_reason():
             raise FatalError(f"Triton cannot start: {reason}.")
         _check_numpy()
-        self._grpc_port, self._http_port, self._metrics_port = (
-            choose_port(wanted, f"Triton's {what}")
-            for wanted, what in zip(self._wanted_ports, ("gRPC", "HTTP", "metrics"), strict=True)
+        grpc_port, http_port, metrics_port = self._ports
+        self._ports = (
+            choose_port(grpc_port, "Triton's gRPC"),
+            choose_port(http_port, "Triton's HTTP"),
+            choose_port(metrics_port, "Triton's metrics"),
         )
         package = _package_dir()
         backends = self._lay_out_backend(package)
@@ -105,18 +106,24 @@ class TritonServer:
         return target.parent
 
     def _options(self, backends: Path) -> list[str]:
+        grpc_port, http_port, metrics_port = self._ports
         return [
             f"--model-repository={self._repository_dir.absolute()}",
             f"--backend-directory={backends.absolute()}",
             "--model-control-mode=explicit",
+            # Nothing at the first start; after a crash, the versions that were being served. One that cannot load
+            # does not keep the others from serving.
+            "--load-model=*",
+            "--exit-on-error=false",
+            "--strict-readiness=false",
             # The configuration says everything; guessing would start each model's stub twice.
             "--disable-auto-complete-config",
             f"--http-address={LOOPBACK}",
-            f"--http-port={self._http_port}",
+            f"--http-port={http_port}",
             f"--grpc-address={LOOPBACK}",
-            f"--grpc-port={self._grpc_port}",
+            f"--grpc-port={grpc_port}",
             f"--metrics-address={LOOPBACK}",
-            f"--metrics-port={self._metrics_port}",
+            f"--metrics-port={metrics_port}",
             "--allow-gpu-metrics=false",
             f"--exit-timeout-secs={EXIT_TIMEOUT_S}",
             f"--backend-config=python,shm-region-prefix-name={self._region_prefix}",
@@ -125,7 +132,7 @@ class TritonServer:
 
     def ready(self) -> bool:
         """Ask its health page."""
-        connection = http.client.HTTPConnection(LOOPBACK, self._http_port, timeout=PROBE_TIMEOUT_S)
+        connection = http.client.HTTPConnection(LOOPBACK, self._ports[1], timeout=PROBE_TIMEOUT_S)
         try:
             connection.request("GET", "/v2/health/ready")
             return connection.getresponse().status == http.HTTPStatus.OK
@@ -144,7 +151,7 @@ class TritonServer:
 
     def settings(self) -> dict[str, Any]:
         """Return its gRPC address and its repository."""
-        return {"triton_url": f"{LOOPBACK}:{self._grpc_port}", "triton_repository": self._repository_dir.absolute()}
+        return {"triton_url": f"{LOOPBACK}:{self._ports[0]}", "triton_repository": self._repository_dir.absolute()}
 
 
 def _check_numpy() -> None:

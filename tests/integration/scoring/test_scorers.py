@@ -14,7 +14,9 @@ import pytest
 import pytest_asyncio
 
 from millrace.errors import TransientError
-from model.triton_admin import LocalAdmin, ModelServer, TritonAdmin
+from millrace.stacks.embedded import EmbeddedStack
+from model.triton_admin import LocalAdmin, ModelServer, TritonAdmin, make_admin
+from streams.scoring.choose import make_scorer
 from streams.scoring.onnx import OnnxScorer
 from streams.scoring.protocol import Scorer
 from streams.scoring.triton import TritonScorer
@@ -159,6 +161,36 @@ async def test_a_server_that_hangs_costs_no_more_than_the_deadline(
     await scorer.close()
     admin.unload(name)
     admin.close()
+
+
+async def test_a_killed_server_comes_back_with_its_models(
+    tmp_path: Path, toy: Any, toy_graph: Callable[[float], Path]
+) -> None:
+    with EmbeddedStack(tmp_path / "home") as stack:
+        admin, scorer = make_admin(stack.settings), make_scorer(stack.settings)
+        name, asked = unique_name(), toy.request(2)
+        admin.deploy(name, toy_graph(0.0))
+        toy.check(asked, await scorer.score(name, asked, TIMEOUT_S))
+        assert stack.supervise() == []
+        assert stack.triton is not None
+        assert stack.triton.child is not None
+        os.kill(stack.triton.child.pid, signal.SIGKILL)
+        assert stack.triton.child.wait(5)
+        with pytest.raises(TransientError):
+            await scorer.score(name, asked, 1.0)
+        (sentence,) = stack.supervise()
+        assert "code -9" in sentence
+        # The same client finds the server again by itself.
+        async with asyncio.timeout(15):
+            while True:
+                try:
+                    toy.check(asked, await scorer.score(name, asked, 1.0))
+                    break
+                except TransientError:
+                    await asyncio.sleep(0.05)
+        assert admin.loaded() == [name]
+        admin.close()
+        await scorer.close()
 
 
 async def test_a_server_that_is_away_is_transient(toy: Any) -> None:
