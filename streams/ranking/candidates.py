@@ -8,11 +8,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from streams.catalogue import Catalogue
-from streams.ranking.evidence_kernel import BLOCKED, EVIDENCE, EVIDENCE_LAGS, TRANSITIONS, gather_evidence
+from streams.ranking.evidence_kernel import BLOCKED, EVIDENCE, EVIDENCE_LAGS, FOUND, TRANSITIONS, gather_evidence
 from streams.ranking.feature_kernel import PROFILES, YEARS, compute_features, profile_ratios
 from streams.ranking.features import CONTEXTS, FEATURES, NEUTRAL_VALUE, context_of
 from streams.ranking.fusion import FusionWeights
-from streams.ranking.pool_kernel import pool_by_evidence, pool_from_list
+from streams.ranking.pool_kernel import linear_cut, pool_by_evidence, pool_from_list
 from streams.ranking.popularity_view import PopularityView
 from streams.ranking.relatives import TitleRelatives
 from streams.ranking.requests import score_request
@@ -109,13 +109,21 @@ class CandidateStep:
         linear = np.full((users, CANDIDATES), -np.inf, np.float32)
         for row, (state, time_ms) in enumerate(zip(states, now_ms, strict=True)):
             context[row] = context_of(state, time_ms)
-            forced = state.proposals if include is None else np.append(state.proposals, np.int32(include[row]))
+            forced = self._forced(state, None if include is None else include[row])
             size = self._pool_and_describe(state, time_ms, forced)
-            scores = self._features[:size] @ weights.effective(context[row])
-            chosen = self._cut(scores, forced)
-            candidates[row, : len(chosen)] = self._pool[chosen]
-            features[row, : len(chosen)] = self._features[chosen]
-            linear[row, : len(chosen)] = scores[chosen]
+            kept = np.append(forced, self.view.newest[:_KEPT_NEWEST])
+            linear_cut(
+                self._pool,
+                size,
+                self._features,
+                weights.effective(context[row]),
+                kept,
+                self._marks,
+                candidates[row],
+                features[row],
+                linear[row],
+            )
+            self._marks[self._pool[:size]] = 0
         unavailable = np.flatnonzero(self.catalogue.known & ~self.catalogue.available).astype(np.int32)
         return CandidateBatch(candidates, features, context, linear, unavailable)
 
@@ -133,16 +141,20 @@ class CandidateStep:
         self.view.refresh(self.statistics, self.catalogue)
 
     def _pool_and_describe(self, state: UserState, now_ms: int, forced: NDArray[np.int32]) -> int:
-        """Fill pool and features for one user; returns the size of the pool."""
+        """Fill pool and features for one user, the pool marked POOLED; returns its size."""
         touched = state.touched[state.touched < len(self._marks)]
         self._marks[touched] = BLOCKED
         number = self._gather(state, now_ms)
-        size = self._fill_pool(state, number, forced[forced < len(self._marks)])
+        size = self._fill_pool(state, number, forced)
         self._describe(state, now_ms, size)
         self._marks[touched] = 0
-        self._marks[self._found[:number]] = 0
-        self._marks[self._pool[:size]] = 0
+        found = self._found[:number]
+        self._marks[found[self._marks[found] == FOUND]] = 0
         return size
+
+    def _forced(self, state: UserState, include: int | None) -> NDArray[np.int32]:
+        forced = state.proposals if include is None else np.append(state.proposals, np.int32(include))
+        return forced[(forced > 0) & (forced < len(self._marks))]
 
     def _gather(self, state: UserState, now_ms: int) -> int:
         rows = self.statistics.rows
@@ -239,17 +251,6 @@ class CandidateStep:
             self._token_weights,
             self._features,
         )
-
-    def _cut(self, scores: NDArray[np.float32], forced: NDArray[np.int32]) -> NDArray[np.int64]:
-        """Return the places in the pool of the candidates, best first; ties keep the order of the pool."""
-        if len(scores) > CANDIDATES:
-            kept = np.append(forced, self.view.newest[:_KEPT_NEWEST])
-            keys = np.where(np.isin(self._pool[: len(scores)], kept), np.inf, scores)
-            places = np.argpartition(-keys, CANDIDATES - 1)[:CANDIDATES]
-            places.sort()
-        else:
-            places = np.arange(len(scores))
-        return np.asarray(places[np.argsort(-scores[places], kind="stable")], np.int64)
 
 
 def _year_of(now_ms: int) -> float:

@@ -4,10 +4,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from streams.compiled import compiled
-from streams.ranking.evidence_kernel import COVISIT_PRIOR, FOUND, FREE, POOLED
+from streams.ranking.evidence_kernel import COVISIT_PRIOR, FOUND, FREE, POOLED, TRANSITIONS
 
 # How much each evidence column counts in the first cut: the transitions as chances, the co-visitation scaled to them.
-CUT_WEIGHTS = (0.5, 0.5, 0.5, 1.0, 2.0, 0.02, 0.0, 0.0)
+CUT_WEIGHTS = (0.5, 0.5, 0.5, 1.0, 2.0, 0.02)
+# A mark beside those of the evidence: in the pool, and not to be cut.
+KEPT = 4
 
 
 @compiled
@@ -70,19 +72,21 @@ def pool_by_evidence(
     score = np.empty(1, np.float32)
     bits = score.view(np.uint32)
     size = 0
+    factors = np.zeros(TRANSITIONS + 1)
+    share_factor = 0.0
+    for kernel in range(TRANSITIONS + 1):
+        if totals[kernel] > 0.0:
+            factors[kernel] = CUT_WEIGHTS[kernel] / totals[kernel]
+            if kernel < TRANSITIONS:
+                share_factor += factors[kernel] * back_off[kernel]
     for place in range(number):
         item = found[place]
         if not available[item]:
             continue
-        total = 1e-12
-        for kernel in range(len(CUT_WEIGHTS)):
-            if totals[kernel] > 0.0:
-                part = evidence[item, kernel] / totals[kernel]
-                if kernel < len(back_off):
-                    part += popularity[item] * back_off[kernel] / totals[kernel]
-                else:
-                    part /= np.sqrt(counts[item] + COVISIT_PRIOR)
-                total += CUT_WEIGHTS[kernel] * part
+        total = share_factor * popularity[item]
+        for kernel in range(TRANSITIONS):
+            total += factors[kernel] * evidence[item, kernel]
+        total += factors[TRANSITIONS] * evidence[item, TRANSITIONS] / np.sqrt(counts[item] + COVISIT_PRIOR)
         score[0] = total
         keys[size] = (np.uint64(bits[0]) << np.uint64(32)) | np.uint64(0xFFFFFFFF - item)
         size += 1
@@ -124,3 +128,62 @@ def pool_from_list(
             size += 1
             wanted -= 1
     return size
+
+
+@compiled
+def linear_cut(
+    pool: NDArray[np.int32],
+    size: int,
+    pool_features: NDArray[np.float32],
+    weights: NDArray[np.float32],
+    kept: NDArray[np.int32],
+    marks: NDArray[np.uint8],
+    candidates: NDArray[np.int32],
+    features: NDArray[np.float32],
+    linear: NDArray[np.float32],
+) -> None:
+    """Write the C best of the pool by the linear fusion, best first; ties keep the order of the pool.
+
+    Args:
+        pool: [P] items, all marked POOLED; the first `size` count.
+        size: See pool.
+        pool_features: [P, F].
+        weights: [F].
+        kept: Items that stay, if they are in the pool, whatever their score; marked KEPT on return.
+        marks: [N].
+        candidates: [C] out, untouched beyond the pool's size.
+        features: [C, F] out.
+        linear: [C] out.
+    """
+    scores = np.empty(size, np.float32)
+    bits = scores.view(np.uint32)
+    keys = np.empty(size, np.uint64)
+    for item in kept:
+        if marks[item] == POOLED:
+            marks[item] = KEPT
+    for place in range(size):
+        total = 0.0
+        for feature in range(len(weights)):
+            total += weights[feature] * pool_features[place, feature]
+        scores[place] = total
+        first = np.uint64(0x80000000) if marks[pool[place]] == KEPT else np.uint64(0)
+        keys[place] = ((_ordered(bits[place]) >> np.uint64(1) | first) << np.uint64(32)) | np.uint64(size - place)
+    taken = min(size, len(candidates))
+    _largest(keys, size, taken)
+    for rank in range(taken):
+        place = size - np.int64(keys[rank] & np.uint64(0xFFFFFFFF))
+        keys[rank] = (_ordered(bits[place]) << np.uint64(32)) | np.uint64(size - place)
+    order = np.sort(keys[:taken])[::-1]
+    for rank in range(taken):
+        place = size - np.int64(order[rank] & np.uint64(0xFFFFFFFF))
+        candidates[rank] = pool[place]
+        linear[rank] = scores[place]
+        for feature in range(len(weights)):
+            features[rank, feature] = pool_features[place, feature]
+
+
+@compiled
+def _ordered(bits: int) -> np.uint64:
+    """Return the bits of a float32 as an unsigned number that orders as the floats do."""
+    wide = np.uint64(bits)
+    return wide ^ np.uint64(0xFFFFFFFF) if wide >> np.uint64(31) else wide | np.uint64(0x80000000)
