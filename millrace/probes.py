@@ -68,8 +68,7 @@ class Probes:
         from streams.store.connect import RedisErrors
 
         with RedisErrors("asking Redis how it is"):
-            text = (await redis.execute_command("INFO")).decode()
-        info = dict(line.split(":", 1) for line in text.splitlines() if ":" in line)
+            info = await redis.info()
         detail = f"{info['redis_version']}, {int(info['used_memory']) / _MIB:.0f} MiB used"
         return Server(name="redis", address=self._settings.redis_url, ok=True, detail=detail)
 
