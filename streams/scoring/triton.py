@@ -14,6 +14,15 @@ INPUTS = tuple(field.name for field in dataclasses.fields(ScoreRequest))
 OUTPUTS = tuple(field.name for field in dataclasses.fields(ScoreResponse))
 # Requests in flight per client; more only queue inside the server, where no deadline of ours reaches them.
 MAX_CONCURRENT = 4
+# gRPC would wait ever longer, up to minutes, before it looks again for a server that went away.
+CHANNEL = [
+    ("grpc.initial_reconnect_backoff_ms", 100),
+    ("grpc.min_reconnect_backoff_ms", 500),
+    ("grpc.max_reconnect_backoff_ms", 1000),
+    # The batch size bounds a message, and tritonclient's own options, which these replace, lift the limits as well.
+    ("grpc.max_send_message_length", -1),
+    ("grpc.max_receive_message_length", -1),
+]
 
 
 class TritonScorer:
@@ -51,7 +60,7 @@ class TritonScorer:
     def _connection(self) -> triton.InferenceServerClient:
         # Made here and not in the constructor: a gRPC channel belongs to the loop it is made in.
         if self._client is None:
-            self._client = triton.InferenceServerClient(self._url)
+            self._client = triton.InferenceServerClient(self._url, channel_args=CHANNEL)
         return self._client
 
     async def close(self) -> None:
