@@ -1,6 +1,5 @@
 """`millrace up`: the servers and all roles, until Ctrl-C."""
 
-import threading
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -13,8 +12,6 @@ from millrace.stacks.roles import DEFAULT_RETRAIN_EVENTS, Roles, default_roles
 
 if TYPE_CHECKING:
     from millrace.stacks.embedded import EmbeddedStack
-
-SUPERVISE_S = 1.0
 
 _NEXT = """[bold]In another terminal[/bold]
   millrace replay data/ml-latest-small --rate 200    [dim]ratings as they came[/dim]
@@ -90,11 +87,3 @@ def _introduce(console: Console, stack: "EmbeddedStack", roles: Roles) -> None:
         console.print(f"Other terminals find all this after: export MILLRACE_HOME={settings.home}", markup=False)
     console.print(_NEXT)
     console.print("Ctrl-C ends everything.")
-
-
-def _stay(console: Console, stack: "EmbeddedStack", roles: Roles) -> None:
-    """Watch servers and roles until a signal raises KeyboardInterrupt."""
-    never = threading.Event()
-    while not never.wait(SUPERVISE_S):
-        for sentence in [*stack.supervise(), *roles.supervise()]:
-            console.print(sentence, style="yellow", markup=False, soft_wrap=True)

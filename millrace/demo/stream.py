@@ -5,6 +5,8 @@ from array import array
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 
+import orjson
+
 from millrace.contracts import ActivityEvent
 from millrace.demo.follow import Follower
 from millrace.demo.poison import BrokenRecord
@@ -18,26 +20,6 @@ from producers.replay import Answer, ReplayResult
 _FIGURES_EVERY_S = 0.5
 # The rate shown is that of the last seconds, so that a pause shows.
 _RATE_WINDOW_S = 3.0
-
-
-@dataclass(slots=True)
-class Swap:
-    """When a new version took over.
-
-    Args:
-        version: The new version.
-        seen_s: When the serving pointer was seen to name it (monotonic).
-        first_list_s: When its first list was received, or None.
-    """
-
-    version: str
-    seen_s: float
-    first_list_s: float | None = None
-
-    @property
-    def seconds(self) -> float | None:
-        """From switching the pointer to the first list."""
-        return None if self.first_list_s is None else max(0.0, self.first_list_s - self.seen_s)
 
 
 @dataclass(slots=True)
@@ -67,20 +49,26 @@ class StreamMonitor:
     retrain_after: int
     broken_sent: int = 0
     repeats_sent: int = 0
-    swaps: list[Swap] = field(default_factory=list)
+    first_list_ms: dict[str, int] = field(default_factory=dict)
     latencies_ms: "array[int]" = field(default_factory=lambda: array("i"))
     _before: int = 0
     _published: int = 0
     _last_event: ActivityEvent | None = None
-    _champion: str | None = None
+    _version: str | None = None
     _retraining_requested: bool = False
     _figures_s: float = 0.0
     _figures: StreamFigures = field(default_factory=StreamFigures)
     _marks: list[tuple[float, int]] = field(default_factory=list)
 
-    def begin(self, champion: str | None) -> None:
-        """Say which version serves before the stream starts."""
-        self._champion = champion
+    @property
+    def published(self) -> int:
+        """Events sent by all replays so far."""
+        return self._published
+
+    @property
+    def swapped(self) -> bool:
+        """Whether lists of more than one version have been received."""
+        return len(self.first_list_ms) > 1
 
     def next_replay(self, previous: ReplayResult) -> None:
         """Take over the counts of a finished replay before another one begins."""
@@ -91,9 +79,9 @@ class StreamMonitor:
         self.latencies_ms.append(answer.latency_ms)
         self.follower.answer(answer)
         self._last_event = answer.event
-        swap = self.swaps[-1] if self.swaps else None
-        if swap is not None and swap.first_list_s is None and f'"{swap.version}"'.encode() in answer.value:
-            swap.first_list_s = time.monotonic()
+        served = orjson.loads(answer.value)
+        if served["model_version"] not in {None, self._version}:
+            self._note_version(served["model_version"], served["generated_ts_ms"])
 
     def on_progress(self, result: ReplayResult) -> None:
         """Act on and draw the progress of a replay."""
@@ -106,16 +94,19 @@ class StreamMonitor:
         self._draw(result)
 
     def look(self) -> None:
-        """Read the figures from Redis, if it is time, and notice a swap."""
-        plan = self.view.plan()
+        """Read the figures from Redis, if it is time."""
         now_s = time.monotonic()
-        if plan.champion is not None and plan.champion != self._champion:
-            self._champion = plan.champion
-            self.swaps.append(Swap(plan.champion, now_s))
-            self.screen.say(f"[green]Version {plan.champion} has taken over[/green] after {self._published:,} events.")
         if now_s - self._figures_s >= _FIGURES_EVERY_S:
             self._figures_s = now_s
             self._read_figures()
+
+    def _note_version(self, version: str, generated_ts_ms: int) -> None:
+        """Say so when a new version answers for the first time; the old one may still answer after that."""
+        if version not in self.first_list_ms:
+            self.first_list_ms[version] = generated_ts_ms
+            if self._version is not None:
+                self.screen.say(f"[green]Version {version} has taken over[/green] after {self._published:,} events.")
+            self._version = version
 
     def _send_broken(self) -> None:
         while self._published // self.broken_every > self.broken_sent:
@@ -132,7 +123,7 @@ class StreamMonitor:
         quality = LiveQuality.of(list(self.view.live().values()))
         self._figures.hit_rate = quality.hit_rate_at_10
         self._figures.popularity_hit_rate = quality.popularity_hit_rate_at_10
-        self._figures.version = self._champion
+        self._figures.version = self._version
         self._figures.learning = learning_status(self.view)
 
     def _draw(self, result: ReplayResult) -> None:

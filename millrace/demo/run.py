@@ -1,0 +1,220 @@
+"""Runs the demo: stack, history, first model, live stream with a retraining in the middle, figures."""
+
+import asyncio
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from itertools import islice
+
+from rich.console import Console
+
+from consumers.event_log import open_event_log
+from consumers.importing import import_history
+from consumers.retrainer import request_retraining
+from millrace.config import Settings
+from millrace.contracts import ActivityEvent
+from millrace.demo.figures import build_report, dead_letters, events_processed, streamed_events, trainings_finished
+from millrace.demo.follow import Follower, choose_user
+from millrace.demo.options import DemoOptions
+from millrace.demo.poison import broken_records
+from millrace.demo.report import DemoReport
+from millrace.demo.screen import PhaseBar, Screen
+from millrace.demo.stream import StreamMonitor
+from millrace.demo.view import StoreView
+from millrace.errors import FatalError
+from millrace.stacks.embedded import EmbeddedStack
+from millrace.stacks.roles import Roles, default_roles
+from producers import ActivityPublisher
+from producers.movielens import MovieLensData, load_movielens
+from producers.replay import Replayer, ReplayOptions, ReplayResult
+from streams.rebuild import rebuild
+from streams.store.connect import connected
+
+# The retraining begins early enough for its version to serve a good part of the stream. The last part is held back until
+# it does, so that the summary can always compare two versions.
+RETRAIN_AT = 0.3
+HELD_BACK = 0.1
+TRAINING_DEADLINE_S = 300.0
+READY_DEADLINE_S = 90.0
+DRAIN_DEADLINE_S = 30.0
+_POLL_S = 0.1
+_SERVING_ROLES = ("worker", "statistics", "log-writer")
+# The demo asks for the retraining itself; the count that would start one is out of reach.
+_NEVER_BY_COUNT = 1_000_000_000
+
+
+@dataclass(slots=True)
+class Demo:
+    """One run.
+
+    Args:
+        options: What to do.
+        console: Where to draw.
+    """
+
+    options: DemoOptions
+    console: Console
+    seconds: dict[str, float] = field(default_factory=dict)
+
+    def run(self, afterwards: Callable[[DemoReport, Roles], None] = lambda report, roles: None) -> DemoReport:
+        """Run everything and return the figures.
+
+        Args:
+            afterwards: Called with the figures while everything still runs.
+
+        Raises:
+            ConfigurationError: The data or an option is unusable; nothing has been started.
+            FatalError: A server or role does not start or keeps ending.
+        """
+        data = load_movielens(self.options.data, self.options.seed)
+        self.options.check(len(data))
+        stack = EmbeddedStack(self.options.home, fresh=True)
+        try:
+            with Screen(self.console) as screen:
+                with self._phase(screen, "start", "Starting Kafka, Redis and Triton"):
+                    stack.start()
+                for note in stack.notes:
+                    screen.say(note)
+                roles = Roles(stack, default_roles(_NEVER_BY_COUNT))
+                with StoreView(stack.settings) as view:
+                    report = self._run(screen, data, stack.settings, roles, view)
+            afterwards(report, roles)
+        finally:
+            stack.stop()
+        return report
+
+    def _run(
+        self, screen: Screen, data: MovieLensData, settings: Settings, roles: Roles, view: StoreView
+    ) -> DemoReport:
+        with self._phase(screen, "history", f"Learning the past: oldest {self.options.bootstrap:.0%}") as bar:
+            first = self._load_history(data, settings, bar)
+        roles.start()
+        with self._phase(screen, "train", "Training the first model") as bar:
+            self._await_model(roles, view, bar)
+        with self._phase(screen, "ready", "Waiting for all roles") as bar:
+            self._await_roles(roles, view)
+        last = min(len(data), first + self.options.events)
+        with ActivityPublisher(settings) as publisher:
+            with self._phase(screen, "stream", f"Streaming {last - first:,} ratings") as bar:
+                monitor = self._monitor(screen, view, publisher, settings, list(data.slice(first, last)), data)
+                results = self._stream(monitor, settings, publisher, data.slice(first, last), roles, bar)
+            with self._phase(screen, "drain", "Waiting until everything is logged"):
+                published = sum(result.published for result in results)
+                published += monitor.broken_sent + monitor.repeats_sent
+                self._await_logged(view, settings, published)
+        return build_report(self.options.rate, settings, view, monitor, results, published, self.seconds)
+
+    @contextmanager
+    def _phase(self, screen: Screen, name: str, description: str) -> Iterator[PhaseBar]:
+        with screen.phase(description) as bar:
+            yield bar
+        self.seconds[name] = round(bar.seconds, 2)
+
+    def _load_history(self, data: MovieLensData, settings: Settings, bar: PhaseBar) -> int:
+        """Write the oldest part into the event log and Redis; return how many events that were."""
+        first, last = data.bounds(0.0, self.options.bootstrap)
+        log = open_event_log(settings)
+        try:
+            import_history(log, data.items, data.slice(first, last), lambda done: bar.advance(0.3 * done / last))
+
+            async def fill_redis() -> None:
+                async with connected(settings) as redis:
+                    await rebuild(log, redis, settings, lambda done, total: bar.advance(0.3 + 0.6 * done / total))
+
+            asyncio.run(fill_redis())
+        finally:
+            log.close()
+        return last
+
+    def _await_model(self, roles: Roles, view: StoreView, bar: PhaseBar) -> None:
+        def trained() -> bool:
+            fraction = (view.heartbeat("retrainer") or {}).get("fraction")
+            if isinstance(fraction, float):
+                bar.advance(fraction)
+            return view.plan().champion is not None
+
+        _wait(trained, TRAINING_DEADLINE_S, roles, "The first model was not trained")
+
+    def _await_roles(self, roles: Roles, view: StoreView) -> None:
+        def all_heard() -> bool:
+            return all(view.heartbeat(role) is not None for role in _SERVING_ROLES)
+
+        _wait(all_heard, READY_DEADLINE_S, roles, "Not every role has started")
+
+    def _monitor(
+        self,
+        screen: Screen,
+        view: StoreView,
+        publisher: ActivityPublisher,
+        settings: Settings,
+        events: list[ActivityEvent],
+        data: MovieLensData,
+    ) -> StreamMonitor:
+        broken = list(broken_records())
+        return StreamMonitor(
+            screen=screen,
+            view=view,
+            follower=Follower(choose_user(events), {item.item_id: item.title for item in data.items}),
+            publisher=publisher,
+            broken=iter(broken),
+            broken_every=max(1, len(events) // (len(broken) + 1)),
+            total=len(events),
+            request_retraining=lambda: request_retraining(settings),
+            retrain_after=int(len(events) * RETRAIN_AT),
+        )
+
+    def _stream(
+        self,
+        monitor: StreamMonitor,
+        settings: Settings,
+        publisher: ActivityPublisher,
+        events: Iterator[ActivityEvent],
+        roles: Roles,
+        bar: PhaseBar,
+    ) -> list[ReplayResult]:
+        options = ReplayOptions(rate=self.options.rate, closed_loop=True)
+
+        def on_progress(result: ReplayResult) -> None:
+            monitor.on_progress(result)
+            bar.advance(monitor.published / monitor.total)
+            roles.supervise()
+
+        replayer = Replayer(settings, publisher, options, on_progress=on_progress, on_answer=monitor.on_answer)
+        before = replayer.run(islice(events, int(monitor.total * (1 - HELD_BACK))))
+        monitor.next_replay(before)
+
+        def settled() -> bool:
+            monitor.look()
+            return monitor.swapped or trainings_finished(monitor.view) > 1
+
+        _wait(settled, TRAINING_DEADLINE_S, roles, "The retrained version did not take over")
+        return [before, replayer.run(events)]
+
+    def _await_logged(self, view: StoreView, settings: Settings, published: int) -> None:
+        """Wait until everything is applied and logged; what is missing after the deadline shows in the report."""
+
+        def all_there() -> bool:
+            counters = view.counters()
+            processed = events_processed(counters)
+            return (
+                processed + sum(dead_letters(counters).values()) >= published and streamed_events(settings) >= processed
+            )
+
+        deadline_s = time.monotonic() + DRAIN_DEADLINE_S
+        while not all_there() and time.monotonic() < deadline_s:
+            time.sleep(_POLL_S)
+
+
+def _wait(condition: Callable[[], bool], timeout_s: float, roles: Roles, sentence: str) -> None:
+    """Wait for a condition while watching the roles.
+
+    Raises:
+        FatalError: It did not come true in time, or a role keeps ending.
+    """
+    deadline_s = time.monotonic() + timeout_s
+    while not condition():
+        roles.supervise()
+        if time.monotonic() > deadline_s:
+            raise FatalError(f"{sentence} within {timeout_s:.0f} s; the logs folder tells why.")
+        time.sleep(_POLL_S)
