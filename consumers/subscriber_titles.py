@@ -86,7 +86,7 @@ class TopicTitles:
 
     def learn(self, recommendation: Recommendation) -> None:
         """Take in the items that were published meanwhile."""
-        for record in self._reader.poll(0.0):
+        for record in self._reader.read_to_end(_TOPIC_TIMEOUT_S):
             self._take(record)
 
     def title(self, item_id: str) -> str:

@@ -101,14 +101,15 @@ class ReplayResult:
     in_flight: int = 0
     position: int = 0
     seconds: float = 0.0
+    sending_s: float = 0.0
     interrupted: bool = False
     latencies_ms: "array[int]" = field(default_factory=lambda: array("i"))
     by_version: Counter[str] = field(default_factory=Counter)
 
     @property
     def events_per_s(self) -> float:
-        """Mean rate from the first event to now."""
-        return self.published / self.seconds if self.seconds > 0 else 0.0
+        """Mean rate from the beginning to the last event sent."""
+        return self.published / self.sending_s if self.sending_s > 0 else 0.0
 
 
 def percentiles_ms(latencies_ms: Sequence[int]) -> dict[str, float] | None:
@@ -240,6 +241,7 @@ class _Run:
             self._window.sent(now_s)
             self._result.published += 1
             self._last_life_s = now_s
+            self._result.sending_s = now_s - self._started_s
         return True
 
     def _held_back(self) -> bool:

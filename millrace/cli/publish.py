@@ -91,10 +91,18 @@ def _events(lines: TextIO) -> Iterator[ActivityEvent]:
         if not line.strip():
             continue
         try:
-            yield make_event(**orjson.loads(line))
+            fields = orjson.loads(line)
+        except ValueError as error:
+            raise ConfigurationError(f"Line {number} is no JSON: {error}.") from None
+        if (
+            not isinstance(fields, dict)
+            or not {"user_id", "item_id"} <= fields.keys() <= ActivityEvent.model_fields.keys()
+        ):
+            raise ConfigurationError(
+                f"Line {number} is no event: expected an object with user_id and item_id, and of the rest only "
+                f"{', '.join(name for name in ActivityEvent.model_fields if name not in ('user_id', 'item_id'))}."
+            )
+        try:
+            yield make_event(**fields)
         except InvalidRecordError as error:
             raise ConfigurationError(f"Line {number}: {error}") from None
-        except (ValueError, TypeError) as error:
-            raise ConfigurationError(
-                f"Line {number} is no event ({error}); expected an object with user_id, item_id and value."
-            ) from None
