@@ -7,6 +7,7 @@ import typer
 
 if TYPE_CHECKING:
     from millrace.demo.report import DemoReport
+    from millrace.stacks.embedded import EmbeddedStack
     from millrace.stacks.roles import Roles
 
 _NEXT = """[bold]Everything keeps running. In another terminal, in this folder:[/bold]
@@ -44,6 +45,7 @@ def demo(
     """
     from rich.console import Console
 
+    from millrace.cli.watching import watch
     from millrace.demo.options import DemoOptions
     from millrace.demo.run import Demo
     from millrace.demo.summary import print_summary
@@ -52,13 +54,13 @@ def demo(
     console = Console()
     options = DemoOptions(data, bootstrap, events, rate or None, seed, home)
 
-    def at_the_end(figures: "DemoReport", roles: "Roles") -> None:
+    def at_the_end(figures: "DemoReport", stack: "EmbeddedStack", roles: "Roles") -> None:
         print_summary(console, figures)
         if report is not None:
             report.write_text(figures.model_dump_json(indent=2) + "\n")
         if stay:
             console.print(_NEXT.format(home=home))
-            roles.watch(lambda sentence: console.print(sentence, style="yellow", markup=False))
+            watch(console, stack, roles)
 
     with ended_by_signals():
         result = Demo(options, console).run(at_the_end)

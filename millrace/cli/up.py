@@ -7,6 +7,7 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
+from millrace.cli.watching import watch
 from millrace.config import DEFAULT_HOME, load_settings
 from millrace.stacks.roles import DEFAULT_RETRAIN_EVENTS, Roles, default_roles
 
@@ -60,7 +61,7 @@ def up(
             roles = Roles(running, {} if servers_only else default_roles(retrain_every_events))
             roles.start()
             _introduce(console, running, roles)
-            _stay(console, running, roles)
+            watch(console, running, roles)
     except KeyboardInterrupt:
         console.print("Stopped; no process is left.")
 

@@ -31,8 +31,8 @@ from producers.replay import Replayer, ReplayOptions, ReplayResult
 from streams.rebuild import rebuild
 from streams.store.connect import connected
 
-# The retraining begins early enough for its version to serve a good part of the stream. The last part is held back until
-# it does, so that the summary can always compare two versions.
+# The retraining begins early enough for its version to serve a good part of the stream. The last part is held back
+# until it does, so that the summary can always compare two versions.
 RETRAIN_AT = 0.3
 HELD_BACK = 0.1
 TRAINING_DEADLINE_S = 300.0
@@ -42,6 +42,8 @@ _POLL_S = 0.1
 _SERVING_ROLES = ("worker", "statistics", "log-writer")
 # The demo asks for the retraining itself; the count that would start one is out of reach.
 _NEVER_BY_COUNT = 1_000_000_000
+
+Afterwards = Callable[[DemoReport, EmbeddedStack, Roles], None]
 
 
 @dataclass(slots=True)
@@ -57,7 +59,7 @@ class Demo:
     console: Console
     seconds: dict[str, float] = field(default_factory=dict)
 
-    def run(self, afterwards: Callable[[DemoReport, Roles], None] = lambda report, roles: None) -> DemoReport:
+    def run(self, afterwards: Afterwards = lambda report, stack, roles: None) -> DemoReport:
         """Run everything and return the figures.
 
         Args:
@@ -79,7 +81,7 @@ class Demo:
                 roles = Roles(stack, default_roles(_NEVER_BY_COUNT))
                 with StoreView(stack.settings) as view:
                     report = self._run(screen, data, stack.settings, roles, view)
-            afterwards(report, roles)
+            afterwards(report, stack, roles)
         finally:
             stack.stop()
         return report

@@ -1,9 +1,8 @@
 """The roles of a running system: started beside a stack's servers, started again when one ends on its own."""
 
 import sys
-import threading
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
@@ -11,7 +10,6 @@ from millrace.errors import FatalError
 from millrace.stacks.child import Child
 
 DEFAULT_RETRAIN_EVENTS = 5000
-SUPERVISE_S = 1.0
 # A role that ends this often within this time is broken, not unlucky.
 MAX_RESTARTS = 3
 RESTART_WINDOW_S = 60.0
@@ -81,20 +79,6 @@ class Roles:
             FatalError: A role keeps ending.
         """
         return [self._restart(name, role) for name, role in self._roles.items() if not role.child.alive]
-
-    def watch(self, say: Callable[[str], None]) -> None:
-        """Supervise until a signal raises KeyboardInterrupt.
-
-        Args:
-            say: Called with each sentence a person should see.
-
-        Raises:
-            FatalError: A role keeps ending.
-        """
-        never = threading.Event()
-        while not never.wait(SUPERVISE_S):
-            for sentence in self.supervise():
-                say(sentence)
 
     def _restart(self, name: str, role: _Role) -> str:
         now = time.monotonic()
