@@ -171,11 +171,11 @@ def linear_cut(
     taken = min(size, len(candidates))
     _largest(keys, size, taken)
     for rank in range(taken):
-        place = size - np.int64(keys[rank] & np.uint64(0xFFFFFFFF))
+        place = int(np.int64(size) - np.int64(keys[rank] & np.uint64(0xFFFFFFFF)))
         keys[rank] = (_ordered(bits[place]) << np.uint64(32)) | np.uint64(size - place)
     order = np.sort(keys[:taken])[::-1]
     for rank in range(taken):
-        place = size - np.int64(order[rank] & np.uint64(0xFFFFFFFF))
+        place = int(np.int64(size) - np.int64(order[rank] & np.uint64(0xFFFFFFFF)))
         candidates[rank] = pool[place]
         linear[rank] = scores[place]
         for feature in range(len(weights)):

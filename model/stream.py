@@ -1,0 +1,41 @@
+"""A recorded stream as the evaluation reads it."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from producers.movielens import load_movielens
+from streams.catalogue import Catalogue
+from streams.users import ResolvedEvent
+
+
+@dataclass(frozen=True, slots=True)
+class RecordedStream:
+    """Events in time order and the catalogue they name.
+
+    Args:
+        events: In the order of their replay.
+        catalogue: All items, indexed from 1 in catalogue order.
+    """
+
+    events: Sequence[ResolvedEvent]
+    catalogue: Catalogue
+
+
+def load_stream(path: str | Path, seed: int = 0) -> RecordedStream:
+    """Read a MovieLens folder; ratings of the same second are shuffled by the seed.
+
+    Raises:
+        ConfigurationError: The folder is missing, empty or of an unknown format.
+    """
+    data = load_movielens(path, seed)
+    catalogue = Catalogue()
+    indexes: dict[str, int] = {}
+    for index, item in enumerate(data.items, start=1):
+        catalogue.upsert(index, item)
+        indexes[item.item_id] = index
+    events = [
+        ResolvedEvent(event.event_id, event.user_id, indexes[event.item_id], float(event.value or 0.0), event.ts_ms)
+        for event in data.events()
+    ]
+    return RecordedStream(events, catalogue)
