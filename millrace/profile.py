@@ -1,7 +1,7 @@
 """What Millrace knows of one user, put together for people: `millrace recommend`."""
 
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping, Sequence, Set
 from typing import TYPE_CHECKING
 
 import orjson
@@ -36,7 +36,10 @@ class HistoryEntry(_Frozen):
 
 
 class ListEntry(_Frozen):
-    """One place of a list; what is None was not kept with it."""
+    """One place of a list; what is None was not kept with it.
+
+    `rated_since` says that the user has acted on the item after the list was made: the next list is on its way.
+    """
 
     rank: int
     item_id: str
@@ -44,6 +47,7 @@ class ListEntry(_Frozen):
     predicted_rating: float | None = None
     reason: str | None = None
     because_title: str | None = None
+    rated_since: bool = False
 
 
 class ShownList(_Frozen):
@@ -100,7 +104,7 @@ async def read_profile(stores: "Stores", user_id: str, history_length: int) -> U
         genres=genre_tastes([items[index] for index in state.items.tolist()], state.values.tolist()),
         history=_history(state, items)[:history_length],
         for_new_users=not own,
-        shown=None if served is None else await _shown(stores, served, record, items),
+        shown=None if served is None else await _shown(stores, served, record, items, set(state.touched.tolist())),
     )
 
 
@@ -134,12 +138,14 @@ def _history(state: "UserState", items: Mapping[int, CatalogueItem]) -> list[His
 
 
 async def _shown(
-    stores: "Stores", served: "ServedList", record: bytes | None, items: Mapping[int, CatalogueItem]
+    stores: "Stores",
+    served: "ServedList",
+    record: bytes | None,
+    items: Mapping[int, CatalogueItem],
+    touched: Set[int],
 ) -> ShownList:
-    """Join the served list with the record published for it; a record of another list is left out."""
+    """Join the served list with the record published for it."""
     published = orjson.loads(record) if record else {}
-    if published.get("recommendation_id") != served.recommendation_id:
-        published = {}
     details = {each["item_id"]: each for each in published.get("items", ())}
     causes = sorted({each["reason"]["item_id"] for each in details.values()} - {None})
     titles = {item.item_id: _title(item) for item in await stores.catalogue.items(causes)}
@@ -150,14 +156,20 @@ async def _shown(
         fallback=published.get("fallback"),
         generated_ts_ms=published.get("generated_ts_ms"),
         items=[
-            _entry(rank, items[index], details.get(items[index].item_id), titles)
+            _entry(rank, items[index], details.get(items[index].item_id), titles, index in touched)
             for rank, index in enumerate(served.items, start=1)
         ],
     )
 
 
-def _entry(rank: int, item: CatalogueItem, detail: Mapping[str, object] | None, titles: Mapping[str, str]) -> ListEntry:
-    entry = ListEntry(rank=rank, item_id=item.item_id, title=_title(item))
+def _entry(
+    rank: int,
+    item: CatalogueItem,
+    detail: Mapping[str, object] | None,
+    titles: Mapping[str, str],
+    rated_since: bool,
+) -> ListEntry:
+    entry = ListEntry(rank=rank, item_id=item.item_id, title=_title(item), rated_since=rated_since)
     if detail is None:
         return entry
     reason = detail["reason"]

@@ -21,6 +21,8 @@ ROLES = {
 }
 # Roles that keep a watermark in Redis for the events topic.
 _FOLLOWING = ("worker", "statistics")
+# Lists without a version are graded under this name.
+ONLINE_COUNTS = "fallback"
 # Heartbeats come every second.
 _SILENT_AFTER_MS = 3_000
 _DEAD_LETTER = "dead:"

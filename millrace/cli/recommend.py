@@ -122,6 +122,10 @@ def _list(shown: "ShownList") -> "RenderableType":
 
 
 def _reason(entry: "ListEntry") -> "RenderableType":
+    from rich.text import Text
+
+    if entry.rated_since:
+        return Text("rated since", "dim")
     words = _REASONS.get(entry.reason or "", entry.reason or "")
     return _plain(f"{words} {entry.because_title}" if entry.because_title else words)
 

@@ -6,7 +6,7 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from millrace.status import Component, Status, VersionQuality
+from millrace.status import ONLINE_COUNTS, Component, Status, VersionQuality
 
 _STATE_STYLES = {"ok": "green", "waiting": "yellow", "stalled": "yellow", "silent": "red", "missing": "red"}
 _STATE_WORDS = {"missing": "not running"}
@@ -104,12 +104,15 @@ def _versions(status: Status) -> RenderableType:
     for version, arm in ((status.champion, "champion"), (status.challenger, "challenger")):
         if version is not None and (version, arm) not in graded:
             table.add_row(f"* {version}", arm, "0")
-    note = (
-        f"* serving; the challenger gets {status.challenger_share:.0%} of the users"
-        if status.challenger
-        else "* serving"
-    )
-    return Group(table, Text(note, "dim"))
+    return Group(table, Text(_serving_note(status), "dim"))
+
+
+def _serving_note(status: Status) -> str:
+    if status.champion is None:
+        return "No model version serves yet: lists come from the online counts."
+    if status.challenger is None:
+        return "* serving"
+    return f"* serving; the challenger gets {status.challenger_share:.0%} of the users"
 
 
 def _version_cells(quality: VersionQuality) -> tuple[str, ...]:
@@ -119,7 +122,8 @@ def _version_cells(quality: VersionQuality) -> tuple[str, ...]:
         quality.ndcg_at_10,
         quality.popularity_ndcg_at_10,
     )
-    name = f"* {quality.version}" if quality.serving else f"  {quality.version}"
+    version = "online counts" if quality.version == ONLINE_COUNTS else quality.version
+    name = f"* {version}" if quality.serving else f"  {version}"
     return (name, quality.arm, f"{quality.events:,}", *("-" if rate is None else f"{rate:.4f}" for rate in rates))
 
 
