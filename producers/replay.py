@@ -20,9 +20,13 @@ from producers.pacing import FixedRate, Pacer, RecordedSpeed, Unpaced
 from producers.publisher import ActivityPublisher
 from producers.window import ReplayWindow
 
-# The loop sends and receives in ticks of this length: each costs some 0.3 ms whatever it finds, and latencies are
-# measured between record timestamps, so that the tick does not enter them.
+# The loop runs in ticks, since each pass costs some 0.3 ms whatever it finds. A closed loop ends a tick early when a
+# list comes, because its user's next event waits for it, but never runs faster than the spacing.
 _TICK_S = 0.005
+_SPACING_S = 0.002
+# A fetch costs as much as ten records. Only a closed loop has reason to ask often; latencies come from timestamps.
+_FETCH_WAIT_CLOSED_MS = 10
+_FETCH_WAIT_OPEN_MS = 50
 _PROGRESS_EVERY_S = 0.1
 _LAG_EVERY_S = 1.0
 # With everything sent, this long without an answer means that no more will come.
@@ -164,8 +168,7 @@ class Replayer:
             max_in_flight=options.max_in_flight,
             deadline_s=options.deadline_s or default_s,
         )
-        topics = self._settings.topics
-        reader = TopicReader(self._settings, topics.recommendations, "latest") if options.watch else None
+        reader = self._reader() if options.watch else None
         meter = _BackgroundLag(self._settings) if options.max_lag else None
         try:
             run = _Run(self._publisher, window, options, reader, meter, self._on_progress, self._on_answer)
@@ -175,6 +178,11 @@ class Replayer:
                 meter.close()
             if reader is not None:
                 reader.close()
+
+    def _reader(self) -> TopicReader:
+        least_ms = _FETCH_WAIT_CLOSED_MS if self._options.closed_loop else _FETCH_WAIT_OPEN_MS
+        wait_ms = max(self._settings.kafka_fetch_wait_ms, least_ms)
+        return TopicReader(self._settings, self._settings.topics.recommendations, "latest", fetch_wait_ms=wait_ms)
 
 
 class _Run:
@@ -194,6 +202,7 @@ class _Run:
         self._window = window
         self._pacer = options.pacer()
         self._max_lag = options.max_lag
+        self._pause_s = _SPACING_S if options.closed_loop else _TICK_S
         self._reader = reader
         self._meter = meter
         self._on_progress = on_progress
@@ -207,13 +216,12 @@ class _Run:
     def until_done(self, stop: threading.Event) -> ReplayResult:
         """Run the loop."""
         while not stop.is_set() and not self._over(time.monotonic()):
-            tick_ends_s = time.monotonic() + _TICK_S
             more = self._send_due()
-            self._receive()
+            if not more:
+                time.sleep(self._pause_s)
+            self._receive(0.0 if more else _TICK_S - self._pause_s)
             self._window.expire(time.monotonic())
             self._report()
-            if not more:
-                time.sleep(max(0.0, tick_ends_s - time.monotonic()))
         self._publisher.flush()
         self._result.interrupted = stop.is_set()
         self._result.unanswered = self._result.published - self._result.answered if self._reader is not None else 0
@@ -250,9 +258,9 @@ class _Run:
         self._result.lag, self._result.lagging_role = self._meter.worst
         return (self._result.lag or 0) > self._max_lag
 
-    def _receive(self) -> None:
+    def _receive(self, wait_s: float) -> None:
         if self._reader is not None:
-            for record in self._reader.poll(0.0):
+            for record in self._reader.poll(wait_s):
                 self._take(record)
 
     def _take(self, record: Any) -> None:
