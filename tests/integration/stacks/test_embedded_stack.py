@@ -1,7 +1,9 @@
 """The embedded stack starts, leads others to its servers, and ends without a trace, however it ends."""
 
+import importlib.metadata
 import json
 import os
+import platform
 import signal
 import socket
 import subprocess
@@ -182,6 +184,17 @@ def test_a_full_disk_is_noticed_before_anything_starts(tmp_path: Path, monkeypat
     assert stack.children == []
 
 
+def test_a_disk_that_fills_up_while_starting_ends_what_had_started(tmp_path: Path) -> None:
+    # Writing to this device fails as on a full disk; the file is the last thing a start writes.
+    (tmp_path / "stack.new").symlink_to("/dev/full")
+    stack = EmbeddedStack(tmp_path)
+    with pytest.raises(FatalError, match=r"stack\.json cannot be written: No space left on device\.$"):
+        stack.start()
+    assert stack.children
+    assert not [child for child in stack.children if child.alive]
+    assert not (tmp_path / "stack.json").exists()
+
+
 def test_a_failing_server_is_one_sentence_with_its_own_words(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     stack = EmbeddedStack(tmp_path)
     assert stack.triton is not None
@@ -190,6 +203,20 @@ def test_a_failing_server_is_one_sentence_with_its_own_words(tmp_path: Path, mon
         stack.start()
     assert "\n" not in str(caught.value)
     assert not [child for child in stack.children if child.alive]
+
+
+def test_without_triton_for_this_machine_models_run_in_process(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(platform, "machine", lambda: "arm64")
+    with EmbeddedStack(tmp_path) as stack:
+        assert stack.settings.triton_url == "in-process"
+        (note,) = stack.notes
+    assert "Linux x86-64 only" in note
+
+
+def test_numpy_2_is_refused_where_it_would_garble(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(importlib.metadata, "version", lambda name: "2.1.0")
+    with pytest.raises(FatalError, match=r"garbles tensors .* numpy 2\.1\.0 is installed: pip install numpy==1\.26\.4"):
+        EmbeddedStack(tmp_path).start()
 
 
 def test_what_an_earlier_run_left_is_set_aside_or_deleted(tmp_path: Path) -> None:
