@@ -92,11 +92,8 @@ async def promote(registry: "Registry", server: "ModelServer", store: "ServingSt
     """
     found = registry.get(version)
     name = found.card.serving.triton_model
-    try:
-        if name not in await asyncio.to_thread(server.loaded):
-            await asyncio.to_thread(server.deploy, name, found.network)
-    finally:
-        server.close()
+    if name not in await asyncio.to_thread(server.loaded):
+        await asyncio.to_thread(server.deploy, name, found.network)
     await store.put_model(version, found.card.serving.model_dump_json().encode(), found.vectors().tobytes())
     return await store.set_plan(version)
 

@@ -1,6 +1,7 @@
 """`millrace models list|promote|rollback`: which model version serves whom."""
 
 import asyncio
+from contextlib import closing
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -82,7 +83,8 @@ async def _promote(settings: "Settings", version: str) -> "ServingPlan":
     from streams.store.stores import open_stores
 
     async with open_stores(settings) as stores:
-        return await promote(Registry(settings.registry_dir), make_admin(settings), stores.serving, version)
+        with closing(make_admin(settings)) as server:
+            return await promote(Registry(settings.registry_dir), server, stores.serving, version)
 
 
 async def _rollback(settings: "Settings") -> "ServingPlan":
@@ -94,7 +96,8 @@ async def _rollback(settings: "Settings") -> "ServingPlan":
     registry = Registry(settings.registry_dir)
     async with open_stores(settings) as stores:
         before = predecessor(registry, await stores.serving.plan())
-        return await promote(registry, make_admin(settings), stores.serving, before)
+        with closing(make_admin(settings)) as server:
+            return await promote(registry, server, stores.serving, before)
 
 
 def _say(plan: "ServingPlan") -> None:
