@@ -17,9 +17,10 @@ from streams.faust_transport import Transport
 
 logger = logging.getLogger(__name__)
 
-# Kafka evicts a member that is silent for the session; three heartbeats fit into it.
-_SESSION_TIMEOUT_S = 10.0
-_HEARTBEAT_S = 3.0
+# Kafka evicts a member that is silent for the session, and only then hands the partitions of a killed process on; four
+# heartbeats fit into it. Brokers accept no less by default.
+_SESSION_TIMEOUT_S = 6.0
+_HEARTBEAT_S = 1.5
 # Offsets in Kafka only serve monitoring and the topics without own watermarks.
 _COMMIT_INTERVAL_S = 1.0
 # Records per partition waiting between fetch and batch; beyond it Faust stops fetching the partition.

@@ -19,6 +19,7 @@ from streams.store.redis_statistics import KEEPER_ROLE, RedisStatisticsStore
 from streams.worker import crash
 from streams.worker.catalogue_view import CatalogueView
 from streams.worker.intake import Intake, source_record
+from streams.worker.warm_up import warm_up_learning
 
 logger = logging.getLogger(__name__)
 
@@ -70,6 +71,7 @@ class KeeperProcess:
         self._port = await self._health.start()
         tasks = [asyncio.create_task(beat(self._serving, KEEPER_ROLE, instance_name(), self._status))]
         try:
+            await asyncio.to_thread(warm_up_learning, self._settings.neighbours_per_item)
             await wait_for_broker(self._settings.kafka_bootstrap, self._wait_for)
             loop = asyncio.create_task(self._loop())
             tasks += [asyncio.create_task(self._resume.keep_claimed()), loop]

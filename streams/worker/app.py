@@ -37,6 +37,7 @@ from streams.worker.publisher import FaustPublisher
 from streams.worker.records import SourceRecord, encode_recommendation
 from streams.worker.steps import Ports
 from streams.worker.timing import Rate
+from streams.worker.warm_up import warm_up_lists
 
 logger = logging.getLogger(__name__)
 
@@ -120,8 +121,8 @@ class WorkerProcess:
         pages = PageCache(statistics_store, statistics, lambda: self._items.catalogue.max_index, settings.page_ttl_ms)
         self._models = ServingModels(self._serving, FEATURE_NAMES, CONTEXT_NAMES)
         self._scorer = make_scorer(settings)
-        rules = ListRules(settings.list_length, settings.diversity, settings.exploration_rate)
-        lists = OnlineLists(step, pages, self._models, self._scorer, rules, settings.scoring_deadline_ms)
+        self._rules = ListRules(settings.list_length, settings.diversity, settings.exploration_rate)
+        lists = OnlineLists(step, pages, self._models, self._scorer, self._rules, settings.scoring_deadline_ms)
         return pages, lists
 
     def _subscribe(self) -> None:
@@ -132,6 +133,8 @@ class WorkerProcess:
 
     async def _prepare(self) -> None:
         """Read what is shared and compile the kernels, before any partition is asked for."""
+        self._wait_for("compiling")
+        await asyncio.to_thread(warm_up_lists, self._rules, self._settings.neighbours_per_item)
         await self._patiently(self._items.refresh)
         await self._patiently(self._pages.refresh)
         await self._patiently(self._models.refresh)

@@ -1,0 +1,231 @@
+"""Batches on a real Redis: what is stored, published and counted, and what failures change about it."""
+
+import asyncio
+import time
+from collections.abc import Sequence
+
+import pytest
+from worker_rig import Rig, rig
+
+from millrace.contracts import Recommendation
+from streams.store.protocols import Watermark
+from streams.worker.batch import Grader
+from streams.worker.claimer import WorkerClaimer
+from streams.worker.lists import OnlineLists
+from streams.worker.ports import ListRequest, MadeList
+
+pytestmark = pytest.mark.services
+
+
+async def test_a_batch_is_stored_published_and_counted(redis_server: str) -> None:
+    async with rig(redis_server) as r:
+        await r.serve("v000001")
+        batch = [
+            r.record("ann", "i1"),
+            r.record("bob", "i1", partition=1),
+            r.record("ann", "i2"),
+            r.record("ann", "i1", event_id="e0-0"),
+        ]
+        await r.processor.process(batch)
+        ann, bob = await r.users.load(["ann", "bob"])
+        assert (ann.count, bob.count) == (2, 1)
+        lists = r.publisher.lists(r.settings)
+        assert [(made["user_id"], made["recommendation_id"]) for made in lists] == [
+            ("ann", "0-0-e0-0"),
+            ("bob", "1-0-e1-0"),
+            ("ann", "0-1-e0-1"),
+            ("ann", "0-2-e0-0"),
+        ]
+        for made in lists:
+            assert (made["model_version"], made["fallback"]) == ("v000001", None)
+            assert len(made["items"]) == 10
+            # Exactly what the contract writes, although it is built directly.
+            assert Recommendation.model_validate(made).model_dump(mode="json") == made
+        assert ann.served is not None
+        shown = [item["item_id"] for item in lists[3]["items"]]
+        assert [r.catalogue.catalogue.item_id(item) for item in ann.served.items] == shown
+        assert len(ann.proposals) == 3
+        counters = await r.serving.counters()
+        assert counters == {"events_applied": 3, "duplicates": 1, "recommendations": 4}
+        live = await r.serving.live()
+        assert {name: counts["events"] for name, counts in live.items()} == {("fallback", "champion"): 3.0}
+        marks = await r.users.watermarks("worker", r.settings.topics.events)
+        assert marks == {0: Watermark(2, 2), 1: Watermark(0, 0)}
+
+
+async def test_a_repeated_batch_changes_nothing_and_publishes_the_same_ids(redis_server: str) -> None:
+    async with rig(redis_server) as r:
+        batch = [r.record("ann", f"i{n}") for n in range(5)]
+        await r.processor.process(batch)
+        before = (await r.users.load(["ann"]))[0]
+        counters = await r.serving.counters()
+        await r.claim([0])
+        await r.processor.process(batch)
+        after = (await r.users.load(["ann"]))[0]
+        assert (after.count, after.touched.tolist()) == (before.count, before.touched.tolist())
+        assert await r.serving.counters() == counters
+        ids = [made["recommendation_id"] for made in r.publisher.lists(r.settings)]
+        assert ids[:5] == ids[5:]
+
+
+async def test_touched_items_never_come_back_on_any_path(redis_server: str) -> None:
+    async with rig(redis_server) as r:
+        touched: set[str] = set()
+        for n in range(70):
+            r.scorer.away = n % 3 == 0
+            if n == 20:
+                await r.serve("v000001")
+            await r.processor.process([r.record("ann", f"i{n}")])
+            touched.add(f"i{n}")
+            items = [item["item_id"] for item in r.publisher.lists(r.settings)[-1]["items"]]
+            assert len(set(items)) == len(items) == 10
+            assert not touched & set(items)
+
+
+async def test_lists_come_from_the_counts_while_the_scorer_is_away_and_recover_by_themselves(
+    redis_server: str,
+) -> None:
+    async with rig(redis_server) as r:
+        await r.processor.process([r.record("ann", "i1")])
+        await r.serve("v000001")
+        r.scorer.away = True
+        await r.processor.process([r.record("ann", "i2")])
+        await r.processor.process([r.record("ann", "i3")])
+        r.scorer.away = False
+        deadline = time.monotonic() + 5
+        while r.lists.circuit.open_because and time.monotonic() < deadline:
+            await r.processor.process([r.record("ann", "i4")])
+            await asyncio.sleep(0)
+        await r.processor.process([r.record("ann", "i5")])
+        lists = r.publisher.lists(r.settings)
+        assert [made["fallback"] for made in lists[:3]] == ["no_model", "scoring_unavailable", "scoring_unavailable"]
+        assert (lists[-1]["fallback"], lists[-1]["model_version"]) == (None, "v000001")
+        assert all(made["model_version"] is None for made in lists[:3])
+        counters = await r.serving.counters()
+        assert counters["failed_requests"] == 1
+        assert counters["fallback:no_model"] == 1
+
+
+async def test_a_hanging_scorer_holds_up_one_batch_only(redis_server: str) -> None:
+    async with rig(redis_server, scoring_deadline_ms=200) as r:
+        await r.serve("v000001")
+        r.scorer.hangs = True
+        await r.processor.process([r.record("ann", "i0")])
+        r.scorer.asked.clear()
+        for n in range(1, 6):
+            await r.processor.process([r.record("ann", f"i{n}")])
+        lists = r.publisher.lists(r.settings)
+        assert {made["fallback"] for made in lists} == {"scoring_timeout"}
+        # One probe at a time, beside the stream: five more batches have not asked five times.
+        assert len(r.scorer.asked) == 1
+
+
+async def test_a_new_version_takes_over_from_the_next_batch_on(redis_server: str) -> None:
+    async with rig(redis_server) as r:
+        await r.serve("v000001")
+        await r.processor.process([r.record("ann", "i1")])
+        await r.serve("v000002")
+        await r.processor.process([r.record("ann", "i2")])
+        assert r.scorer.asked == ["recommender_v000001", "recommender_v000002"]
+        assert [made["model_version"] for made in r.publisher.lists(r.settings)] == ["v000001", "v000002"]
+        # The second event graded the list of the first version.
+        assert ("v000001", "champion") in await r.serving.live()
+
+
+async def test_a_version_for_other_features_is_refused_and_the_old_one_goes_on(redis_server: str) -> None:
+    async with rig(redis_server) as r:
+        await r.serve("v000001")
+        card = (await r.serving.model_card("v000001") or b"").replace(b'"transition_short"', b'"other"')
+        await r.serving.put_model("v000002", card, await r.serving.model_vectors("v000001") or b"")
+        await r.serving.set_plan("v000002")
+        await r.models.refresh()
+        assert r.models.versions == {"champion": "v000001"}
+
+
+async def test_kafka_away_delays_the_batch_and_applies_it_once(redis_server: str) -> None:
+    async with rig(redis_server) as r:
+        r.publisher.failures = 2
+        await r.processor.process([r.record("ann", "i1"), r.record("ann", "i2")])
+        assert (await r.users.load(["ann"]))[0].count == 2
+        assert len(r.publisher.lists(r.settings)) == 2
+        assert (await r.serving.counters())["events_applied"] == 2
+        assert r.processor.waiting_for is None
+
+
+async def test_a_lost_partition_is_dropped_and_the_other_one_goes_on(redis_server: str) -> None:
+    async with rig(redis_server) as r:
+        await WorkerClaimer(r.users).claim([0])  # by another worker
+        await r.processor.process([r.record("ann", "i1"), r.record("bob", "i1", partition=1)])
+        ann, bob = await r.users.load(["ann", "bob"])
+        assert (ann.count, bob.count) == (0, 1)
+        assert r.gate.partitions == [1]
+        assert [made["user_id"] for made in r.publisher.lists(r.settings)] == ["bob"]
+        marks = await r.users.watermarks("worker", r.settings.topics.events)
+        assert marks == {0: Watermark(-1, -1), 1: Watermark(0, 0)}
+
+
+class _Breaking:
+    """Makes lists, but breaks on one event."""
+
+    def __init__(self, lists: OnlineLists, breaks_on: str) -> None:
+        self._lists, self._breaks_on = lists, breaks_on
+
+    def grader(self) -> Grader:
+        return self._lists.grader()
+
+    def take_counters(self) -> dict[str, int]:
+        return self._lists.take_counters()
+
+    async def make(self, requests: Sequence[ListRequest]) -> list[MadeList]:
+        if any(request.recommendation_id.endswith(self._breaks_on) for request in requests):
+            raise ZeroDivisionError("by this event")
+        return await self._lists.make(requests)
+
+
+async def test_a_record_that_breaks_the_code_becomes_a_dead_letter_and_the_rest_goes_on(redis_server: str) -> None:
+    async with rig(redis_server) as r:
+        batch = [r.record(f"u{n}", "i1", event_id=f"event{n}") for n in range(8)]
+        await r.with_lists(_Breaking(r.lists, "event5")).process(batch)
+        (letter,) = r.publisher.letters(r.settings)
+        assert (letter.key, letter.value) == (batch[5].key, batch[5].value)
+        headers = dict(letter.headers or [])
+        assert headers["millrace-reason"] == b"processing_failed"
+        assert headers["millrace-offset"] == b"5"
+        answered = {made["user_id"] for made in r.publisher.lists(r.settings)}
+        assert answered == {f"u{n}" for n in range(8)} - {"u5"}
+        marks = await r.users.watermarks("worker", r.settings.topics.events)
+        assert marks[0] == Watermark(7, 7)
+        assert (await r.serving.counters())["dead:processing_failed"] == 1
+
+
+@pytest.mark.parametrize("register", [True, False])
+async def test_an_unknown_item_is_registered_or_refused(redis_server: str, register: bool) -> None:
+    async with rig(redis_server, register_unknown_items=register) as r:
+        await r.processor.process([r.record("ann", "never heard of")])
+        (ann,) = await r.users.load(["ann"])
+        assert ann.count == int(register)
+        reasons = [dict(letter.headers or [])["millrace-reason"] for letter in r.publisher.letters(r.settings)]
+        assert reasons == ([] if register else [b"unknown_item"])
+        if register:
+            assert r.catalogue.catalogue.item_id(ann.touched[0]) == "never heard of"
+
+
+async def test_a_user_in_two_partitions_keeps_both_events(redis_server: str) -> None:
+    async with rig(redis_server) as r:
+        await r.processor.process([r.record("ann", "i1"), r.record("ann", "i2", partition=1), r.record("ann", "i3")])
+        (ann,) = await r.users.load(["ann"])
+        assert ann.count == 3
+        assert sorted(r.catalogue.catalogue.item_id(item) for item in ann.touched) == ["i1", "i2", "i3"]
+
+
+async def test_a_user_who_has_touched_almost_everything_gets_what_is_left(redis_server: str) -> None:
+    async with rig(redis_server) as r:
+        records = [r.record("ann", f"i{n}") for n in range(76)]
+        await _in_batches(r, records)
+        items = {item["item_id"] for item in r.publisher.lists(r.settings)[-1]["items"]}
+        assert items == {"i76", "i77", "i78", "i79"}
+
+
+async def _in_batches(r: Rig, records: Sequence[object]) -> None:
+    for start in range(0, len(records), 16):
+        await r.processor.process(records[start : start + 16])  # type: ignore[arg-type]
