@@ -1,6 +1,5 @@
 """Runs the demo: stack, history, first model, live stream with a retraining in the middle, figures."""
 
-import asyncio
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -9,11 +8,10 @@ from itertools import islice
 
 from rich.console import Console
 
-from consumers.event_log import open_event_log
-from consumers.importing import import_history
-from consumers.retrainer import request_retraining
+from consumers.retrainer.requests import request_retraining
 from millrace.config import Settings
 from millrace.contracts import ActivityEvent
+from millrace.demo.bootstrap import TRAINING_DEADLINE_S, await_model, await_roles, load_history, wait_for
 from millrace.demo.figures import build_report, dead_letters, events_processed, streamed_events, trainings_finished
 from millrace.demo.follow import Follower, choose_user
 from millrace.demo.options import DemoOptions
@@ -22,24 +20,18 @@ from millrace.demo.report import DemoReport
 from millrace.demo.screen import PhaseBar, Screen
 from millrace.demo.stream import StreamMonitor
 from millrace.demo.view import StoreView
-from millrace.errors import FatalError
 from millrace.stacks.embedded import EmbeddedStack
 from millrace.stacks.roles import Roles, default_roles
 from producers import ActivityPublisher
 from producers.movielens import MovieLensData, load_movielens
 from producers.replay import Replayer, ReplayOptions, ReplayResult
-from streams.rebuild import rebuild
-from streams.store.connect import connected
 
 # The retraining begins early enough for its version to serve a good part of the stream. The last part is held back
 # until it does, so that the summary can always compare two versions.
 RETRAIN_AT = 0.3
 HELD_BACK = 0.1
-TRAINING_DEADLINE_S = 300.0
-READY_DEADLINE_S = 90.0
 DRAIN_DEADLINE_S = 30.0
 _POLL_S = 0.1
-_SERVING_ROLES = ("worker", "statistics", "log-writer")
 # The demo asks for the retraining itself; the count that would start one is out of reach.
 _NEVER_BY_COUNT = 1_000_000_000
 
@@ -90,12 +82,12 @@ class Demo:
         self, screen: Screen, data: MovieLensData, settings: Settings, roles: Roles, view: StoreView
     ) -> DemoReport:
         with self._phase(screen, "history", f"Learning the past: oldest {self.options.bootstrap:.0%}") as bar:
-            first = self._load_history(data, settings, bar)
+            first = load_history(data, self.options.bootstrap, settings, bar.advance)
         roles.start()
         with self._phase(screen, "train", "Training the first model") as bar:
-            self._await_model(roles, view, bar)
-        with self._phase(screen, "ready", "Waiting for all roles") as bar:
-            self._await_roles(roles, view)
+            await_model(roles, view, bar.advance)
+        with self._phase(screen, "ready", "Waiting for all roles"):
+            await_roles(roles, view)
         last = min(len(data), first + self.options.events)
         with ActivityPublisher(settings) as publisher:
             with self._phase(screen, "stream", f"Streaming {last - first:,} ratings") as bar:
@@ -112,37 +104,6 @@ class Demo:
         with screen.phase(description) as bar:
             yield bar
         self.seconds[name] = round(bar.seconds, 2)
-
-    def _load_history(self, data: MovieLensData, settings: Settings, bar: PhaseBar) -> int:
-        """Write the oldest part into the event log and Redis; return how many events that were."""
-        first, last = data.bounds(0.0, self.options.bootstrap)
-        log = open_event_log(settings)
-        try:
-            import_history(log, data.items, data.slice(first, last), lambda done: bar.advance(0.3 * done / last))
-
-            async def fill_redis() -> None:
-                async with connected(settings) as redis:
-                    await rebuild(log, redis, settings, lambda done, total: bar.advance(0.3 + 0.6 * done / total))
-
-            asyncio.run(fill_redis())
-        finally:
-            log.close()
-        return last
-
-    def _await_model(self, roles: Roles, view: StoreView, bar: PhaseBar) -> None:
-        def trained() -> bool:
-            fraction = (view.heartbeat("retrainer") or {}).get("fraction")
-            if isinstance(fraction, float):
-                bar.advance(fraction)
-            return view.plan().champion is not None
-
-        _wait(trained, TRAINING_DEADLINE_S, roles, "The first model was not trained")
-
-    def _await_roles(self, roles: Roles, view: StoreView) -> None:
-        def all_heard() -> bool:
-            return all(view.heartbeat(role) is not None for role in _SERVING_ROLES)
-
-        _wait(all_heard, READY_DEADLINE_S, roles, "Not every role has started")
 
     def _monitor(
         self,
@@ -190,7 +151,7 @@ class Demo:
             monitor.look()
             return monitor.swapped or trainings_finished(monitor.view) > 1
 
-        _wait(settled, TRAINING_DEADLINE_S, roles, "The retrained version did not take over")
+        wait_for(settled, TRAINING_DEADLINE_S, roles, "The retrained version did not take over")
         return [before, replayer.run(events)]
 
     def _await_logged(self, view: StoreView, settings: Settings, published: int) -> None:
@@ -206,17 +167,3 @@ class Demo:
         deadline_s = time.monotonic() + DRAIN_DEADLINE_S
         while not all_there() and time.monotonic() < deadline_s:
             time.sleep(_POLL_S)
-
-
-def _wait(condition: Callable[[], bool], timeout_s: float, roles: Roles, sentence: str) -> None:
-    """Wait for a condition while watching the roles.
-
-    Raises:
-        FatalError: It did not come true in time, or a role keeps ending.
-    """
-    deadline_s = time.monotonic() + timeout_s
-    while not condition():
-        roles.supervise()
-        if time.monotonic() > deadline_s:
-            raise FatalError(f"{sentence} within {timeout_s:.0f} s; the logs folder tells why.")
-        time.sleep(_POLL_S)
