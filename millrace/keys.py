@@ -123,3 +123,8 @@ class Keys:
     def cold_list(self) -> str:
         """Hash: served and recommendation, as in a user's hash: the list a new user gets now."""
         return f"{self.prefix}cold_list"
+
+    @property
+    def retrain(self) -> str:
+        """List: requests to the retrainer, each a JSON object; taken by whichever retrainer is free first."""
+        return f"{self.prefix}retrain"

@@ -37,6 +37,8 @@ class VersionCard(BaseModel):
         seconds: Phase -> wall-clock seconds.
         timing_ms: Milliseconds of one call: `one` user and a `batch` of 64.
         seed: Of everything random in it.
+        accepted: Whether the retrainer let it serve; None for a version that was not judged.
+        verdict: Why, in one sentence.
     """
 
     model_config = ConfigDict(frozen=True)
@@ -51,6 +53,8 @@ class VersionCard(BaseModel):
     seconds: dict[str, float] = {}
     timing_ms: dict[str, float] = {}
     seed: int = 0
+    accepted: bool | None = None
+    verdict: str = ""
 
     @property
     def version(self) -> str:
@@ -158,6 +162,24 @@ class Registry:
                 shutil.rmtree(folder, ignore_errors=True)
         except OSError as error:
             raise FatalError(f"The model version cannot be written to {self.root}: {error}.") from error
+
+    def judge(self, version: str, accepted: bool, verdict: str) -> Version:
+        """Write into a version's card whether it may serve and why; readers see the card before or after.
+
+        Raises:
+            ConfigurationError: There is no such version.
+            FatalError: The card cannot be written.
+        """
+        found = self.get(version)
+        card = found.card.model_copy(update={"accepted": accepted, "verdict": verdict})
+        target = found.path / _CARD
+        building = target.with_suffix(_UNFINISHED)
+        try:
+            building.write_text(card.model_dump_json(indent=2))
+            building.replace(target)
+        except OSError as error:
+            raise FatalError(f"The card of {version} cannot be written to {self.root}: {error}.") from error
+        return Version(found.path, card)
 
     def prune(self, keep: int, needed: frozenset[str] = frozenset()) -> list[str]:
         """Delete all but the newest `keep` versions and those `needed`; returns the deleted names."""

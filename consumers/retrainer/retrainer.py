@@ -1,0 +1,204 @@
+"""The retrainer: waits until there is reason to train, trains in a child process, judges, switches."""
+
+import asyncio
+import logging
+import time
+from collections.abc import Mapping
+from dataclasses import replace
+from functools import partial
+
+from consumers.backoff import Backoff
+from consumers.event_log import EventLog
+from consumers.retrainer.child import TrainingChild
+from consumers.retrainer.gate import judge
+from consumers.retrainer.requests import take_requests
+from consumers.retrainer.schedule import Schedule
+from consumers.retrainer.service import Service
+from consumers.retrainer.stages import Stages
+from consumers.retrainer.state import IDLE, RetrainerStatus
+from millrace.errors import FatalError, TransientError
+from streams.store.stores import Stores
+
+_log = logging.getLogger(__name__)
+
+POLL_S = 0.5
+CARE_INTERVAL_S = 5.0
+# Fewer events make no first model; `model.training` refuses them too.
+MIN_FIRST_EVENTS = 200
+# A killed training is tried again; one that keeps dying waits for the next reason.
+MAX_ATTEMPTS = 3
+
+
+class Retrainer:
+    """Trains versions and puts them into service until it is stopped.
+
+    Args:
+        log: The event log; read only.
+        stores: The stores of the running event loop.
+        service: What puts versions into service.
+        child: Runs a training.
+        schedule: When to train besides on request.
+    """
+
+    def __init__(
+        self, log: EventLog, stores: Stores, service: Service, child: TrainingChild, schedule: Schedule
+    ) -> None:
+        self._log = log
+        self._stores = stores
+        self._service = service
+        self._child = child
+        self._schedule = schedule
+        self._stop = asyncio.Event()
+        self._started_s = time.monotonic()
+        self._cared_s = 0.0
+        # End of the log at the last attempt: one that failed or was refused is not repeated on the same events.
+        self._attempted: dict[int, int] = {}
+        self.status = RetrainerStatus()
+
+    def stop(self) -> None:
+        """Ask `run` to return; a training under way is ended and leaves nothing."""
+        self._stop.set()
+
+    async def run(self) -> None:
+        """Train whenever there is reason, until stopped; what is away is waited for."""
+        backoff = Backoff()
+        while not self._stop.is_set():
+            try:
+                await self._unless_stopped(self._step())
+                backoff = Backoff()
+                await self._pause(POLL_S)
+            except TransientError as error:
+                _log.warning("%s Trying again.", error)
+                await self._pause(backoff.next_s())
+
+    async def run_once(self) -> RetrainerStatus:
+        """Train now, if there is anything new.
+
+        Raises:
+            MillraceError: The training failed; the champion stays.
+        """
+        await self._unless_stopped(self._once())
+        return self.status
+
+    async def _once(self) -> None:
+        await self._care()
+        if await self._new_events() <= 0:
+            self._done("Nothing new to learn.")
+            return
+        await self._train("asked for")
+
+    async def _step(self) -> None:
+        """Look after serving, and train if there is reason to."""
+        if time.monotonic() - self._cared_s >= CARE_INTERVAL_S:
+            self._cared_s = time.monotonic()
+            await self._care()
+        new_events = await self._new_events()
+        why = await self._reason(new_events)
+        if why is None:
+            return
+        try:
+            await self._train(why)
+        except FatalError as error:
+            # The champion goes on serving; more events or a mended setting may help the next attempt.
+            _log.error("The training failed: %s", error)
+            self._done(f"Failed: {error}")
+
+    async def _reason(self, new_events: int) -> str | None:
+        """Return why to train now, or None."""
+        if await take_requests(self._stores.redis, self._stores.keys):
+            if new_events > 0:
+                return "asked for"
+            self._done("Nothing new to learn.")
+        untried = await asyncio.to_thread(self._log.count, self._attempted)
+        if self.status.champion is None and untried >= MIN_FIRST_EVENTS:
+            return "there is no model yet"
+        return self._schedule.due(time.monotonic() - self._started_s, min(new_events, untried))
+
+    async def _new_events(self) -> int:
+        """Return how many events the champion has not learned."""
+        champion = await self._service.champion()
+        learned: Mapping[int, int] = champion.card.position if champion else {}
+        count = await asyncio.to_thread(self._log.count, learned)
+        self.status = replace(self.status, champion=champion.name if champion else None, new_events=count)
+        return count
+
+    async def _care(self) -> None:
+        """See that the champion is loaded and that what nobody needs is not."""
+        try:
+            sentence = await self._service.restore()
+        except FatalError as error:
+            sentence = f"The champion cannot be loaded: {error}"
+        if sentence:
+            _log.info(sentence)
+        await self._service.clean_up()
+
+    async def _train(self, why: str) -> None:
+        """Train a version, judge it, and let it serve if it may."""
+        self._started_s = started_s = time.monotonic()
+        self._attempted = await asyncio.to_thread(self._log.end)
+        parent = await self._service.champion()
+        self.status = replace(self.status, phase="starting", fraction=0.0, why=why)
+        _log.info("Training (%s), starting from %s.", why, parent.name if parent else "nothing")
+        name = await self._trained(parent.name if parent else None)
+        trained_s = time.monotonic()
+        verdict = judge(self._service.registry.get(name).card.metrics)
+        version = self._service.registry.judge(name, verdict.accepted, verdict.reason)
+        seconds = {**version.card.seconds, "training_process": round(trained_s - started_s, 3)}
+        if verdict.accepted:
+            self._advance(Stages(), "load", 0.0)
+            await self._switch(name)
+            seconds["load_and_switch"] = round(time.monotonic() - trained_s, 3)
+            self.status = replace(self.status, champion=name, switched_at_ms=time.time_ns() // 1_000_000)
+        self.status = replace(self.status, last_version=name, last_accepted=verdict.accepted, seconds=seconds)
+        self._done(f"{name}: {verdict.reason}")
+        _log.info("%s %s: %s", name, "serves" if verdict.accepted else "is refused", verdict.reason)
+
+    async def _switch(self, name: str) -> None:
+        """Put a version into service, however long the model server or Redis needs to be there."""
+        backoff = Backoff()
+        while True:
+            try:
+                await self._service.switch(name)
+                return
+            except TransientError as error:
+                _log.warning("%s Trying again.", error)
+                await asyncio.sleep(backoff.next_s())
+
+    async def _trained(self, parent: str | None) -> str:
+        """Run the child, again if it is killed."""
+        arguments = ["--seed", str(len(self._service.registry.versions()))]
+        arguments += ["--parent", parent] if parent else []
+        for attempt in range(1, MAX_ATTEMPTS + 1):
+            try:
+                return await self._child.run(arguments, partial(self._advance, Stages()))
+            except TransientError as error:
+                _log.warning("%s (attempt %d of %d)", error, attempt, MAX_ATTEMPTS)
+        raise FatalError(f"The training was ended {MAX_ATTEMPTS} times; see its log for memory or time limits.")
+
+    def _advance(self, stages: Stages, phase: str, share: float) -> None:
+        self.status = self.status.with_phase(phase, stages.advance(phase, share))
+
+    def _done(self, result: str) -> None:
+        """Go back to waiting."""
+        finished = self.status.trainings + (self.status.phase != IDLE)
+        self.status = replace(self.status.with_phase(IDLE, 0.0), why="", last_result=result, trainings=finished)
+
+    async def _unless_stopped(self, work: object) -> None:
+        """Await a piece of work, or cancel it when asked to stop."""
+        task = asyncio.ensure_future(work)  # type: ignore[call-overload]
+        stopping = asyncio.ensure_future(self._stop.wait())
+        try:
+            await asyncio.wait({task, stopping}, return_when=asyncio.FIRST_COMPLETED)
+            if task.done():
+                task.result()
+        finally:
+            for each in (task, stopping):
+                each.cancel()
+            await asyncio.gather(task, stopping, return_exceptions=True)
+
+    async def _pause(self, seconds: float) -> None:
+        """Wait, or less if asked to stop."""
+        try:
+            await asyncio.wait_for(self._stop.wait(), seconds)
+        except TimeoutError:
+            return

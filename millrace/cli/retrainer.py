@@ -1,0 +1,47 @@
+"""`millrace retrainer`."""
+
+from typing import Annotated
+
+import typer
+
+
+def register(app: typer.Typer) -> None:
+    """Add the command."""
+    app.command("retrainer", rich_help_panel="Roles")(retrainer)
+
+
+def retrainer(
+    once: Annotated[bool, typer.Option("--once", help="Train now, if there is anything new, and end.")] = False,
+    every: Annotated[str | None, typer.Option(help="Train this often: 90s, 10m, 2h.")] = None,
+    every_events: Annotated[
+        int | None, typer.Option(min=1, help="Train when the log has this many events the model has not learned.")
+    ] = None,
+    trigger: Annotated[bool, typer.Option("--trigger", help="Ask the running retrainer to train now.")] = False,
+) -> None:
+    """Learn new model versions from the event log and put them into service.
+
+    A version starts from the one that serves, is judged on events it was not trained on, and is loaded and warmed up
+    before workers switch to it: no request fails. A version that is worse than the online counts is kept, with the
+    reason in its card, and does not serve. Without a model yet, the first one is trained as soon as there are events.
+
+    Examples: millrace retrainer --every 10m | millrace retrainer --every-events 5000 | millrace retrainer --trigger
+    """
+    from millrace.config import load_settings
+
+    settings = load_settings()
+    if trigger:
+        from consumers.retrainer import request_retraining
+
+        request_retraining(settings)
+        return
+    from rich.console import Console
+
+    from consumers.retrainer.run import run_retrainer
+    from consumers.retrainer.schedule import Schedule, parse_duration
+    from millrace.cli.logs import log_to_stderr
+
+    log_to_stderr()
+    schedule = Schedule(parse_duration(every) if every else None, every_events)
+    status = run_retrainer(settings, schedule, once)
+    if once:
+        Console().print(status.last_result, highlight=False, soft_wrap=True)
