@@ -68,8 +68,10 @@ def up(
 
 def _introduce(console: Console, stack: "EmbeddedStack", roles: Roles) -> None:
     settings = stack.settings
-    table = Table("component", "address", "process", box=None, header_style="bold")
-    table.add_column("log", overflow="fold")
+    table = Table("component", box=None, header_style="bold")
+    # Addresses and paths are there to be copied: a second line is better than an ellipsis.
+    for column in ("address", "process", "log"):
+        table.add_column(column, overflow="fold")
     addresses = {
         "kafka": settings.kafka_bootstrap,
         "redis": settings.redis_url,
