@@ -25,7 +25,7 @@ _DRIFT_PER_SESSION = 0.05  # a user swaps one taste for another
 _OFF_TASTE = 0.15  # of the events in a session
 _FOLLOW = 0.4  # of the events go to a neighbour of the one before: what a sequence model can learn
 _FOLLOW_REACH = 5
-_TAIL = 2.5  # popularity: position = n * u**_TAIL favours the first items of a cluster
+_TAIL = 4.0  # popularity: position = n * u**_TAIL favours the first items of a cluster
 _ATTEMPTS = 8  # at finding an item the user has not had
 
 
