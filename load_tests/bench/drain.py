@@ -39,7 +39,11 @@ def topic_end(consumer: KafkaConsumer, topic: str) -> int:
 
 
 def measure_drain(
-    counters: dict[str, Callable[[], int]], total: int, timeout_s: float, on_progress: Callable[[float], None]
+    counters: dict[str, Callable[[], int]],
+    total: int,
+    timeout_s: float,
+    on_progress: Callable[[float], None],
+    start: Callable[[], None] = lambda: None,
 ) -> dict[str, DrainRate]:
     """Watch several counters grow by `total` from now on; each stops its own clock.
 
@@ -48,13 +52,15 @@ def measure_drain(
         total: How far each has to come.
         timeout_s: Deadline for all of them.
         on_progress: Called with the slowest counter's fraction.
+        start: Called once the counters have been read for the first time: sends the load.
 
     Raises:
         TransientError: The deadline passed; names the counter that was behind and how far it came.
     """
     watches = {name: _Watch(name, count, total) for name, count in counters.items()}
+    start()
     deadline_s = time.monotonic() + timeout_s
-    while not all(watch.update() for watch in watches.values()):
+    while not all([watch.update() for watch in watches.values()]):  # a list: every watch has to look each time
         if time.monotonic() > deadline_s:
             raise TransientError(_behind(list(watches.values()), timeout_s))
         on_progress(min(watch.fraction for watch in watches.values()))

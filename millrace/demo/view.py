@@ -10,6 +10,7 @@ from millrace.keys import Keys
 from streams.store.connect import connect
 from streams.store.protocols import ServingPlan
 from streams.store.redis_serving import RedisServingStore
+from streams.store.redis_users import RedisUserStore
 
 _Result = TypeVar("_Result")
 
@@ -24,7 +25,8 @@ class StoreView:
     def __init__(self, settings: Settings) -> None:
         self._runner = asyncio.Runner()
         self._redis = connect(settings)
-        self._store = RedisServingStore(self._redis, Keys(settings.redis_prefix))
+        self._keys = Keys(settings.redis_prefix)
+        self._store = RedisServingStore(self._redis, self._keys)
 
     def __enter__(self) -> Self:
         return self
@@ -50,6 +52,11 @@ class StoreView:
     def heartbeat(self, role: str) -> Mapping[str, Any] | None:
         """Return the newest status of a role, or None if it has not been heard from."""
         return next((status for status in self._run(self._store.heartbeats()) if status["role"] == role), None)
+
+    def done(self, role: str, topic: str) -> int:
+        """Return how many records of a topic a role has fully handled, over all partitions."""
+        marks = self._run(RedisUserStore(self._redis, self._keys, topic).watermarks(role, topic))
+        return sum(mark.done + 1 for mark in marks.values())
 
     def _run(self, coroutine: Coroutine[Any, Any, _Result]) -> _Result:
         return self._runner.run(coroutine)
