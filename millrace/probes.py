@@ -11,12 +11,13 @@ if TYPE_CHECKING:
     from redis.asyncio import Redis
 
     from consumers.subscriber_reader import TopicReader
+    from model.triton_admin import ModelServer
 
 _MIB = 1024 * 1024
 
 
 class Probes:
-    """Keeps the connection to Kafka between two looks; a context manager, for one thread.
+    """Keeps the connections to Kafka and Triton between two looks; a context manager, for one thread.
 
     Args:
         settings: Where the servers are.
@@ -25,6 +26,7 @@ class Probes:
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
         self._reader: TopicReader | None = None
+        self._admin: ModelServer | None = None
 
     def __enter__(self) -> Self:
         return self
@@ -33,6 +35,8 @@ class Probes:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self._close()
+        if self._admin is not None:
+            self._admin.close()
 
     def kafka(self) -> tuple[Server, dict[int, int] | None]:
         """Return Kafka's state and the end offset of each partition of the events topic, or None."""
@@ -47,17 +51,12 @@ class Probes:
 
     def triton(self) -> Server:
         """Return Triton's state with the models that are ready."""
-        from model.triton_admin import make_admin
-
-        admin = make_admin(self._settings)
         try:
-            loaded = admin.loaded()
+            loaded = self._model_server().loaded()
             detail = f"serving {', '.join(loaded)}" if loaded else "no model yet"
             return Server(name="triton", address=self._settings.triton_url, ok=True, detail=detail)
         except MillraceError as error:
             return Server(name="triton", address=self._settings.triton_url, ok=False, detail=_first_sentence(error))
-        finally:
-            admin.close()
 
     async def redis(self, redis: "Redis") -> Server:
         """Return Redis's state.
@@ -65,12 +64,19 @@ class Probes:
         Raises:
             TransientError: It does not answer; without it nothing can be said of the rest.
         """
-        from streams.store.connect import RedisErrors
+        from streams.store.connect import RedisErrors, address_of
 
         with RedisErrors("asking Redis how it is"):
             info = await redis.info()
         detail = f"{info['redis_version']}, {int(info['used_memory']) / _MIB:.0f} MiB used"
-        return Server(name="redis", address=self._settings.redis_url, ok=True, detail=detail)
+        return Server(name="redis", address=address_of(self._settings), ok=True, detail=detail)
+
+    def _model_server(self) -> "ModelServer":
+        from model.triton_admin import make_admin
+
+        if self._admin is None:
+            self._admin = make_admin(self._settings)
+        return self._admin
 
     def _end_offsets(self) -> dict[int, int]:
         from consumers.subscriber_reader import TopicReader

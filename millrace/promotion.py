@@ -78,7 +78,7 @@ def _role(name: str, plan: "ServingPlan") -> str | None:
     if name == plan.champion:
         return "champion"
     if name == plan.challenger:
-        return f"challenger ({plan.challenger_share:.0%})"
+        return "challenger"
     return None
 
 

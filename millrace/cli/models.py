@@ -13,6 +13,11 @@ if TYPE_CHECKING:
     from millrace.promotion import ListedVersion
     from streams.store.protocols import ServingPlan
 
+_LEGEND = (
+    "learned: events it was trained on. offline: hit rate at 10 when it was made. graded: events that have graded its "
+    "lists since. live, popularity: hit rate at 10 of its lists and of the popularity list on the same events."
+)
+
 
 def register(app: typer.Typer) -> None:
     """Add the commands."""
@@ -109,33 +114,32 @@ def _say(plan: "ServingPlan") -> None:
 
 def render(versions: "list[ListedVersion]") -> "RenderableType":
     """Return the table of versions, newest last."""
+    from rich.console import Group
     from rich.table import Table
     from rich.text import Text
 
     if not versions:
         return Text("No model version yet. Make one: millrace train log")
-    table = Table(box=None, header_style="bold", pad_edge=False, padding=(0, 2, 0, 0))
-    right = ("events learned", "trained in", "hit rate@10 offline", "events graded", "live", "popularity")
-    for column in ("version", "role", "parent", "made", *right):
-        table.add_column(column, justify="right" if column in right else "left")
+    table = Table(box=None, header_style="bold", pad_edge=False, padding=(0, 1, 0, 0))
+    right = ("learned", "offline", "graded", "live", "popularity")
+    for column in ("version", "role", "parent", "made (UTC)", *right):
+        table.add_column(column, justify="right" if column in right else "left", no_wrap=True)
     for each in versions:
         table.add_row(*_cells(each), style="bold" if each.role else "")
-    return table
+    return Group(table, Text(_LEGEND, "dim"))
 
 
 def _cells(listed: "ListedVersion") -> tuple[str, ...]:
     from datetime import UTC, datetime
 
-    made = f"{datetime.fromtimestamp(listed.created_ms / 1000, UTC):%Y-%m-%d %H:%M}" if listed.created_ms else ""
-    offline = listed.metrics.get("hit_rate_at_10")
+    made = f"{datetime.fromtimestamp(listed.created_ms / 1000, UTC):%m-%d %H:%M}" if listed.created_ms else ""
     return (
         listed.version,
         listed.role or "",
         listed.parent or "",
         made,
         "" if listed.events is None else f"{listed.events:,}",
-        f"{listed.seconds:.1f} s" if listed.seconds else "",
-        _rate(offline),
+        _rate(listed.metrics.get("hit_rate_at_10")),
         f"{listed.events_graded:,}",
         _rate(listed.live_hit_rate_at_10),
         _rate(listed.live_popularity_hit_rate_at_10),

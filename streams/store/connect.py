@@ -3,6 +3,7 @@
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from types import TracebackType
+from urllib.parse import urlsplit
 
 from redis import exceptions as redis_errors
 from redis.asyncio import Redis
@@ -122,8 +123,26 @@ async def connected(settings: Settings) -> AsyncIterator[Redis]:
     """
     redis = connect(settings)
     try:
-        with RedisErrors(f"connecting to {settings.redis_url}"):
-            await redis.execute_command("PING")
+        await _greet(redis, address_of(settings))
         yield redis
     finally:
         await redis.aclose()
+
+
+async def _greet(redis: Redis, address: str) -> None:
+    try:
+        with RedisErrors("connecting"):
+            await redis.execute_command("PING")
+    except TransientError as error:
+        cause = str(error.__cause__ or error).rstrip(".")
+        raise TransientError(
+            f"No Redis answers at {address} ({cause}); start a stack with `millrace up`, or set MILLRACE_REDIS_URL."
+        ) from error
+
+
+def address_of(settings: Settings) -> str:
+    """Return Redis's address for people to read: without the password."""
+    parts = urlsplit(settings.redis_url)
+    if parts.password is None:
+        return settings.redis_url
+    return parts._replace(netloc=parts.netloc.replace(f":{parts.password}@", ":***@")).geturl()

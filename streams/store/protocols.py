@@ -78,6 +78,25 @@ class ServedUpdate:
     record: bytes = b""
 
 
+@dataclass(frozen=True, slots=True)
+class PartitionFinish:
+    """The end of one partition's share of a micro-batch (step 7).
+
+    Args:
+        partition: Partition of the events topic.
+        owner: Token got from `claim`.
+        done: Last offset fully handled.
+        served: The lists served.
+        counters: Counter name -> increment.
+    """
+
+    partition: int
+    owner: str
+    done: int
+    served: Sequence[ServedUpdate]
+    counters: Mapping[str, int] = field(default_factory=dict)
+
+
 class FencedError(Exception):
     """Another worker has claimed the partition, or the watermark moved: drop the batch, change nothing.
 
@@ -122,6 +141,14 @@ class UserStore(Protocol):
 
         Raises:
             FencedError: The partition was lost.
+        """
+        ...
+
+    async def finish_all(self, finishes: Sequence[PartitionFinish]) -> None:
+        """Do `finish` for several partitions in one round trip, each atomically.
+
+        Raises:
+            FencedError: A partition was lost; the others are finished.
         """
         ...
 

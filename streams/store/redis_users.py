@@ -20,7 +20,7 @@ from streams.store.codec import (
 from streams.store.connect import RedisErrors
 from streams.store.grades import summed
 from streams.store.maintenance import clear_keys
-from streams.store.protocols import FencedError, PartitionCommit, ServedUpdate, Watermark
+from streams.store.protocols import FencedError, PartitionCommit, PartitionFinish, ServedUpdate, Watermark
 from streams.store.scripts import Call, run_scripts
 from streams.store.watermarks import claim, read_watermarks, write_watermarks
 from streams.users import UserState
@@ -112,18 +112,32 @@ class RedisUserStore:
         Raises:
             FencedError: The partition was lost.
         """
-        keys = [self._watermark(partition), self._keys.counters]
-        args: list[str | bytes | int | float] = [owner, done, len(counters)]
-        for name, increment in counters.items():
+        await self.finish_all([PartitionFinish(partition, owner, done, served, counters)])
+
+    async def finish_all(self, finishes: Sequence[PartitionFinish]) -> None:
+        """Do `finish` for several partitions in one round trip, each atomically.
+
+        Raises:
+            FencedError: A partition was lost; the others are finished.
+        """
+        if not finishes:
+            return
+        with RedisErrors("recording served lists"):
+            replies = await run_scripts(self._redis, [self._finish_call(finish) for finish in finishes])
+        refused = {finish.partition: reply for finish, reply in zip(finishes, replies, strict=True) if reply <= 0}
+        if refused:
+            raise FencedError(_refusal(refused), frozenset(refused))
+
+    def _finish_call(self, finish: PartitionFinish) -> Call:
+        keys = [self._watermark(finish.partition), self._keys.counters]
+        args: list[str | bytes | int | float] = [finish.owner, finish.done, len(finish.counters)]
+        for name, increment in finish.counters.items():
             args += [name, increment]
-        for update in served:
+        for update in finish.served:
             keys.append(self._keys.user(update.user_id))
             proposals = b"" if update.proposals is None else encode_proposals(update.proposals)
             args += [encode_served(update.served), proposals, update.record]
-        with RedisErrors("recording served lists"):
-            (reply,) = await run_scripts(self._redis, [Call(fencing.FINISH, keys, args)])
-        if reply <= 0:
-            raise FencedError(_refusal({partition: reply}), frozenset({partition}))
+        return Call(fencing.FINISH, keys, args)
 
     async def watermarks(self, role: str, topic: str) -> dict[int, Watermark]:
         """Return the watermarks of every partition a role has handled."""

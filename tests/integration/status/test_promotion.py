@@ -125,7 +125,7 @@ async def test_versions_are_listed_with_roles_and_live_quality(
     listed = list_versions(registry, plan, live)
     assert [(each.version, each.role, each.parent) for each in listed] == [
         (first, "champion", None),
-        (second, "challenger (25%)", "v000001"),
+        (second, "challenger", "v000001"),
     ]
     assert (listed[0].events_graded, listed[0].live_hit_rate_at_10) == (40, 0.2)
     assert (listed[1].events, listed[1].seconds, listed[1].metrics) == (100, 3.5, {"hit_rate_at_10": 0.08})

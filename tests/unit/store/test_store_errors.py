@@ -3,7 +3,7 @@ from redis import exceptions as redis_errors
 
 from millrace.config import Settings
 from millrace.errors import ConfigurationError, FatalError, MillraceError, TransientError
-from streams.store.connect import RedisErrors, connect
+from streams.store.connect import RedisErrors, address_of, connect
 
 
 @pytest.mark.parametrize(
@@ -41,3 +41,9 @@ def test_other_errors_pass_untouched() -> None:
 def test_an_address_of_another_kind_is_a_configuration_error() -> None:
     with pytest.raises(ConfigurationError, match="MILLRACE_REDIS_URL"):
         connect(Settings(redis_url="http://127.0.0.1:1"))
+
+
+def test_the_password_is_never_shown() -> None:
+    shown = address_of(Settings(redis_url="redis://app:secret@db.example:6379/2"))
+    assert shown == "redis://app:***@db.example:6379/2"
+    assert address_of(Settings(redis_url="redis://127.0.0.1:1/0")) == "redis://127.0.0.1:1/0"
