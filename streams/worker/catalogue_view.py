@@ -55,7 +55,7 @@ class CatalogueView:
             TransientError: The store is away.
         """
         wanted = set(item_ids)
-        unknown = sorted(wanted - self._indexes.keys())
+        unknown = sorted(item_id for item_id in wanted if item_id not in self._indexes)
         if unknown:
             found = await (self._store.assign if self._register_unknown else self._store.indexes)(unknown)
             for item_id, index in zip(unknown, found, strict=True):

@@ -1,13 +1,13 @@
 """What a batch needs from outside, as narrow protocols: the processor knows nothing of Faust, Redis or Triton."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
-from streams.store.protocols import PartitionCommit, ServedUpdate, Watermark
+from streams.store.protocols import PartitionCommit, PartitionFinish, Watermark
 from streams.users import ServedList, UserState
 from streams.worker.batch import Grader
 from streams.worker.records import PublishedItem
@@ -24,10 +24,8 @@ class UserPort(Protocol):
         """Apply each partition's change atomically."""
         ...
 
-    async def finish(
-        self, partition: int, owner: str, done: int, served: Sequence[ServedUpdate], counters: Mapping[str, int]
-    ) -> None:
-        """Record the lists served and advance `done`."""
+    async def finish_all(self, finishes: Sequence[PartitionFinish]) -> None:
+        """Record the lists served and advance `done`, for all partitions in one round trip."""
         ...
 
     async def watermarks(self, role: str, topic: str) -> dict[int, Watermark]:

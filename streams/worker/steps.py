@@ -9,7 +9,7 @@ from millrace.contracts import EventPolicy
 from millrace.errors import PoisonError, Reason
 from millrace.topics import Topics
 from streams.faust_claims import Claim, PartitionGate
-from streams.store.protocols import PartitionCommit, ServedUpdate
+from streams.store.protocols import PartitionCommit, PartitionFinish, ServedUpdate
 from streams.users import ResolvedEvent, UserState
 from streams.worker.batch import BatchEvent, BatchPlan, ListOrder, PartitionChange, plan_batch
 from streams.worker.crash import CrashPoint, never
@@ -171,6 +171,7 @@ class BatchSteps:
     ) -> None:
         """Step 7: the lists as served, the counters and the `done` watermark, atomically per partition."""
         failures = self._ports.lists.take_counters()
+        finishes = []
         for partition, done in ends.items():
             mine = [answer for answer in answers if answer.cause.record.partition == partition]
             counters = _dead_counters(item for item in batch if item.record.partition == partition)
@@ -178,9 +179,10 @@ class BatchSteps:
             counters.update(failures)
             failures = {}
             served = {answer.user_id: _served(answer) for answer in mine}
-            owner = claims[partition].owner
-            await self._ports.users.finish(partition, owner, done, list(served.values()), counters)
-            self._gate.advance(partition, owner, state=-1, done=done)
+            finishes.append(PartitionFinish(partition, claims[partition].owner, done, list(served.values()), counters))
+        await self._ports.users.finish_all(finishes)
+        for finish in finishes:
+            self._gate.advance(finish.partition, finish.owner, state=-1, done=finish.done)
 
 
 def _with_known_item(item: Decoded, indexes: Mapping[str, int]) -> Decoded:
