@@ -11,7 +11,9 @@ from numpy.typing import NDArray
 from millrace.contracts import CatalogueItem
 from millrace.errors import ConfigurationError
 from model.export import export
-from model.network import NetworkConfig, Recommender, content_matrix, genre_vocabulary
+from model.network.config import NetworkConfig
+from model.network.content import content_matrix, genre_vocabulary
+from model.network.recommender import Recommender
 from model.registry import Registry, Version, VersionCard
 from streams.scoring.card import ServingCard
 

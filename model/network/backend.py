@@ -1,12 +1,30 @@
 """The one place that chooses Keras's backend; everything else imports `keras` and `ops` from here."""
 
 import os
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 os.environ.setdefault("KERAS_BACKEND", "tensorflow")
-# TensorFlow greets on stderr with notes about missing GPUs; errors still show.
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
-import keras
-from keras import ops
+
+@contextmanager
+def _quiet_stderr() -> Iterator[None]:
+    """Keep native code off stderr: TensorFlow greets there, whatever its log level; Python's errors still rise."""
+    sys.stderr.flush()
+    kept, nowhere = os.dup(2), os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nowhere, 2)
+    try:
+        yield
+    finally:
+        os.dup2(kept, 2)
+        os.close(kept)
+        os.close(nowhere)
+
+
+with _quiet_stderr():
+    import keras
+    from keras import ops
 
 __all__ = ["keras", "ops"]

@@ -3,14 +3,14 @@
 from collections.abc import Callable
 from typing import Any
 
-from model.network.backend import keras
-
 # Called with a phase and the share of it that is done, 0 to 1.
 Progress = Callable[[str, float], None]
 
 
 def told(progress: Progress, phase: str, steps: int) -> Any:
     """Return a Keras callback that reports after every step."""
+    from model.network.backend import keras
+
     done = 0
 
     def step(*_: Any, **__: Any) -> None:

@@ -13,8 +13,10 @@ from model.dataset.events import TrainingData
 from model.dataset.replay import Replay, replay_samples
 from model.dataset.samples import RankerSamples
 from model.dataset.windows import Windows, cut_windows
-from model.network import NetworkConfig, Recommender, content_matrix, genre_vocabulary
+from model.network.config import NetworkConfig
+from model.network.content import content_matrix, genre_vocabulary
 from model.network.ranker import FusionRanker
+from model.network.recommender import Recommender
 from model.registry import Version, VersionCard
 from model.training.encoder import train_encoder
 from model.training.plan import TrainingPlan, plan_training

@@ -1,0 +1,60 @@
+"""Export to ONNX: equal outputs, and no file when they are not."""
+
+from pathlib import Path
+
+import numpy as np
+import onnxruntime
+import pytest
+from tests.unit.model.small import small_recommender
+
+from millrace.errors import FatalError
+from model import export as exporting
+from model.export import Tensors, export, random_request, run
+from model.network.recommender import Recommender
+
+
+@pytest.fixture(scope="module")
+def recommender() -> Recommender:
+    return small_recommender()
+
+
+@pytest.fixture(scope="module")
+def session(recommender: Recommender, tmp_path_factory: pytest.TempPathFactory) -> onnxruntime.InferenceSession:
+    path = tmp_path_factory.mktemp("export") / "model.onnx"
+    timing = export(recommender, path)
+    assert timing.one_ms > 0
+    assert timing.batch_ms > 0
+    return onnxruntime.InferenceSession(str(path), providers=["CPUExecutionProvider"])
+
+
+@pytest.mark.parametrize(("users", "excluded", "filled"), [(1, 64, 1.0), (3, 256, 0.0), (9, 1024, 0.3)])
+def test_onnx_says_what_keras_says(
+    recommender: Recommender, session: onnxruntime.InferenceSession, users: int, excluded: int, filled: float
+) -> None:
+    request = random_request(recommender, users, excluded, filled, np.random.default_rng(users))
+    got = run(session, request)
+    wanted: Tensors = {name: np.asarray(value) for name, value in recommender(request).items()}
+    assert got.keys() == wanted.keys()
+    np.testing.assert_allclose(got["scores"], wanted["scores"], atol=1e-3)
+    np.testing.assert_allclose(got["predicted_ratings"], wanted["predicted_ratings"], atol=1e-3)
+    assert (got["items"] == wanted["items"]).mean() > 0.99
+    assert (got["proposals"] == wanted["proposals"]).mean() > 0.99
+    assert all(got[name].dtype == np.int32 for name in ("items", "because", "proposals"))
+
+
+def test_a_network_that_changed_since_is_told_apart(
+    recommender: Recommender, session: onnxruntime.InferenceSession
+) -> None:
+    other = small_recommender(seed=4)
+    with pytest.raises(FatalError, match="differs from Keras in"):
+        exporting._check(other, session, seed=0)
+
+
+def test_an_export_that_differs_leaves_no_file(
+    recommender: Recommender, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "model.onnx"
+    monkeypatch.setattr(exporting, "_TOLERANCE", -1.0)
+    with pytest.raises(FatalError, match="must not be served"):
+        export(recommender, path)
+    assert not path.exists()

@@ -1,0 +1,139 @@
+"""From the log to columns, windows and contents."""
+
+import numpy as np
+import pytest
+
+from consumers.event_log.protocol import LoggedEvent
+from millrace.contracts import ActivityEvent, CatalogueItem
+from millrace.contracts.decode import EventPolicy
+from model.dataset.events import EventTable, from_events, from_log
+from model.dataset.windows import cut_windows
+from model.network.content import FIXED_COLUMNS, YEAR_KNOTS, content_matrix, genre_vocabulary
+from model.training.plan import plan_training
+
+
+def event(number: int, user: str, item: str, kind: str = "rating") -> ActivityEvent:
+    return ActivityEvent(
+        event_id=f"e{number}",
+        user_id=user,
+        item_id=item,
+        type=kind,
+        value=3.5 if kind == "rating" else None,
+        ts_ms=1000 * number,
+    )
+
+
+def test_a_log_keeps_its_order_and_leaves_repeated_ids_out() -> None:
+    logged = [
+        LoggedEvent(-1, 0, 0, event(1, "a", "x")),
+        LoggedEvent(-1, 1, 0, event(2, "b", "y", "like")),
+        LoggedEvent(0, 0, 0, event(2, "b", "y", "like")),
+        LoggedEvent(0, 1, 0, event(3, "a", "z")),
+    ]
+    index = {"x": 2, "y": 1, "z": 9}
+    data = from_log(
+        [logged[:2], logged[2:]],
+        {2: CatalogueItem(item_id="x", title="X")},
+        lambda ids: [index[each] for each in ids],
+        {-1: 1},
+        EventPolicy(),
+    )
+    assert data.events.users.tolist() == [0, 1, 0]
+    assert data.events.items.tolist() == [2, 1, 9]
+    assert data.events.values.tolist() == [3.5, 4.5, 3.5]
+    assert data.position == {-1: 1, 0: 1}
+    assert data.new_from == 2
+    assert data.items[2].title == "X"
+    assert data.items[9].item_id == "z"
+
+
+def test_a_folder_numbers_items_in_the_order_of_its_catalogue() -> None:
+    items = [CatalogueItem(item_id="p"), CatalogueItem(item_id="q")]
+    data = from_events([event(1, "a", "q"), event(2, "a", "new"), event(3, "b", "p")], items)
+    assert data.events.items.tolist() == [2, 3, 1]
+    assert {index: item.item_id for index, item in data.items.items()} == {1: "p", 2: "q", 3: "new"}
+
+
+@pytest.mark.parametrize(("length", "targets"), [(6, 3), (5, 5), (8, 1)])
+def test_windows_hold_what_came_before_each_target(length: int, targets: int) -> None:
+    rng = np.random.default_rng(length)
+    table = EventTable(
+        users=rng.integers(0, 7, 120).astype(np.int32),
+        items=rng.integers(1, 50, 120).astype(np.int32),
+        values=(rng.integers(1, 11, 120) / 2).astype(np.float32),
+        ts_ms=np.sort(rng.integers(0, 90, 120)).astype(np.int64) * 1000,
+    )
+    windows = cut_windows(table, length, targets)
+    got = []
+    for row in range(len(windows)):
+        for slot in range(targets):
+            if windows.target[row, slot]:
+                end = length - targets + slot + 1
+                heard = windows.history[row, max(0, end - length) : end]
+                got.append((heard[heard > 0].tolist(), int(windows.target[row, slot])))
+    wanted = []
+    for user in np.unique(table.users):
+        mine = np.flatnonzero(table.users == user)
+        last_slots = {int(place) for place in range(len(mine))}
+        for place in sorted(last_slots):
+            wanted.append((table.items[mine[:place]].tolist(), int(table.items[mine[place]])))
+    assert len(got) == len(wanted) == 120
+    # A window sees at most `length` entries before its last target: each history is a suffix of the true one.
+    unmatched = list(wanted)
+    for heard, target in got:
+        match = next(each for each in unmatched if each[1] == target and each[0][len(each[0]) - len(heard) :] == heard)
+        assert len(heard) >= min(len(match[0]), length - targets + 1) or len(heard) == len(match[0])
+        unmatched.remove(match)
+    assert not unmatched
+
+
+def test_window_ages_count_back_from_the_newest_entry() -> None:
+    table = EventTable(
+        users=np.zeros(4, np.int32),
+        items=np.array([5, 6, 7, 8], np.int32),
+        values=np.full(4, 4.0, np.float32),
+        ts_ms=np.array([1000, 3000, 10_000, 99_000], np.int64),
+    )
+    windows = cut_windows(table, 5, 4)
+    assert windows.history.tolist() == [[0, 0, 5, 6, 7]]
+    assert windows.target.tolist() == [[5, 6, 7, 8]]
+    assert windows.age.tolist() == [[0, 0, 9, 7, 0]]
+    assert windows.newest.tolist() == [3]
+
+
+def test_genres_are_appended_and_years_shared_between_neighbours() -> None:
+    items = {
+        1: CatalogueItem(item_id="a", genres=("War", "Drama"), year=1952),
+        3: CatalogueItem(item_id="b"),
+        99: CatalogueItem(item_id="beyond the rows", genres=("Noir",)),
+    }
+    genres = genre_vocabulary(items.values(), known=("War",))
+    assert genres == ("War", "Drama", "Noir")
+    matrix = content_matrix(items, genres, rows=5)
+    assert matrix.shape == (5, FIXED_COLUMNS + 3)
+    assert matrix[1, 10] == pytest.approx(0.6)
+    assert matrix[1, 11] == pytest.approx(0.4)
+    np.testing.assert_allclose(matrix[1, FIXED_COLUMNS:], [0.5**0.5, 0.5**0.5, 0])
+    assert matrix[3].nonzero()[0].tolist() == [YEAR_KNOTS, YEAR_KNOTS + 1]
+    assert not matrix[[0, 2, 4]].any()
+
+
+def table_of(count: int) -> EventTable:
+    users = (np.arange(count) // 30).astype(np.int32)
+    return EventTable(users, np.ones(count, np.int32), np.ones(count, np.float32), np.arange(count, dtype=np.int64))
+
+
+def test_a_small_log_is_seen_more_often_than_a_large_one() -> None:
+    small, large = plan_training(table_of(3000), 0, False), plan_training(table_of(300_000), 0, False)
+    assert small.first is not None
+    assert large.first is not None
+    assert small.first.epochs > large.first.epochs
+    assert 300_000 - large.ranker_from <= 15_000
+
+
+def test_a_refresh_ranks_with_what_the_parent_has_not_seen() -> None:
+    plan = plan_training(table_of(50_000), 45_000, True)
+    assert plan.first is None
+    assert plan.ranker_from == 45_000
+    few = plan_training(table_of(50_000), 49_990, True)
+    assert few.ranker_from == 49_000
