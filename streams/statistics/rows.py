@@ -98,7 +98,7 @@ class Rows:
             self.sums[item] = 0.0
             self.landmarks[item] = 0.0
             return
-        version, statistics, length, landmark = _HEADER.unpack_from(data)
+        version, statistics, length, landmark = _HEADER.unpack_from(data.ljust(_HEADER.size, b"\0"))
         expected = _HEADER.size + 8 * STATISTICS + 4 * length * (1 + STATISTICS)
         if (version, statistics, len(data)) != (_VERSION, STATISTICS, expected):
             raise ValueError(

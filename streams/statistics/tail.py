@@ -44,9 +44,11 @@ def decode_tail(user_id: str, data: bytes | None) -> UserState:
     """
     if data is None:
         return UserState(user_id)
-    version, length, remembered, count, value_sum = _HEADER.unpack_from(data)
+    version, length, remembered, count, value_sum = _HEADER.unpack_from(data.ljust(_HEADER.size, b"\0"))
     if version != _VERSION or len(data) != _HEADER.size + 16 * length + 8 * remembered:
-        raise ValueError(f"The tail of user {user_id!r} has format {version} and {len(data)} bytes: not readable here.")
+        raise ValueError(
+            f"The tail of user {user_id!r} has format {version} and {len(data)} bytes: rebuild the statistics."
+        )
     start = _HEADER.size
     times = np.frombuffer(data, np.int64, length, start)
     hashes = np.frombuffer(data, np.uint64, remembered, start + 8 * length)
