@@ -1,0 +1,210 @@
+"""The retrainer's life around a training process: what starts it, what becomes of its versions, what a kill leaves.
+
+Redis, the log, the registry and the training process are real; the training is `tiny_training_job`.
+"""
+
+import asyncio
+import json
+import os
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import pytest
+
+from consumers.event_log import LoggedEvent
+from consumers.event_log.sqlite import SqliteEventLog
+from consumers.retrainer import request_retraining
+from consumers.retrainer.child import TrainingChild
+from consumers.retrainer.retrainer import Retrainer
+from consumers.retrainer.schedule import Schedule
+from consumers.retrainer.service import UNLOAD_AFTER_S, Service
+from millrace.config import Settings
+from millrace.contracts import ActivityEvent
+from millrace.errors import FatalError
+from model.registry import Registry
+from model.triton_admin import LocalAdmin
+from streams.scoring.card import ServingCard
+from streams.store.stores import Stores, open_stores
+
+pytestmark = pytest.mark.services
+
+WORSE: dict[str, object] = {"metrics": {"holdout_events": 2000.0, "hit_rate_at_10": 0.02, "counts_hit_rate_at_10": 0.1}}
+
+
+class Bench:
+    """Everything a test needs to watch a retrainer."""
+
+    def __init__(self, settings: Settings, log: SqliteEventLog, stores: Stores) -> None:
+        self.settings = settings
+        self.log = log
+        self.stores = stores
+        self.registry = Registry(settings.registry_dir)
+        self.server = LocalAdmin(settings.triton_repository_dir)
+        self.service = Service(self.registry, self.server, stores)
+        self._next = 0
+
+    def script(self, *steps: dict[str, object]) -> None:
+        """Say what the next trainings do; the last one repeats."""
+        (self.settings.home / "script.json").write_text(json.dumps(steps))
+
+    def add_events(self, count: int) -> None:
+        """Log that many new events."""
+        numbers = range(self._next, self._next + count)
+        self._next += count
+        self.log.append([_logged(number) for number in numbers])
+
+    def retrainer(self, schedule: Schedule | None = None) -> Retrainer:
+        """Return a new one, as after a start of the process."""
+        child = TrainingChild(self.settings, module="tiny_training_job")
+        return Retrainer(self.log, self.stores, self.service, child, schedule or Schedule())
+
+
+def _logged(number: int) -> LoggedEvent:
+    event = ActivityEvent(
+        event_id=f"e{number}", user_id=f"u{number % 9}", item_id="i1", type="rating", value=4.0, ts_ms=number
+    )
+    return LoggedEvent(0, number, number, event)
+
+
+@pytest.fixture
+def config(redis_server: str, tmp_path: Path) -> Settings:
+    return Settings(redis_url=redis_server, redis_prefix=f"{tmp_path.name}:", home=tmp_path, triton_url="in-process")
+
+
+@pytest.fixture
+def log(config: Settings) -> Iterator[SqliteEventLog]:
+    opened = SqliteEventLog(config.home / "events.sqlite")
+    yield opened
+    opened.close()
+
+
+@pytest.fixture
+async def bench(config: Settings, log: SqliteEventLog, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Bench]:
+    monkeypatch.setenv("PYTHONPATH", str(Path(__file__).parent))
+    async with open_stores(config) as stores:
+        await stores.catalogue.assign(["i1"])
+        made = Bench(config, log, stores)
+        made.script({})
+        made.add_events(300)
+        yield made
+
+
+async def until(condition: Callable[[], bool], what: str, deadline_s: float = 60.0) -> None:
+    """Wait for a condition, up to a deadline."""
+    loop = asyncio.get_running_loop()
+    deadline = loop.time() + deadline_s
+    while not condition():
+        assert loop.time() < deadline, f"not within {deadline_s} s: {what}"
+        await asyncio.sleep(0.02)
+
+
+@asynccontextmanager
+async def running(retrainer: Retrainer) -> AsyncIterator[Retrainer]:
+    task = asyncio.create_task(retrainer.run())
+    try:
+        yield retrainer
+    finally:
+        retrainer.stop()
+        await asyncio.wait_for(task, 30)
+
+
+async def test_the_first_version_comes_by_itself_and_then_requests_and_counts(bench: Bench) -> None:
+    async with running(bench.retrainer(Schedule(every_events=50))) as retrainer:
+        await until(lambda: retrainer.status.last_version == "v000001", "the first version")
+        plan = await bench.stores.serving.plan()
+        assert plan.champion == "v000001"
+        card = ServingCard.model_validate_json(await bench.stores.serving.model_card("v000001") or b"")
+        assert bench.server.loaded() == [card.triton_model]
+        assert len(await bench.stores.serving.model_vectors("v000001") or b"") == 4
+        bench.add_events(49)
+        await asyncio.to_thread(request_retraining, bench.settings)
+        await until(lambda: retrainer.status.last_version == "v000002", "a request is enough")
+        bench.add_events(50)
+        await until(lambda: retrainer.status.last_version == "v000003", "a count is enough")
+        await asyncio.to_thread(request_retraining, bench.settings)
+        await until(lambda: "Nothing new" in retrainer.status.last_result, "nothing new is said")
+        assert retrainer.status.trainings == 3
+    assert bench.registry.get("v000003").card.parent == "v000002"
+    assert bench.registry.get("v000003").card.accepted is True
+    plan = await bench.stores.serving.plan()
+    assert (plan.champion, plan.previous) == ("v000003", "v000002")
+
+
+async def test_a_refused_version_is_kept_with_its_reason_and_never_serves(bench: Bench) -> None:
+    bench.script({}, WORSE)
+    await bench.retrainer().run_once()
+    bench.add_events(300)
+    async with running(bench.retrainer(Schedule(every_events=300))) as retrainer:
+        await until(lambda: retrainer.status.last_version == "v000002", "the worse version")
+        assert retrainer.status.last_accepted is False
+        assert retrainer.status.champion == "v000001"
+        tried = retrainer.status.trainings
+        bench.add_events(10)
+        await until(lambda: retrainer.status.new_events == 310, "it goes on looking")
+        assert retrainer.status.trainings == tried, "the same events are not tried again"
+    card = bench.registry.get("v000002").card
+    assert card.accepted is False
+    assert "online counts" in card.verdict
+    assert (await bench.stores.serving.plan()).champion == "v000001"
+    assert await bench.stores.serving.model_card("v000002") is None
+
+
+async def test_a_killed_training_is_tried_again(bench: Bench) -> None:
+    bench.script({"kill": True}, {"kill": True}, {})
+    status = await bench.retrainer().run_once()
+    assert status.last_version == "v000001"
+    assert status.seconds["load_and_switch"] > 0
+
+
+async def test_a_training_that_cannot_work_says_why_and_the_retrainer_goes_on(bench: Bench) -> None:
+    bench.script({"error": "There is too little."}, {})
+    with pytest.raises(FatalError, match="too little"):
+        await bench.retrainer().run_once()
+    bench.script({"error": "There is too little."}, {})
+    async with running(bench.retrainer()) as retrainer:
+        await until(lambda: retrainer.status.last_result == "Failed: There is too little.", "the failure is told")
+        assert retrainer.status.phase == "idle"
+        bench.add_events(200)
+        await until(lambda: retrainer.status.last_version == "v000001", "more events help")
+
+
+async def test_stopping_ends_a_training_and_leaves_nothing(bench: Bench) -> None:
+    bench.script({"stuck": True})
+    marker = bench.settings.home / "stuck"
+    async with running(bench.retrainer()) as retrainer:
+        await until(marker.exists, "the training is under way")
+        await until(lambda: retrainer.status.phase == "encoder", "progress is told")
+        assert 0 < retrainer.status.fraction < 1
+        process = int(marker.read_text())
+    with pytest.raises(ProcessLookupError):
+        os.kill(process, 0)
+    assert list(bench.settings.registry_dir.glob(".unfinished*")) == []
+    assert bench.registry.versions() == []
+
+
+async def test_what_should_serve_comes_back_after_a_loss(bench: Bench) -> None:
+    await bench.retrainer().run_once()
+    (name,) = bench.server.loaded()
+    bench.server.unload(name)
+    assert "v000001" in (await bench.service.restore() or "")
+    assert bench.server.loaded() == [name]
+    assert await bench.service.restore() is None
+    await bench.stores.clear()
+    await bench.stores.catalogue.assign(["another item"])
+    assert await bench.service.restore() is None, "a version whose rows are other items must not serve"
+    await bench.stores.clear()
+    await bench.stores.catalogue.assign(["i1"])
+    assert "v000001" in (await bench.service.restore() or "")
+    assert (await bench.stores.serving.plan()).champion == "v000001"
+
+
+async def test_versions_out_of_use_are_unloaded_after_a_grace_period(bench: Bench) -> None:
+    for _ in range(3):
+        await bench.retrainer().run_once()
+        bench.add_events(1)
+    assert len(bench.server.loaded()) == 3
+    assert await bench.service.clean_up(now_s=0.0) == []
+    assert await bench.service.clean_up(now_s=UNLOAD_AFTER_S - 1) == []
+    assert await bench.service.clean_up(now_s=UNLOAD_AFTER_S) == ["recommender_v000001"]
+    assert bench.server.loaded() == ["recommender_v000002", "recommender_v000003"]

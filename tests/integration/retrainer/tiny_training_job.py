@@ -1,0 +1,92 @@
+"""A training that takes no time: publishes a tiny but real ONNX file, after doing what `script.json` says.
+
+Run in place of `consumers.retrainer.job`. The steps of the script are used up one by one, the last one repeats:
+`kill`, `stuck`, `error` (a sentence) or `metrics` for the version's card.
+"""
+
+import argparse
+import json
+import os
+import signal
+import sys
+import time
+
+import numpy as np
+import onnx
+
+from consumers.event_log import open_event_log
+from consumers.retrainer.item_ids import write_item_ids
+from millrace.config import Settings, load_settings
+from millrace.contracts import CatalogueItem
+from model.network.config import NetworkConfig
+from model.registry import Registry, VersionCard
+from streams.scoring.card import ServingCard
+
+
+def tell(**line: object) -> None:
+    sys.stdout.write(json.dumps(line) + "\n")
+    sys.stdout.flush()
+
+
+def next_step(settings: Settings) -> dict[str, object]:
+    script = settings.home / "script.json"
+    steps = json.loads(script.read_text())
+    step: dict[str, object] = steps.pop(0) if len(steps) > 1 else steps[0]
+    script.write_text(json.dumps(steps))
+    return step
+
+
+def misbehave(settings: Settings, step: dict[str, object]) -> None:
+    if step.get("stuck"):
+        (settings.registry_dir / ".unfinished-stuck").mkdir(parents=True)
+        (settings.home / "stuck").write_text(str(os.getpid()))
+        time.sleep(600)
+    if step.get("kill"):
+        os.kill(os.getpid(), signal.SIGKILL)
+    if step.get("error"):
+        tell(error=step["error"])
+        sys.exit(1)
+
+
+def publish(settings: Settings, parent: str | None, metrics: dict[str, float]) -> str:
+    value = onnx.helper.make_tensor_value_info
+    node = onnx.helper.make_node("Identity", ["x"], ["y"])
+    graph = onnx.helper.make_graph([node], "g", [value("x", 1, [1])], [value("y", 1, [1])])
+    network = settings.home / "tiny.onnx"
+    onnx.save(onnx.helper.make_model(graph, opset_imports=[onnx.helper.make_opsetid("", 17)], ir_version=8), network)
+    serving = ServingCard(
+        version="",
+        triton_model="",
+        items=1,
+        vector_width=1,
+        feature_names=("f",),
+        context_names=("u",),
+        weights=(1.0,),
+        context_weights=((0.0,),),
+    )
+    config = NetworkConfig(items=1, genres=(), features=1, context=1)
+    log = open_event_log(settings)
+    card = VersionCard(
+        serving=serving, network=config, parent=parent, position=log.end(), events=log.count(), metrics=metrics
+    )
+    log.close()
+    version = Registry(settings.registry_dir).publish(card, network, {}, np.zeros((2, 1), np.float16))
+    write_item_ids(version.path, {1: CatalogueItem(item_id="i1")})
+    return version.name
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--parent")
+    parser.add_argument("--seed")
+    options = parser.parse_args()
+    settings = load_settings()
+    step = next_step(settings)
+    tell(phase="encoder", fraction=0.5)
+    sys.stdout.write("something a library prints\n")
+    misbehave(settings, step)
+    tell(version=publish(settings, options.parent, step.get("metrics", {})))  # type: ignore[arg-type]
+
+
+if __name__ == "__main__":
+    main()
