@@ -9,7 +9,7 @@ import logging
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from itertools import islice
+from itertools import islice, takewhile
 from typing import TypeVar
 
 from redis.asyncio import Redis
@@ -19,6 +19,7 @@ from millrace.config import Settings
 from millrace.contracts import EventPolicy
 from millrace.errors import ConfigurationError
 from millrace.keys import Keys
+from model.item_ids import newest_item_ids
 from streams.statistics.item_statistics import ItemStatistics
 from streams.statistics.tail import encode_tail
 from streams.store.protocols import StatisticsFlush, Watermark
@@ -102,7 +103,15 @@ class _Rebuild:
     indexes: dict[str, int] = field(default_factory=dict)
 
     async def load_catalogue(self) -> None:
-        """Write the items; those that have an index keep it, the others get theirs in the order of the log."""
+        """Write the items; those that have an index keep it, the others get theirs in the order of the log.
+
+        If Redis has lost all of them, the newest model version tells which item was which row.
+        """
+        ids = newest_item_ids(self.settings.registry_dir)
+        # A row without an item cannot be given away, so the indexes behind it could not be given back.
+        known = list(takewhile(lambda item_id: item_id is not None, ids))
+        if known:
+            await self.catalogue.assign([item_id for item_id in known if item_id is not None])
         for items in self.log.items():
             found = await self.catalogue.upsert(items)
             self.indexes.update(zip((item.item_id for item in items), found, strict=True))

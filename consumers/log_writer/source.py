@@ -49,6 +49,8 @@ class LogSource(ConsumerRebalanceListener):  # type: ignore[misc]
                 enable_auto_commit=False,
                 auto_offset_reset="earliest",
                 fetch_max_wait_ms=max(settings.kafka_fetch_wait_ms, MIN_FETCH_WAIT_MS),
+                session_timeout_ms=settings.kafka_session_timeout_ms,
+                heartbeat_interval_ms=settings.kafka_session_timeout_ms // 3,
                 max_poll_records=MAX_POLL_RECORDS,
                 # Half of a consumer's CPU otherwise: the checksum is pure Python (every event is validated anyway).
                 check_crcs=False,

@@ -48,7 +48,6 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def _train(parent: str | None, seed: int, progress: Callable[[str, float], None]) -> str:
     """Read the log, train, publish; returns the version's name."""
     progress("read", 0.0)
-    from consumers.retrainer.item_ids import write_item_ids
     from millrace.config import load_settings
     from model.registry import Registry
     from model.training.jobs import train_and_publish
@@ -57,9 +56,7 @@ def _train(parent: str | None, seed: int, progress: Callable[[str, float], None]
     registry = Registry(settings.registry_dir)
     before = registry.get(parent) if parent else None
     data = asyncio.run(_read(settings, before.card.position if before else {}))
-    version = train_and_publish(data, registry, before, seed, progress)
-    write_item_ids(version.path, data.items)
-    return version.name
+    return train_and_publish(data, registry, before, seed, progress).name
 
 
 async def _read(settings: "Settings", learned: Mapping[int, int]) -> "TrainingData":

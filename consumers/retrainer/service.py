@@ -4,9 +4,9 @@ import asyncio
 import logging
 import time
 
-from consumers.retrainer.item_ids import read_item_ids
 from millrace.errors import ConfigurationError
 from model import deploy
+from model.item_ids import read_item_ids
 from model.registry import Registry, Version, triton_model_name
 from model.triton_admin import ModelServer
 from streams.store.protocols import ServingPlan

@@ -6,6 +6,7 @@ from itertools import chain
 from consumers.event_log.protocol import EventLog
 from millrace.contracts.decode import EventPolicy
 from model.dataset.events import TrainingData, from_log
+from model.item_ids import write_item_ids
 from model.registry import Registry, Version
 from model.training.progress import Progress, silent
 from model.training.train import train
@@ -55,5 +56,6 @@ def train_and_publish(
     trained = train(data, parent, seed, progress)
     progress("export", 0.0)
     version = publish(registry, trained.recommender, trained.card)
+    write_item_ids(version.path, data.items)
     progress("export", 1.0)
     return version

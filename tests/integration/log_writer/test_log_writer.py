@@ -20,6 +20,7 @@ from consumers.log_writer.writer import LogWriter
 from millrace.config import Settings
 from millrace.contracts import CatalogueItem
 from millrace.errors import FatalError, TransientError
+from millrace.stacks.kafka_mock import MockKafka
 
 pytestmark = pytest.mark.services
 
@@ -27,28 +28,35 @@ DEADLINE_S = 30.0
 
 
 class Broker:
-    """An in-process broker and a producer to it."""
+    """An embedded Kafka and a producer to it."""
 
     def __init__(self) -> None:
-        self._cluster = Producer({"bootstrap.servers": "unused", "test.mock.num.brokers": 1, "log_level": 0})
-        (broker,) = self._cluster.list_topics(timeout=10).brokers.values()
-        self.address = f"{broker.host}:{broker.port}"
-        self._producer = Producer({"bootstrap.servers": self.address, "linger.ms": 5, "log_level": 0})
+        self._kafka = MockKafka()
+        self._kafka.start()
+        self.settings = self._kafka.settings()
+        self._producer = Producer(
+            {"bootstrap.servers": self.settings["kafka_bootstrap"], "linger.ms": 5, "log_level": 0}
+        )
 
     def send(self, topic: str, values: Sequence[bytes], partition: int = 0) -> None:
         for value in values:
             self._producer.produce(topic, value=value, partition=partition)
         assert self._producer.flush(10) == 0
 
+    def stop(self) -> None:
+        self._kafka.stop()
+
 
 @pytest.fixture
-def broker() -> Broker:
-    return Broker()
+def broker() -> Iterator[Broker]:
+    running_broker = Broker()
+    yield running_broker
+    running_broker.stop()
 
 
 @pytest.fixture
 def settings(broker: Broker, tmp_path: Path) -> Settings:
-    return Settings(kafka_bootstrap=broker.address, kafka_fetch_wait_ms=5, home=tmp_path)
+    return Settings(**broker.settings, home=tmp_path)
 
 
 @pytest.fixture
@@ -159,11 +167,12 @@ def test_an_outage_of_the_log_is_waited_out(broker: Broker, settings: Settings, 
 def test_a_topic_created_anew_is_noticed(tmp_path: Path, log: SqliteEventLog, new_events: int) -> None:
     for name, events in (("old", 5), ("new", new_events)):
         broker = Broker()
-        settings = Settings(kafka_bootstrap=broker.address, home=tmp_path)
+        settings = Settings(**broker.settings, home=tmp_path)
         broker.send(settings.topics.events, [event(number, name) for number in range(events)])
         if name == "old":
             with running(settings, log):
                 until(lambda: log.count() == 5, "the old topic")
+            broker.stop()
             continue
         writer = LogWriter(settings, log)
         with pytest.raises(FatalError, match="created anew.*millrace rebuild --new-topic"):
@@ -171,6 +180,7 @@ def test_a_topic_created_anew_is_noticed(tmp_path: Path, log: SqliteEventLog, ne
         assert log.archive() == 5
         with running(settings, log):
             until(lambda: log.count() == 5 + new_events, "the new topic beside the old one")
+        broker.stop()
 
 
 def test_the_process_survives_a_kill_and_ends_cleanly_on_sigterm(

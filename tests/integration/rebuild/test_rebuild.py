@@ -17,6 +17,7 @@ from millrace.config import Settings
 from millrace.contracts import ActivityEvent, CatalogueItem
 from millrace.errors import ConfigurationError
 from millrace.keys import Keys
+from model.item_ids import write_item_ids
 from streams.rebuild import rebuild
 from streams.store.connect import connected
 from streams.store.maintenance import clear_all
@@ -135,6 +136,18 @@ async def test_indexes_and_models_survive(log: SqliteEventLog, redis: Redis, con
     await rebuild(log, redis, config)
     assert await catalogue.indexes(["i9", "i3", "i5"]) == [1, 2, 3]
     assert (await serving.plan()).champion == "v000001"
+
+
+async def test_a_lost_redis_gets_the_indexes_of_the_newest_version_back(
+    log: SqliteEventLog, redis: Redis, config: Settings
+) -> None:
+    fill(log)
+    version = config.registry_dir / "v000001"
+    version.mkdir(parents=True)
+    write_item_ids(version, {1: CatalogueItem(item_id="i8"), 2: CatalogueItem(item_id="i3")})
+    await rebuild(log, redis, config)
+    catalogue = RedisCatalogueStore(redis, Keys(config.redis_prefix))
+    assert await catalogue.indexes(["i8", "i3", "i5", "i4"]) == [1, 2, 3, 4]
 
 
 async def test_it_refuses_while_somebody_writes(log: SqliteEventLog, redis: Redis, config: Settings) -> None:

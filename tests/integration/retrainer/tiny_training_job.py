@@ -15,9 +15,9 @@ import numpy as np
 import onnx
 
 from consumers.event_log import open_event_log
-from consumers.retrainer.item_ids import write_item_ids
 from millrace.config import Settings, load_settings
 from millrace.contracts import CatalogueItem
+from model.item_ids import write_item_ids
 from model.network.config import NetworkConfig
 from model.registry import Registry, VersionCard
 from streams.scoring.card import ServingCard
