@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from typing import Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -31,6 +32,7 @@ _RELATIVES_OF_LAST = 5
 # These stay candidates whatever the linear fusion thinks of them: it cannot know the network's reasons, nor new items.
 _KEPT_NEWEST = 4
 _POOL_SIZE = 1024
+_Array = TypeVar("_Array", bound=NDArray[Any])
 _DECAYS = np.array(DECAY_EVENTS)
 
 
@@ -91,7 +93,6 @@ class CandidateStep:
         states: Sequence[UserState],
         now_ms: Sequence[int],
         weights: FusionWeights,
-        include: Sequence[int] | None = None,
     ) -> CandidateBatch:
         """Return the candidates of each user.
 
@@ -99,7 +100,6 @@ class CandidateStep:
             states: B users.
             now_ms: [B] time of each request.
             weights: Linear fusion for the cut.
-            include: For training: one item per user that has to be a candidate if it may be one.
         """
         self._prepare()
         users = len(states)
@@ -109,7 +109,7 @@ class CandidateStep:
         linear = np.full((users, CANDIDATES), -np.inf, np.float32)
         for row, (state, time_ms) in enumerate(zip(states, now_ms, strict=True)):
             context[row] = context_of(state, time_ms)
-            forced = self._forced(state, None if include is None else include[row])
+            forced = state.proposals[(state.proposals > 0) & (state.proposals < len(self._marks))]
             size = self._pool_and_describe(state, time_ms, forced)
             kept = np.append(forced, self.view.newest[:_KEPT_NEWEST])
             linear_cut(
@@ -152,16 +152,12 @@ class CandidateStep:
         self._marks[found[self._marks[found] == FOUND]] = 0
         return size
 
-    def _forced(self, state: UserState, include: int | None) -> NDArray[np.int32]:
-        forced = state.proposals if include is None else np.append(state.proposals, np.int32(include))
-        return forced[(forced > 0) & (forced < len(self._marks))]
-
     def _gather(self, state: UserState, now_ms: int) -> int:
         rows = self.statistics.rows
         gaps_s = np.maximum(now_ms - state.ts_ms[:EVIDENCE_LAGS], 0) / 1000.0
         number: int = gather_evidence(
-            state.items[:EVIDENCE_LAGS],
-            state.values,
+            _fresh(state.items[:EVIDENCE_LAGS]),
+            _fresh(state.values[:EVIDENCE_LAGS]),
             gaps_s,
             state.mean_value or NEUTRAL_VALUE,
             self.statistics.clock,
@@ -213,7 +209,7 @@ class CandidateStep:
         popularity = statistics.popularity
         bucket = history_bucket(state.count)
         profile_ratios(
-            state.items,
+            _fresh(state.items),
             catalogue.genres,
             catalogue.years,
             view.genre_shares,
@@ -224,7 +220,7 @@ class CandidateStep:
         compute_features(
             self._pool,
             size,
-            state.items[:EVIDENCE_LAGS],
+            _fresh(state.items[:EVIDENCE_LAGS]),
             bucket,
             _year_of(now_ms),
             statistics.clock,
@@ -251,6 +247,11 @@ class CandidateStep:
             self._token_weights,
             self._features,
         )
+
+
+def _fresh(array: _Array) -> _Array:
+    """Return a copy: for a read-only array, as decoded from bytes, numba would compile a kernel a second time."""
+    return array.copy()
 
 
 def _year_of(now_ms: int) -> float:

@@ -141,7 +141,7 @@ def _with_reasons(
     step: CandidateStep,
 ) -> list[ListedItem]:
     rows, counts = step.statistics.rows, step.statistics.popularity.counts
-    spoken = causes(items, state.items, rows.ids, rows.values, rows.lengths, rows.sums, step.view.shares)
+    spoken = causes(items, state.items.copy(), rows.ids, rows.values, rows.lengths, rows.sums, step.view.shares)
     listed = []
     for place, item, lag in zip(places.tolist(), items.tolist(), spoken.tolist(), strict=True):
         because = int(ranked.because[place]) if ranked.because is not None else 0

@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from streams.statistics.growing import grown
-from streams.statistics.row_kernels import STATISTICS, learn_rows
+from streams.statistics.row_kernels import LEARNED_LAGS, STATISTICS, learn_rows
 from streams.users import ItemArray
 
 _HEADER = struct.Struct("<BBHxxxxd")  # format version, statistics per neighbour, neighbours, landmark
@@ -55,7 +55,8 @@ class Rows:
         highest = max(item, int(history.max())) if len(history) else item
         self.ensure(highest + 1)
         learn_rows(
-            history,
+            # A copy: for a read-only array, as decoded from bytes, numba would compile the kernel a second time.
+            history[:LEARNED_LAGS].astype(np.int32),
             item,
             clock,
             self.ids,

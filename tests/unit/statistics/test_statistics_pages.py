@@ -2,10 +2,10 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from random_streams import random_stream
 
 from streams.statistics import ItemStatistics, decode_tail, encode_tail, trim
 from streams.users import UserState, apply_event
-from tests.unit.statistics.streams import random_stream
 
 
 def same(one: ItemStatistics, other: ItemStatistics) -> None:

@@ -1,10 +1,10 @@
 import math
 
 import pytest
+from random_streams import random_stream
 
 from streams.statistics import ItemStatistics
 from streams.statistics.popularity import DECAY_EVENTS, history_bucket
-from tests.unit.statistics.streams import random_stream
 
 
 def test_decayed_counts_equal_a_plain_recomputation():

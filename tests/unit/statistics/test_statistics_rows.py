@@ -1,10 +1,10 @@
 import numpy as np
+import plain_statistics as plain
 import pytest
+from random_streams import random_stream
 
 from streams.statistics import ItemStatistics
 from streams.statistics.row_kernels import COVISITED, SHORT, TIMED, WIDE, fading
-from tests.unit.statistics import plain
-from tests.unit.statistics.streams import random_stream
 
 
 def learn(seed: int, events: int, neighbours: int = 64) -> tuple[ItemStatistics, list[plain.Step]]:
