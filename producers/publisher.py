@@ -21,6 +21,7 @@ _REQUEST_SHARE = 0.5
 MAX_IN_FLIGHT = 10_000
 # Waiting this long for company makes batches under load and costs a single record 2 ms.
 LINGER_MS = 2
+_IDLE_CLOSE_S = 0.2
 _NAMED_FAILURES = 3
 
 
@@ -248,7 +249,8 @@ class ActivityPublisher:
         """Send what is left, as far as the broker takes it, and let go of the connection."""
         if not self._closed:
             self._closed = True
-            self._producer.close(timeout=self._timeout_s)
+            # An idle sending thread may sleep through its call to end; with nothing to send there is no point in waiting.
+            self._producer.close(timeout=self._timeout_s if self._in_flight else _IDLE_CLOSE_S)
 
     def _send_event(self, event: ActivityEvent) -> Pending:
         key, value = encode_event(event, self._policy)
