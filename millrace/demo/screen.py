@@ -83,7 +83,7 @@ class Screen:
 
     def say(self, message: str) -> None:
         """Print one line that stays."""
-        self.console.print(message)
+        self.console.print(message, soft_wrap=True)
 
     def show(self, figures: StreamFigures, followed: FollowedList | None) -> None:
         """Draw the newest figures."""
@@ -92,7 +92,7 @@ class Screen:
         now_s = time.monotonic()
         if self._live is None and now_s - self._last_plain_s >= PLAIN_INTERVAL_S:
             self._last_plain_s = now_s
-            self.console.print(_plain(figures))
+            self.console.print(_plain(figures), soft_wrap=True, highlight=False)
 
     def refresh(self) -> None:
         """Redraw with what is known."""

@@ -6,7 +6,7 @@ from rich.text import Text
 
 from millrace.demo.report import DemoReport, LiveQuality
 
-_BAR_WIDTH = 30
+_BAR_WIDTH = 20
 
 
 def print_summary(console: Console, report: DemoReport) -> None:
@@ -23,12 +23,11 @@ def print_summary(console: Console, report: DemoReport) -> None:
 
 def _quality(report: DemoReport) -> RenderableType:
     table = Table(title="Live quality, graded on the stream", title_justify="left", box=None, header_style="bold")
-    for name in ("", "graded", "hit rate at 10", "NDCG at 10", "popularity"):
-        table.add_column(name, justify="left" if not name else "right")
-    table.add_column("")
+    for name in ("", "graded", "HR@10", "NDCG@10", "popularity", ""):
+        table.add_column(name, justify="right" if name else "left", no_wrap=True)
     table.add_row("all", *_row(report), _bar(report), style="bold")
     for version in report.model_versions:
-        table.add_row(f"{version.version} ({version.arm})", *_row(version), _bar(version))
+        table.add_row(version.version, *_row(version), _bar(version))
     return table
 
 
@@ -38,10 +37,10 @@ def _row(quality: LiveQuality) -> tuple[str, ...]:
 
 
 def _bar(quality: LiveQuality) -> Text:
-    """Draw the hit rate beside popularity's: full width is the larger of the two."""
+    """Draw popularity's share of the hit rate dim and the rest green; full width is the larger of the two."""
     ours, popular = quality.hit_rate_at_10 or 0.0, quality.popularity_hit_rate_at_10 or 0.0
     scale = _BAR_WIDTH / max(ours, popular, 1e-9)
-    factor = f" {ours / popular:.1f} x popularity" if popular else ""
+    factor = f" {ours / popular:.1f}x" if popular and ours else ""
     common, more = round(min(ours, popular) * scale), round(abs(ours - popular) * scale)
     return Text.assemble(("█" * common, "dim"), ("█" * more, "green" if ours >= popular else "red"), factor)
 
