@@ -21,6 +21,7 @@ Start = Literal["earliest", "latest"]
 _MAX_RESPONSE_BYTES = 100_000_000
 # A new topic can take a broker a moment to create.
 _TOPIC_TIMEOUT_MS = 10_000
+_HEARTBEATS_PER_SESSION = 5
 _MAX_POLL_RECORDS = 2_000
 
 
@@ -127,7 +128,14 @@ class GroupReader:
 
     def __init__(self, settings: Settings, topic: str, group: str) -> None:
         self._topic = topic
-        self._consumer = connect_consumer(settings, group_id=group, auto_offset_reset="earliest")
+        session_ms = settings.kafka_session_timeout_ms
+        self._consumer = connect_consumer(
+            settings,
+            group_id=group,
+            auto_offset_reset="earliest",
+            session_timeout_ms=session_ms,
+            heartbeat_interval_ms=session_ms // _HEARTBEATS_PER_SESSION,
+        )
         self._consumer.subscribe([topic])
 
     def poll(self, timeout_s: float) -> list[Any]:

@@ -22,6 +22,7 @@ def settings(kafka_broker: str, monkeypatch: pytest.MonkeyPatch) -> Settings:
     settings = Settings(
         kafka_bootstrap=kafka_broker,
         kafka_fetch_wait_ms=5,
+        kafka_session_timeout_ms=2000,
         topic_prefix=f"t{mark}.",
         group_prefix=f"t{mark}-",
         redis_url="redis://127.0.0.1:1/0",
