@@ -249,7 +249,7 @@ class ActivityPublisher:
         """Send what is left, as far as the broker takes it, and let go of the connection."""
         if not self._closed:
             self._closed = True
-            # An idle sending thread may sleep through the call to end; with nothing to send there is no point in waiting.
+            # An idle sending thread may sleep through the call to end; with nothing to send nothing is lost by that.
             self._producer.close(timeout=self._timeout_s if self._in_flight else _IDLE_CLOSE_S)
 
     def _send_event(self, event: ActivityEvent) -> Pending:
