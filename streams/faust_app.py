@@ -119,6 +119,18 @@ def stop_on_signals() -> asyncio.Event:
     return stop
 
 
+async def unless_stopped(stop: asyncio.Event, work: Awaitable[None]) -> None:
+    """Await the work, but no longer than until the stop event is set."""
+    task, stopped = asyncio.ensure_future(work), asyncio.ensure_future(stop.wait())
+    await asyncio.wait({task, stopped}, return_when=asyncio.FIRST_COMPLETED)
+    stopped.cancel()
+    if task.done():
+        task.result()
+    else:
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
+
+
 async def run_app(
     app: App, stop: asyncio.Event, finish: Callable[[], Awaitable[None]], work: "asyncio.Task[None]"
 ) -> None:

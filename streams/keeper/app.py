@@ -7,7 +7,7 @@ from typing import Any
 
 from millrace.config import Settings
 from millrace.keys import Keys
-from streams.faust_app import App, make_app, run_app, stop_on_signals, wait_for_broker
+from streams.faust_app import App, make_app, run_app, stop_on_signals, unless_stopped, wait_for_broker
 from streams.faust_claims import PartitionGate
 from streams.faust_health import HealthServer, Progress, beat, instance_name
 from streams.faust_resume import Resume
@@ -71,17 +71,21 @@ class KeeperProcess:
         self._port = await self._health.start()
         tasks = [asyncio.create_task(beat(self._serving, KEEPER_ROLE, instance_name(), self._status))]
         try:
-            await asyncio.to_thread(warm_up_learning, self._settings.neighbours_per_item)
-            await wait_for_broker(self._settings.kafka_bootstrap, self._wait_for)
-            loop = asyncio.create_task(self._loop())
-            tasks += [asyncio.create_task(self._resume.keep_claimed()), loop]
-            await run_app(self._app, stop, lambda: self._finish(loop), loop)
+            await unless_stopped(stop, self._prepare())
+            if not stop.is_set():
+                loop = asyncio.create_task(self._loop())
+                tasks += [asyncio.create_task(self._resume.keep_claimed()), loop]
+                await run_app(self._app, stop, lambda: self._finish(loop), loop)
         finally:
             for task in tasks:
                 task.cancel()
             await asyncio.gather(*tasks, return_exceptions=True)
             await self._health.stop()
             await self._redis.aclose()
+
+    async def _prepare(self) -> None:
+        await asyncio.to_thread(warm_up_learning, self._settings.neighbours_per_item)
+        await wait_for_broker(self._settings.kafka_bootstrap, self._wait_for)
 
     def _make_app(self) -> App:
         wait_ms = max(self._settings.kafka_fetch_wait_ms, _LEAST_FETCH_WAIT_MS)

@@ -11,7 +11,7 @@ from millrace.config import Settings
 from millrace.contracts import ActivityEvent
 from millrace.errors import TransientError
 from millrace.keys import Keys
-from streams.faust_app import make_app, run_app, stop_on_signals, wait_for_broker
+from streams.faust_app import make_app, run_app, stop_on_signals, unless_stopped, wait_for_broker
 from streams.faust_claims import PartitionGate
 from streams.faust_health import HealthServer, Progress, beat, instance_name
 from streams.faust_resume import Resume
@@ -101,7 +101,7 @@ class WorkerProcess:
         self._port = await self._health.start()
         tasks = [asyncio.create_task(beat(self._serving, ROLE, instance_name(), self._status))]
         try:
-            await _unless(stop, self._prepare())
+            await unless_stopped(stop, self._prepare())
             if not stop.is_set():
                 tasks += [asyncio.create_task(each) for each in self._background()]
                 await self._serve(stop)
@@ -248,18 +248,6 @@ def _agent(intake: Intake) -> Callable[[Any], Awaitable[None]]:
             await intake.put(event)
 
     return take
-
-
-async def _unless(stop: asyncio.Event, work: Awaitable[None]) -> None:
-    """Await the work, but no longer than until the stop event is set."""
-    task, stopped = asyncio.ensure_future(work), asyncio.ensure_future(stop.wait())
-    await asyncio.wait({task, stopped}, return_when=asyncio.FIRST_COMPLETED)
-    stopped.cancel()
-    if task.done():
-        task.result()
-    else:
-        task.cancel()
-        await asyncio.gather(task, return_exceptions=True)
 
 
 def _cold_record(made: MadeList) -> bytes:

@@ -4,7 +4,7 @@ from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
 
 import numpy as np
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from streams.store.protocols import LiveGrade
@@ -90,6 +90,7 @@ def seen_as(states: Mapping[str, UserState]) -> dict[str, tuple[int, float, list
     return {user: (state.count, state.value_sum, state.touched.tolist()) for user, state in states.items()}
 
 
+@settings(deadline=None)
 @given(streams(), st.lists(st.integers(1, 7), max_size=12))
 def test_counts_equal_a_recomputation_however_the_stream_is_cut(events: list[BatchEvent], sizes: list[int]) -> None:
     states: dict[str, UserState] = {}
@@ -103,6 +104,7 @@ def test_counts_equal_a_recomputation_however_the_stream_is_cut(events: list[Bat
     assert counters[EVENTS_APPLIED] + counters[DUPLICATES] == len(events)
 
 
+@settings(deadline=None)
 @given(streams(), st.integers(0, 40))
 def test_a_replay_changes_nothing_but_its_lists_are_made_again(events: list[BatchEvent], cut: int) -> None:
     states: dict[str, UserState] = {}
@@ -119,6 +121,7 @@ def test_a_replay_changes_nothing_but_its_lists_are_made_again(events: list[Batc
     assert (seen_as(states), watermarks) == (before, marks)
 
 
+@settings(deadline=None)
 @given(streams(), st.integers(0, 40), st.integers(0, 40))
 def test_a_batch_that_overlaps_the_watermark_applies_only_the_rest(
     events: list[BatchEvent], first: int, start: int
@@ -134,6 +137,7 @@ def test_a_batch_that_overlaps_the_watermark_applies_only_the_rest(
     assert seen_as(states) == recomputed(events)
 
 
+@settings(deadline=None)
 @given(streams())
 def test_each_list_reflects_the_state_right_after_its_own_event(events: list[BatchEvent]) -> None:
     plan = run({}, events, {})
@@ -144,6 +148,7 @@ def test_each_list_reflects_the_state_right_after_its_own_event(events: list[Bat
         assert (order.state.count, order.state.value_sum, order.state.touched.tolist()) == (count, total, touched)
 
 
+@settings(deadline=None)
 @given(streams())
 def test_new_touched_items_extend_the_stored_ones_without_repeats(events: list[BatchEvent]) -> None:
     middle = len(events) // 2
@@ -157,6 +162,7 @@ def test_new_touched_items_extend_the_stored_ones_without_repeats(events: list[B
     assert dict(stored) == {user: touched for user, (_, _, touched) in recomputed(events).items()}
 
 
+@settings(deadline=None)
 @given(streams())
 def test_only_first_touches_are_graded_each_once_with_the_state_before(events: list[BatchEvent]) -> None:
     graded: list[tuple[str, int]] = []
