@@ -9,14 +9,16 @@ from numpy.typing import NDArray
 from model.dataset.windows import Windows
 from model.network.backend import keras, ops
 from model.network.recommender import Recommender
-from model.training.progress import Progress, told
+from model.training.progress import Progress
+from model.training.steps import Fitter
 
-# Share of the peak learning rate at the end.
-_LAST_RATE = 0.1
+_WEIGHT_DECAY = 0.01
+# A small log needs steps more than it needs large batches.
+_STEPS_PER_EPOCH = 40
+_BATCH_WINDOWS = (2, 32)
 # An item met only as history counts as if half seen.
 _UNSEEN_COUNT = 0.5
 _UNTOUCHED_SAMPLE = 512
-JIT = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,15 +27,11 @@ class EncoderPass:
 
     Args:
         epochs: Times each window is seen.
-        learning_rate: Peak of AdamW's; it falls to a tenth along a cosine.
-        batch_windows: Windows in a step.
-        weight_decay: Of AdamW.
+        learning_rate: Peak of AdamW's.
     """
 
     epochs: int
     learning_rate: float = 1e-3
-    batch_windows: int = 32
-    weight_decay: float = 0.01
 
 
 class _NextItem(keras.Model):  # type: ignore[misc]
@@ -102,39 +100,47 @@ def softmax_rows(trained: NDArray[np.bool_], items: int, rng: np.random.Generato
     return SoftmaxRows(rows, weights[rows], places)
 
 
-def train_encoder(recommender: Recommender, windows: Windows, how: EncoderPass, seed: int, progress: Progress) -> float:
-    """Train tower and encoder, then bake the catalogue; returns the mean loss of the last epoch.
+class EncoderTrainer:
+    """Trains tower and encoder of one network, in as many passes as wanted.
 
     Args:
-        recommender: Network; items that occur in the windows count as trained from here on.
-        windows: Training windows.
-        how: Epochs, rates and batch size.
-        seed: Of the order of the windows.
-        progress: Told the share of steps done.
+        recommender: Network.
+        windows: All windows of all passes: their items are in the softmax.
+        seed: Draws the untouched items of the softmax.
     """
-    mark_trained(recommender, windows)
-    keras.utils.set_random_seed(seed)
-    trained = np.asarray(recommender.tower.trained) > 0
-    softmax = softmax_rows(trained, recommender.config.items, np.random.default_rng(seed))
-    model = _NextItem(recommender, softmax, windows.target.shape[1])
-    steps = how.epochs * -(-len(windows) // how.batch_windows)
-    rate = keras.optimizers.schedules.CosineDecay(how.learning_rate, steps, alpha=_LAST_RATE)
-    model.compile(
-        keras.optimizers.AdamW(rate, weight_decay=how.weight_decay, clipnorm=1.0),
-        keras.losses.SparseCategoricalCrossentropy(from_logits=True),
-        jit_compile=JIT,
-    )
-    done = model.fit(
-        (softmax.places[windows.history], windows.value, windows.age),
-        softmax.places[windows.target],
-        sample_weight=(windows.target > 0).astype(np.float32),
-        batch_size=how.batch_windows,
-        epochs=how.epochs,
-        verbose=0,
-        callbacks=[told(progress, "encoder", steps)],
-    )
-    recommender.bake()
-    return float(done.history["loss"][-1])
+
+    def __init__(self, recommender: Recommender, windows: Windows, seed: int) -> None:
+        self._recommender = recommender
+        met = np.asarray(recommender.tower.trained) > 0
+        met[np.unique(windows.target)] = True
+        met[np.unique(windows.history)] = True
+        self._softmax = softmax_rows(met, recommender.config.items, np.random.default_rng(seed))
+        model = _NextItem(recommender, self._softmax, windows.target.shape[1])
+        self._fitter = Fitter(model, _WEIGHT_DECAY, "encoder")
+
+    def run(self, windows: Windows, how: EncoderPass, seed: int, progress: Progress) -> float:
+        """Learn some windows, then bake the catalogue; returns the mean loss of the last epoch.
+
+        Args:
+            windows: Their items count as trained from here on.
+            how: Epochs and rate.
+            seed: Of the order of the windows.
+            progress: Told the share of steps done.
+        """
+        mark_trained(self._recommender, windows)
+        places = self._softmax.places
+        loss = self._fitter.fit(
+            (places[windows.history], windows.value, windows.age),
+            places[windows.target],
+            (windows.target > 0).astype(np.float32),
+            how.epochs,
+            how.learning_rate,
+            int(np.clip(len(windows) // _STEPS_PER_EPOCH, *_BATCH_WINDOWS)),
+            seed,
+            progress,
+        )
+        self._recommender.bake()
+        return loss
 
 
 def mark_trained(recommender: Recommender, windows: Windows) -> None:

@@ -16,7 +16,7 @@ _RANKER_MAX_SAMPLES = 8_000
 _GRADED_SHARE = 0.25
 # Encoder: about this many targets in total, so that a small log is seen often and a large one is seen in time.
 _ENCODER_TARGETS = 200_000
-_ENCODER_EPOCHS = (2, 10)
+_ENCODER_EPOCHS = (2, 20)
 # Older events change little; beyond this many the log is cut.
 _ENCODER_MAX_EVENTS = 400_000
 _TARGETS_LONG, _TARGETS_SHORT = 25, 10
@@ -34,7 +34,7 @@ class TrainingPlan:
         encoder_from: First log row the encoder learns.
         first: Encoder's pass over what lies before `ranker_from`; None for a warm start.
         last: Encoder's pass over what lies after it, and as much from before.
-        fusion: Fit of the linear fusion.
+        fusion_epochs: Of the linear fusion.
         ranker: Fit of the whole ranker.
         finish: Ranker's pass over the graded samples.
     """
@@ -46,7 +46,7 @@ class TrainingPlan:
     encoder_from: int
     first: EncoderPass | None
     last: EncoderPass
-    fusion: RankerPass
+    fusion_epochs: int
     ranker: RankerPass
     finish: RankerPass
 
@@ -72,8 +72,8 @@ def plan_training(events: EventTable, new_from: int, warm: bool) -> TrainingPlan
         encoder_from=max(count - _ENCODER_MAX_EVENTS, 0),
         first=None if warm else EncoderPass(epochs, learning_rate=2e-3),
         last=EncoderPass(epochs=2, learning_rate=5e-4),
-        fusion=RankerPass(epochs=3),
-        ranker=RankerPass(epochs=3, learning_rate=2e-3),
+        fusion_epochs=3,
+        ranker=RankerPass(epochs=3),
         finish=RankerPass(epochs=1, learning_rate=1e-3),
     )
 

@@ -8,18 +8,18 @@ from numpy.typing import NDArray
 
 from model.dataset.samples import RankerSamples
 from model.network.backend import keras, ops
-from model.network.config import NetworkConfig
 from model.network.ranker import FusionRanker
 from model.network.recommender import Recommender
-from model.training.progress import Progress, told
+from model.training.progress import Progress
+from model.training.steps import Fitter
 from streams.ranking import FusionWeights
 
-_LAST_RATE = 0.1
+_WEIGHT_DECAY = 0.01
+_BATCH_SAMPLES = 64
 _SCORED_AT_ONCE = 512
 # Scales are measured on this many samples; a feature that hardly varies is not blown up.
 _SCALE_SAMPLES = 2000
 _LEAST_SPREAD = 0.05
-JIT = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,15 +28,11 @@ class RankerPass:
 
     Args:
         epochs: Times each sample is seen.
-        learning_rate: Peak of AdamW's; it falls to a tenth along a cosine.
-        batch_samples: Samples in a step.
-        weight_decay: Of AdamW.
+        learning_rate: Peak of AdamW's.
     """
 
     epochs: int
-    learning_rate: float = 3e-3
-    batch_samples: int = 64
-    weight_decay: float = 0.01
+    learning_rate: float = 2e-3
 
 
 class _Listwise(keras.Model):  # type: ignore[misc]
@@ -77,46 +73,47 @@ def fit_scales(ranker: FusionRanker, samples: RankerSamples, log_prob: NDArray[n
     ranker.feature_scale.assign(1.0 / np.maximum(spread, _LEAST_SPREAD))
 
 
-def fit_ranker(
-    ranker: FusionRanker,
-    samples: RankerSamples,
-    log_prob: NDArray[np.float32],
-    how: RankerPass,
-    seed: int,
-    progress: Progress,
-) -> None:
-    """Train a ranker on the samples whose target is a candidate.
+class RankerTrainer:
+    """Trains one ranker, in as many passes as wanted.
 
     Args:
         ranker: Starts from the weights it has.
-        samples: Training samples.
-        log_prob: [N, C] from `encoder_log_probabilities`, or zeros to leave the encoder out.
-        how: Epochs, rate, batch size.
-        seed: Of the order of the samples.
-        progress: Told the share of steps done.
     """
-    place = samples.place
-    rows = np.flatnonzero(place >= 0)
-    if not len(rows):
-        return
-    keras.utils.set_random_seed(seed)
-    steps = how.epochs * -(-len(rows) // how.batch_samples)
-    rate = keras.optimizers.schedules.CosineDecay(how.learning_rate, steps, alpha=_LAST_RATE)
-    model = _Listwise(ranker)
-    model.compile(
-        keras.optimizers.AdamW(rate, weight_decay=how.weight_decay, clipnorm=1.0),
-        keras.losses.SparseCategoricalCrossentropy(from_logits=True),
-        jit_compile=JIT,
-    )
-    inputs = (samples.features[rows], log_prob[rows], samples.context[rows], samples.candidates[rows])
-    model.fit(
-        inputs,
-        place[rows],
-        batch_size=how.batch_samples,
-        epochs=how.epochs,
-        verbose=0,
-        callbacks=[told(progress, "ranker", steps)],
-    )
+
+    def __init__(self, ranker: FusionRanker) -> None:
+        self._fitter = Fitter(_Listwise(ranker), _WEIGHT_DECAY, "ranker")
+
+    def run(
+        self,
+        samples: RankerSamples,
+        log_prob: NDArray[np.float32],
+        how: RankerPass,
+        seed: int,
+        progress: Progress,
+    ) -> None:
+        """Learn the samples whose target is a candidate.
+
+        Args:
+            samples: Training samples.
+            log_prob: [N, C] from `encoder_log_probabilities`.
+            how: Epochs and rate.
+            seed: Of the order of the samples.
+            progress: Told the share of steps done.
+        """
+        place = samples.place
+        rows = np.flatnonzero(place >= 0)
+        if not len(rows):
+            return
+        self._fitter.fit(
+            (samples.features[rows], log_prob[rows], samples.context[rows], samples.candidates[rows]),
+            place[rows],
+            np.ones(len(rows), np.float32),
+            how.epochs,
+            how.learning_rate,
+            _BATCH_SAMPLES,
+            seed,
+            progress,
+        )
 
 
 def target_ranks(ranker: FusionRanker, samples: RankerSamples, log_prob: NDArray[np.float32]) -> NDArray[np.int32]:
@@ -136,12 +133,7 @@ def target_ranks(ranker: FusionRanker, samples: RankerSamples, log_prob: NDArray
     return ranks
 
 
-def linear_ranker(config: NetworkConfig, seed: int) -> FusionRanker:
-    """Return a ranker without perceptron: the fusion of the pre-cut, of fallback lists and of the baseline."""
-    return FusionRanker(config, seed, perceptron=False, name="fusion")
-
-
-def adopt_linear(ranker: FusionRanker, fusion: FusionRanker, log_prob_weight: float) -> None:
+def adopt_linear(ranker: FusionRanker, fusion: FusionWeights, log_prob_weight: float) -> None:
     """Start the linear part of `ranker` from a fitted fusion, with a first weight for the encoder.
 
     Args:
@@ -149,16 +141,6 @@ def adopt_linear(ranker: FusionRanker, fusion: FusionRanker, log_prob_weight: fl
         fusion: Fitted without the encoder.
         log_prob_weight: Weight of the encoder's log-probability before scaling.
     """
-    weights, by_context = fusion.plain_weights()
-    weights[-1] = log_prob_weight
-    by_context[:, -1] = 0.0
     scale = np.asarray(ranker.feature_scale)
-    ranker.weights_.assign(weights / scale)
-    ranker.context_weights.assign(by_context / scale)
-
-
-def start_linear(ranker: FusionRanker, weights: FusionWeights) -> None:
-    """Start the linear part of `ranker` from known fusion weights, the encoder left out."""
-    scale = np.asarray(ranker.feature_scale)
-    ranker.weights_.assign(np.append(weights.weights, 0.0) / scale)
-    ranker.context_weights.assign(np.pad(weights.context_weights, ((0, 0), (0, 1))) / scale)
+    ranker.weights_.assign(np.append(fusion.weights, log_prob_weight) / scale)
+    ranker.context_weights.assign(np.pad(fusion.context_weights, ((0, 0), (0, 1))) / scale)

@@ -15,19 +15,17 @@ from model.dataset.samples import RankerSamples
 from model.dataset.windows import Windows, cut_windows
 from model.network.config import NetworkConfig
 from model.network.content import content_matrix, genre_vocabulary
-from model.network.ranker import FusionRanker
 from model.network.recommender import Recommender
 from model.registry import Version, VersionCard
-from model.training.encoder import train_encoder
+from model.training.encoder import EncoderTrainer
+from model.training.fusion import fit_fusion, fusion_ranks
 from model.training.plan import TrainingPlan, plan_training
 from model.training.progress import Progress, silent
 from model.training.ranker import (
+    RankerTrainer,
     adopt_linear,
     encoder_log_probabilities,
-    fit_ranker,
     fit_scales,
-    linear_ranker,
-    start_linear,
     target_ranks,
 )
 from model.training.rating import fit_rating
@@ -88,17 +86,18 @@ def train(data: TrainingData, parent: Version | None = None, seed: int = 0, prog
     plan = plan_training(data.events, data.new_from, parent is not None)
     recommender = resume(parent, data.items, seed) if parent else _fresh(data, seed)
     windows = cut_windows(data.events, recommender.config.length, plan.window_targets)
+    encoder = EncoderTrainer(recommender, windows, seed)
     if plan.first:
         with clock.phase("encoder"):
             older = cut_windows(data.events.head(plan.ranker_from), recommender.config.length, plan.window_targets)
-            train_encoder(recommender, older, plan.first, seed, progress)
+            encoder.run(older, plan.first, seed, progress)
     before = FusionWeights.from_card(parent.card.serving) if parent else FusionWeights.default()
     with clock.phase("replay"):
         samples = _samples(data, plan, before, seed, progress)
     with clock.phase("ranker"):
         weights, metrics = _rank(recommender, samples, plan, before, parent is not None, seed, progress)
     with clock.phase("encoder"):
-        train_encoder(recommender, _newest(windows, plan.ranker_from, seed), plan.last, seed, progress)
+        encoder.run(_newest(windows, plan.ranker_from, seed), plan.last, seed, progress)
         metrics["rating_rmse"] = fit_rating(recommender, windows)
     serving = serving_card(recommender, FEATURE_NAMES, CONTEXT_NAMES, weights.weights, weights.context_weights)
     return Trained(
@@ -156,29 +155,22 @@ def _rank(
 ) -> tuple[FusionWeights, dict[str, float]]:
     """Fit fusion and ranker on the older samples, grade them on the newer ones, then learn those too."""
     log_prob = encoder_log_probabilities(recommender, samples)
-    nothing = np.zeros_like(log_prob)
     cut = len(samples) - round(len(samples) * plan.graded_share)
     older, graded = samples.part(0, cut), samples.part(cut, len(samples))
-    parent_ranks = target_ranks(recommender.ranker, graded, log_prob[cut:]) if warm else None
-    fusion = linear_ranker(recommender.config, seed)
-    fit_scales(fusion, older, nothing[:cut])
-    start_linear(fusion, before)
-    fit_ranker(fusion, older, nothing[:cut], plan.fusion, seed, silent)
-    if not warm:
-        fit_scales(recommender.ranker, older, log_prob[:cut])
-        adopt_linear(recommender.ranker, fusion, _FIRST_ENCODER_WEIGHT)
-    fit_ranker(recommender.ranker, older, log_prob[:cut], plan.ranker, seed, progress)
-    metrics = {
-        "holdout_events": float(len(graded)),
-        **_graded("", target_ranks(recommender.ranker, graded, log_prob[cut:])),
-        **_graded("counts_", target_ranks(fusion, graded, nothing[cut:])),
-        **_graded("popularity_", graded.popularity_rank),
-        **(_graded("parent_", parent_ranks) if parent_ranks is not None else {}),
-    }
-    newest = samples.part(len(samples) - 2 * len(graded), len(samples))
-    fit_ranker(fusion, newest, nothing[: len(newest)], plan.finish, seed, silent)
-    fit_ranker(recommender.ranker, newest, log_prob[len(samples) - len(newest) :], plan.finish, seed, silent)
-    return _fusion_weights(fusion), metrics
+    ranker, trainer = recommender.ranker, RankerTrainer(recommender.ranker)
+    metrics = {"holdout_events": float(len(graded)), **_graded("popularity_", graded.popularity_rank)}
+    fusion = fit_fusion(before, older, plan.fusion_epochs, seed)
+    metrics |= _graded("counts_", fusion_ranks(fusion, graded))
+    if warm:
+        metrics |= _graded("parent_", target_ranks(ranker, graded, log_prob[cut:]))
+    else:
+        fit_scales(ranker, older, log_prob[:cut])
+        adopt_linear(ranker, fusion, _FIRST_ENCODER_WEIGHT)
+    trainer.run(older, log_prob[:cut], plan.ranker, seed, progress)
+    metrics |= _graded("", target_ranks(ranker, graded, log_prob[cut:]))
+    newest = max(len(samples) - 2 * len(graded), 0)
+    trainer.run(samples.part(newest, len(samples)), log_prob[newest:], plan.finish, seed, silent)
+    return fit_fusion(before, samples, plan.fusion_epochs, seed), metrics
 
 
 def _graded(prefix: str, ranks: NDArray[np.int32]) -> dict[str, float]:
@@ -189,8 +181,3 @@ def _graded(prefix: str, ranks: NDArray[np.int32]) -> dict[str, float]:
         f"{prefix}hit_rate_at_10": float(hits.mean()) if len(ranks) else 0.0,
         f"{prefix}ndcg_at_10": float(gains.mean()) if len(ranks) else 0.0,
     }
-
-
-def _fusion_weights(fusion: FusionRanker) -> FusionWeights:
-    weights, by_context = fusion.plain_weights()
-    return FusionWeights(weights[:-1].astype(np.float32), by_context[:, :-1].astype(np.float32))

@@ -5,12 +5,12 @@ from pathlib import Path
 import numpy as np
 import onnxruntime
 import pytest
-from tests.unit.model.small import small_recommender
 
 from millrace.errors import FatalError
 from model import export as exporting
 from model.export import Tensors, export, random_request, run
 from model.network.recommender import Recommender
+from tests.unit.model.small import small_recommender
 
 
 @pytest.fixture(scope="module")

@@ -2,13 +2,13 @@
 
 import numpy as np
 import pytest
-from tests.unit.model.small import ITEMS, small_recommender
 
 from model.export import Tensors, random_request
 from model.network.attention import gap_bucket
 from model.network.backend import ops
 from model.network.recommender import Recommender
 from streams.scoring.protocol import CANDIDATES, PROPOSALS, RANKED
+from tests.unit.model.small import ITEMS, small_recommender
 
 
 @pytest.fixture(scope="module")
