@@ -199,10 +199,14 @@ class CandidateStep:
             (self.view.ever, _POOL_POPULAR),
         )
         for items, wanted in lists:
-            size = pool_from_list(
-                items, wanted, self.catalogue.available, self._marks, self._evidence, self._pool, size
-            )
-        return int(size)
+            size = self._pool_from(items, wanted, size)
+        # Whoever has touched most of the popular items still gets a full pool.
+        return size if size >= CANDIDATES else self._pool_from(self.view.ever, CANDIDATES, size)
+
+    def _pool_from(self, items: NDArray[np.int32], wanted: int, size: int) -> int:
+        return int(
+            pool_from_list(items, wanted, self.catalogue.available, self._marks, self._evidence, self._pool, size)
+        )
 
     def _describe(self, state: UserState, now_ms: int, size: int) -> None:
         statistics, catalogue, view = self.statistics, self.catalogue, self.view

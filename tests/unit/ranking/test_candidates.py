@@ -1,0 +1,114 @@
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from small_world import NOW_MS, item, make_world, with_touched
+
+from streams.ranking import FusionWeights
+from streams.scoring.protocol import CANDIDATES, HISTORY_TENSOR_LENGTH
+from streams.users import UserState
+
+
+@settings(max_examples=25, deadline=None)
+@given(seed=st.integers(0, 1000), share=st.floats(0.0, 0.97), hidden=st.floats(0.0, 0.5))
+def test_touched_and_unavailable_items_are_never_candidates(seed, share, hidden):
+    world = make_world(items=120, events=150, seed=seed)
+    random = np.random.default_rng(seed)
+    for index in np.flatnonzero(random.random(121) < hidden).tolist():
+        if index:
+            world.catalogue.upsert(index, item(index, available=False))
+    state = with_touched(world.users["u0"], np.flatnonzero(random.random(121) < share)[1:])
+    candidates = world.candidates_of(state)
+    assert len(set(candidates)) == len(candidates)
+    assert not set(candidates) & set(state.touched.tolist())
+    assert all(world.catalogue.available[candidates])
+    allowed = world.catalogue.available.sum() - world.catalogue.available[state.touched].sum()
+    assert len(candidates) >= min(10, allowed)
+
+
+def test_a_user_with_2000_touched_of_9700_has_a_full_list():
+    world = make_world(items=9_700, events=3_000)
+    popular = world.statistics.popularity_order()[:2_000]
+    state = with_touched(world.users["u0"], popular)
+    candidates = world.candidates_of(state)
+    assert len(candidates) >= 100
+    assert not set(candidates) & set(state.touched.tolist())
+
+
+def test_an_unknown_user_gets_popular_items():
+    world = make_world(items=2_000, events=2_000)
+    top = world.candidates_of(UserState("nobody"))[:10]
+    median = np.median(world.statistics.popularity.counts[1:2001])
+    assert len(top) == 10
+    assert all(world.statistics.popularity.counts[top] > median)
+
+
+def test_an_empty_system_recommends_what_the_catalogue_has():
+    world = make_world(items=30, events=0)
+    assert sorted(world.candidates_of(UserState("nobody"))) == list(range(1, 31))
+
+
+def test_a_system_without_items_recommends_nothing():
+    assert make_world(items=0, events=0).candidates_of(UserState("nobody")) == []
+
+
+def test_an_item_added_a_moment_ago_is_a_candidate():
+    world = make_world(items=1_500, events=1_000)
+    state = world.users["u2"]
+    world.candidates_of(state)
+    world.catalogue.upsert(1_501, item(1_501))
+    assert 1_501 in world.candidates_of(state)
+
+
+def test_proposals_are_candidates_unless_touched_or_out_of_range():
+    world = make_world(items=3_000, events=500)
+    state = world.users["u2"]
+    unseen = np.flatnonzero(world.statistics.popularity.counts[1:3001] == 0)[100:110] + 1
+    touched = int(state.touched[0])
+    proposed = replace(state, proposals=np.append(unseen, [touched, 0, 10**6]).astype(np.int32))
+    candidates = world.candidates_of(proposed)
+    assert set(unseen.tolist()) <= set(candidates)
+    assert touched not in candidates
+
+
+def test_history_names_items_the_catalogue_does_not_know_yet():
+    world = make_world(items=50, events=50)
+    state = world.event("u0", 5_000)
+    candidates = world.candidates_of(state)
+    assert candidates
+    assert 5_000 not in world.candidates_of(world.users["u1"])
+
+
+def test_read_only_states_are_accepted():
+    world = make_world(items=300, events=300)
+    state = world.users["u1"]
+    for array in (state.items, state.values, state.ts_ms, state.touched):
+        array.flags.writeable = False
+    assert world.candidates_of(state)
+
+
+def test_the_request_pads_history_on_the_left_and_excludes_touched_and_unavailable():
+    world = make_world(items=200, events=150)
+    world.catalogue.upsert(7, item(7, available=False))
+    states = [world.users["u1"], UserState("nobody")]
+    batch = world.step.build(states, [NOW_MS, NOW_MS], FusionWeights.default())
+    request = batch.request(states, [NOW_MS, NOW_MS])
+    length = min(len(states[0].items), HISTORY_TENSOR_LENGTH)
+    assert request.history[0, -1] == states[0].items[0]
+    assert request.history_age[0, -1] == pytest.approx((NOW_MS - states[0].ts_ms[0]) / 1000)
+    assert request.history_value[0, -length] == states[0].values[length - 1]
+    assert not request.history[0, : HISTORY_TENSOR_LENGTH - length].any()
+    assert not request.history[1].any()
+    assert set(request.exclude[0][request.exclude[0] > 0].tolist()) == {7, *states[0].touched.tolist()}
+    assert request.exclude.shape == (2, 64)
+    assert request.candidates.shape == (2, CANDIDATES)
+
+
+def test_needed_pages_are_the_newest_fifty_of_each_user():
+    world = make_world(items=100, events=900, users=3)
+    states = [world.users["u0"], world.users["u1"], UserState("nobody")]
+    wanted = {*states[0].items[:50].tolist(), *states[1].items[:50].tolist()}
+    assert sorted(world.step.needed_pages(states)) == sorted(wanted)
+    assert world.step.needed_pages([]) == []
