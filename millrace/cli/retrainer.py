@@ -22,7 +22,8 @@ def retrainer(
 
     A version starts from the one that serves, is judged on events it was not trained on, and is loaded and warmed up
     before workers switch to it: no request fails. A version that is worse than the online counts is kept, with the
-    reason in its card, and does not serve. Without a model yet, the first one is trained as soon as there are events.
+    reason in its card, and does not serve. Without a model yet, the first one is trained as soon as there are events;
+    without --every and --every-events, later ones only when asked for with --trigger.
 
     Examples: millrace retrainer --every 10m | millrace retrainer --every-events 5000 | millrace retrainer --trigger
     """
