@@ -1,12 +1,11 @@
 import pytest
 
-from consumers import rate as rate_module
 from consumers.rate import WINDOW_S, Rate
 
 
 def test_the_rate_is_that_of_the_last_seconds(monkeypatch: pytest.MonkeyPatch) -> None:
     now = 100.0
-    monkeypatch.setattr(rate_module.time, "monotonic", lambda: now)
+    monkeypatch.setattr("time.monotonic", lambda: now)
     rate = Rate()
     assert rate.per_s(50) == 0.0
     now += 2.0
