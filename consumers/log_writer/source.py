@@ -39,6 +39,7 @@ class LogSource(ConsumerRebalanceListener):  # type: ignore[misc]
 
     def __init__(self, settings: Settings, log: EventLog) -> None:
         self._topics = settings.topics
+        self._bootstrap = settings.kafka_bootstrap
         self._log = log
         self._assigned: set[TopicPartition] = set()
         self._expected: dict[int, LoggedEvent] = {}
@@ -86,6 +87,8 @@ class LogSource(ConsumerRebalanceListener):  # type: ignore[misc]
         records = [record for partition, batch in polled.items() if partition not in fresh for record in batch]
         if self._expected:
             self._compare(records)
+        if not polled and not self._connected():
+            raise TransientError(f"Kafka at {self._bootstrap} does not answer.")
         return records
 
     def commit(self, positions: dict[TopicPartition, int]) -> None:
@@ -117,6 +120,11 @@ class LogSource(ConsumerRebalanceListener):  # type: ignore[misc]
     def close(self) -> None:
         """Leave the group."""
         self._consumer.close(autocommit=False)
+
+    def _connected(self) -> bool:
+        """Return whether any broker is connected: kafka-python tries again for ever and tells nobody."""
+        client = self._consumer._client
+        return any(connection.connected() for connection in tuple(client._conns.values()))
 
     def _position(self, fresh: Sequence[TopicPartition]) -> None:
         """Move each newly assigned partition to where its reading starts."""

@@ -163,6 +163,17 @@ def test_an_outage_of_the_log_is_waited_out(broker: Broker, settings: Settings, 
     assert offsets(log) == [0, 1, 2]
 
 
+def test_an_outage_of_kafka_is_said_and_does_not_end_the_writer(
+    broker: Broker, settings: Settings, log: SqliteEventLog
+) -> None:
+    broker.send(settings.topics.events, [event(0)])
+    with running(settings, log) as writer:
+        until(lambda: log.count() == 1, "the first event")
+        assert writer.status.waiting == ""
+        broker.stop()
+        until(lambda: "does not answer" in writer.status.waiting, "it says what it waits for")
+
+
 @pytest.mark.parametrize("new_events", [2, 9])
 def test_a_topic_created_anew_is_noticed(tmp_path: Path, log: SqliteEventLog, new_events: int) -> None:
     for name, events in (("old", 5), ("new", new_events)):
