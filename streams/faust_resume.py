@@ -58,7 +58,7 @@ def resume_position(topic: str, partition: int, done: int, first: int, end: int,
     if position > end:
         raise FatalError(
             f"The {role} has handled {topic} partition {partition} up to offset {done}, but the topic ends at {end}: "
-            "it was created anew. Run `millrace rebuild --new-topic`: it keeps what is logged and starts over on the topic."
+            "it was created anew. Run `millrace rebuild --new-topic`: it keeps the log and starts over on the topic."
         )
     if position < first:
         if done >= 0:
