@@ -72,8 +72,8 @@ def plan_training(events: EventTable, new_from: int, warm: bool) -> TrainingPlan
         encoder_from=max(count - _ENCODER_MAX_EVENTS, 0),
         first=None if warm else EncoderPass(epochs, learning_rate=2e-3),
         last=EncoderPass(epochs=2, learning_rate=5e-4),
-        fusion_epochs=3,
-        ranker=RankerPass(epochs=3),
+        fusion_epochs=4,
+        ranker=RankerPass(epochs=4, learning_rate=1e-3),
         finish=RankerPass(epochs=1, learning_rate=1e-3),
     )
 

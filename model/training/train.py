@@ -33,7 +33,7 @@ from model.versions import resume, serving_card
 from streams.ranking import CONTEXT_NAMES, FEATURE_NAMES, FusionWeights
 
 LEAST_EVENTS = 200
-_FIRST_ENCODER_WEIGHT = 0.3
+_FIRST_ENCODER_WEIGHT = 0.1
 _GRADED_PLACES = 10
 
 
