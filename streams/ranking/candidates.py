@@ -65,6 +65,10 @@ class CandidateStep:
     Args:
         statistics: Online statistics; its rows for `needed_pages` must be loaded.
         catalogue: Items; only known and available ones become candidates.
+
+    Attributes:
+        view: What is derived from popularity, as of the last `build`.
+        marks: [N] uint8 scratch, all zero between calls.
     """
 
     def __init__(self, statistics: ItemStatistics, catalogue: Catalogue) -> None:
@@ -72,7 +76,7 @@ class CandidateStep:
         self.catalogue = catalogue
         self.view = PopularityView()
         self._relatives = TitleRelatives(catalogue)
-        self._marks: NDArray[np.uint8] = np.zeros(0, np.uint8)
+        self.marks: NDArray[np.uint8] = np.zeros(0, np.uint8)
         self._found: NDArray[np.int32] = np.zeros(0, np.int32)
         self._evidence: NDArray[np.float32] = np.zeros((0, EVIDENCE), np.float32)
         self._token_weights: NDArray[np.float32] = np.zeros(0, np.float32)
@@ -101,7 +105,7 @@ class CandidateStep:
             now_ms: [B] time of each request.
             weights: Linear fusion for the cut.
         """
-        self._prepare()
+        self.prepare()
         users = len(states)
         candidates = np.zeros((users, CANDIDATES), np.int32)
         features = np.zeros((users, CANDIDATES, FEATURES), np.float32)
@@ -109,7 +113,7 @@ class CandidateStep:
         linear = np.full((users, CANDIDATES), -np.inf, np.float32)
         for row, (state, time_ms) in enumerate(zip(states, now_ms, strict=True)):
             context[row] = context_of(state, time_ms)
-            forced = state.proposals[(state.proposals > 0) & (state.proposals < len(self._marks))]
+            forced = state.proposals[(state.proposals > 0) & (state.proposals < len(self.marks))]
             size = self._pool_and_describe(state, time_ms, forced)
             kept = np.append(forced, self.view.newest[:_KEPT_NEWEST])
             linear_cut(
@@ -118,22 +122,23 @@ class CandidateStep:
                 self._features,
                 weights.effective(context[row]),
                 kept,
-                self._marks,
+                self.marks,
                 candidates[row],
                 features[row],
                 linear[row],
             )
-            self._marks[self._pool[:size]] = 0
+            self.marks[self._pool[:size]] = 0
         unavailable = np.flatnonzero(self.catalogue.known & ~self.catalogue.available).astype(np.int32)
         return CandidateBatch(candidates, features, context, linear, unavailable)
 
-    def _prepare(self) -> None:
+    def prepare(self) -> None:
+        """Give every array room for all known indexes, and renew the view if enough has happened."""
         size = max(len(self.catalogue.known), len(self.statistics.rows), len(self.statistics.popularity))
         self.catalogue.ensure(size)
         self.statistics.ensure(size)
         size = len(self.catalogue.known)
-        if len(self._marks) != size:
-            self._marks = np.zeros(size, np.uint8)
+        if len(self.marks) != size:
+            self.marks = np.zeros(size, np.uint8)
             self._found = np.zeros(size, np.int32)
             self._evidence = np.zeros((size, EVIDENCE), np.float32)
         if len(self._token_weights) != len(self.catalogue.token_items):
@@ -142,14 +147,14 @@ class CandidateStep:
 
     def _pool_and_describe(self, state: UserState, now_ms: int, forced: NDArray[np.int32]) -> int:
         """Fill pool and features for one user, the pool marked POOLED; returns its size."""
-        touched = state.touched[state.touched < len(self._marks)]
-        self._marks[touched] = BLOCKED
+        touched = state.touched[state.touched < len(self.marks)]
+        self.marks[touched] = BLOCKED
         number = self._gather(state, now_ms)
         size = self._fill_pool(state, number, forced)
         self._describe(state, now_ms, size)
-        self._marks[touched] = 0
+        self.marks[touched] = 0
         found = self._found[:number]
-        self._marks[found[self._marks[found] == FOUND]] = 0
+        self.marks[found[self.marks[found] == FOUND]] = 0
         return size
 
     def _gather(self, state: UserState, now_ms: int) -> int:
@@ -167,7 +172,7 @@ class CandidateStep:
             rows.sums,
             rows.landmarks,
             self.statistics.popularity.counts,
-            self._marks,
+            self.marks,
             self._found,
             self._evidence,
             self._back_off,
@@ -185,7 +190,7 @@ class CandidateStep:
             self.view.shares,
             self.statistics.popularity.counts,
             self.catalogue.available,
-            self._marks,
+            self.marks,
             _POOL_EVIDENCE,
             self._pool,
         )
@@ -205,7 +210,7 @@ class CandidateStep:
 
     def _pool_from(self, items: NDArray[np.int32], wanted: int, size: int) -> int:
         return int(
-            pool_from_list(items, wanted, self.catalogue.available, self._marks, self._evidence, self._pool, size)
+            pool_from_list(items, wanted, self.catalogue.available, self.marks, self._evidence, self._pool, size)
         )
 
     def _describe(self, state: UserState, now_ms: int, size: int) -> None:

@@ -1,5 +1,6 @@
 """The features of a candidate and the context of a request, by name and place."""
 
+from bisect import bisect_left
 from typing import Final
 
 import numpy as np
@@ -58,7 +59,7 @@ def context_of(state: UserState, now_ms: int) -> NDArray[np.float32]:
     context[history_bucket(state.count)] = 1.0
     last_ms = state.last_ts_ms
     gap_s = (now_ms - last_ms) / 1000.0 if last_ms is not None else float("inf")
-    context[HISTORY_BUCKETS + int(np.searchsorted(GAP_BOUNDS_S, gap_s))] = 1.0
+    context[HISTORY_BUCKETS + bisect_left(GAP_BOUNDS_S, gap_s)] = 1.0
     mean = state.mean_value
     if mean is not None:
         context[-3] = np.log1p(state.count) / _LOG_HISTORY_SCALE

@@ -101,6 +101,7 @@ def select_list(
         recommendation_id: Decides the exploration slot, so that a repeated computation gives the same list.
         vectors: [N + 1, d] item vectors of the model version; items without one are compared by genres.
     """
+    step.prepare()
     places = _allowed(ranked, state, step.catalogue)
     items, scores = ranked.items[places], ranked.scores[places]
     if rules.diversity > 0.0 and len(items) > 1:
@@ -114,9 +115,9 @@ def select_list(
 def _allowed(ranked: RankedItems, state: UserState, catalogue: Catalogue) -> NDArray[np.int64]:
     items = ranked.items
     inside = (items > 0) & (items < len(catalogue.available))
-    ok = inside & catalogue.available[np.where(inside, items, 0)] & np.isfinite(ranked.scores)
-    ok &= ~np.isin(items, state.touched)
-    return np.flatnonzero(ok)
+    free = catalogue.available.copy()
+    free[state.touched[state.touched < len(free)]] = False
+    return np.flatnonzero(inside & free[np.where(inside, items, 0)] & np.isfinite(ranked.scores))
 
 
 def _unit_vectors(
@@ -127,7 +128,7 @@ def _unit_vectors(
         raw = vectors[items].astype(np.float32)
     else:
         raw = np.zeros((len(items), MAX_GENRES), np.float32)
-        np.put_along_axis(raw, catalogue.genres[items].astype(np.int64), 1.0, axis=1)
+        raw[np.arange(len(items))[:, None], catalogue.genres[items]] = 1.0
         raw[:, 0] = 0.0
     norms = np.sqrt((raw * raw).sum(axis=1, keepdims=True))
     return np.asarray(raw / np.maximum(norms, 1e-12), np.float32)
@@ -141,7 +142,9 @@ def _with_reasons(
     step: CandidateStep,
 ) -> list[ListedItem]:
     rows, counts = step.statistics.rows, step.statistics.popularity.counts
-    spoken = causes(items, state.items.copy(), rows.ids, rows.values, rows.lengths, rows.sums, step.view.shares)
+    spoken = causes(
+        items, state.items.copy(), rows.ids, rows.values, rows.lengths, rows.sums, step.view.shares, step.marks
+    )
     listed = []
     for place, item, lag in zip(places.tolist(), items.tolist(), spoken.tolist(), strict=True):
         because = int(ranked.because[place]) if ranked.because is not None else 0

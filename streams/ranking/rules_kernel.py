@@ -55,18 +55,22 @@ def causes(
     lengths: NDArray[np.int32],
     sums: NDArray[np.float64],
     shares: NDArray[np.float32],
+    marks: NDArray[np.uint8],
 ) -> NDArray[np.int64]:
     """Return for each item the place in the history that speaks most for it, -1 where popularity says more.
 
     Args:
-        items: [K] items of a list.
+        items: [K <= 255] items of a list, in the range of the arrays below.
         history: [H] items, newest first.
         ids: [N, K], `values` [N, K, S], `lengths` [N], `sums` [N, S]: the rows of the statistics.
         values: See ids.
         lengths: See ids.
         sums: See ids.
         shares: [N] recent share of each item.
+        marks: [N] scratch, all zero before and after.
     """
+    for place in range(len(items)):
+        marks[items[place]] = place + 1
     out = np.full(len(items), -1, np.int64)
     strongest = np.zeros(len(items))
     for lag in range(min(len(history), _CAUSE_LAGS)):
@@ -74,11 +78,12 @@ def causes(
         weight = _CAUSE_DECAY**lag / (sums[row, WIDE] + _BACK_OFF)
         for slot in range(lengths[row]):
             neighbour = ids[row, slot]
-            for place in range(len(items)):
-                if items[place] != neighbour:
-                    continue
+            place = int(marks[neighbour]) - 1
+            if place >= 0:
                 excess = weight * (values[row, slot, WIDE] - sums[row, WIDE] * shares[neighbour])
                 if excess > strongest[place]:
                     strongest[place] = excess
                     out[place] = lag
+    for item in items:
+        marks[item] = 0
     return out

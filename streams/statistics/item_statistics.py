@@ -1,5 +1,7 @@
 """The statistics of all items: learned event by event, stored in pages, read by the ranking."""
 
+import math
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -14,6 +16,7 @@ from streams.statistics.rows import Rows
 from streams.users import UserState
 
 NEIGHBOURS_PER_ITEM = 256
+_BUCKET_FADE = math.exp(-1.0 / BUCKET_DECAY_EVENTS)
 
 
 class ItemStatistics:
@@ -52,7 +55,7 @@ class ItemStatistics:
         self.popularity.ensure(item + 1)
         self.popularity.learn(item, value, before.count, self.clock)
         self.value_sum += value
-        self.bucket_totals *= np.exp(-1.0 / BUCKET_DECAY_EVENTS)
+        self.bucket_totals *= _BUCKET_FADE
         self.bucket_totals[history_bucket(before.count)] += 1.0
         self._dirty_chunks.add(item // CHUNK_ITEMS)
         self.popularity_sequence += 1

@@ -4,11 +4,13 @@ Decayed counts are kept as of the item's own last event and faded on reading, so
 """
 
 import struct
+from bisect import bisect_left
 
 import numpy as np
 from numpy.typing import NDArray
 
 from streams.statistics.growing import grown
+from streams.statistics.popularity_kernel import learn_popularity
 
 # Time constants of the decayed counts, in events.
 DECAY_EVENTS = (300.0, 3_000.0, 30_000.0)
@@ -21,13 +23,12 @@ CHUNK_ITEMS = 1024
 
 _HEADER = struct.Struct("<BxHxxxx")  # format version, items
 _VERSION = 1
-_BOUNDS = np.array(HISTORY_BUCKET_BOUNDS)
 _DECAYS = np.array(DECAY_EVENTS)
 
 
 def history_bucket(length: int) -> int:
     """Return the bucket (0 to 8) of a user with `length` events."""
-    return int(np.searchsorted(_BOUNDS, length, side="left"))
+    return bisect_left(HISTORY_BUCKET_BOUNDS, length)
 
 
 class Popularity:
@@ -62,13 +63,19 @@ class Popularity:
 
     def learn(self, item: int, value: float, history_length: int, clock: int) -> None:
         """Count one event of an item; `clock` is that of this event."""
-        past = clock - self.last_clock[item]
-        self.decayed[item] = self.decayed[item] * np.exp(-past / _DECAYS) + 1.0
-        self.by_history[item] *= np.exp(-past / BUCKET_DECAY_EVENTS)
-        self.by_history[item, history_bucket(history_length)] += 1.0
-        self.counts[item] += 1
-        self.value_sums[item] += value
-        self.last_clock[item] = clock
+        learn_popularity(
+            item,
+            float(value),
+            history_bucket(history_length),
+            clock,
+            _DECAYS,
+            BUCKET_DECAY_EVENTS,
+            self.counts,
+            self.decayed,
+            self.by_history,
+            self.value_sums,
+            self.last_clock,
+        )
 
     def decayed_at(self, clock: int) -> NDArray[np.float32]:
         """Return [N, 3] the decayed counts at a clock."""

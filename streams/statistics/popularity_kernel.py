@@ -1,0 +1,33 @@
+"""The kernel behind `Popularity.learn`."""
+
+import numpy as np
+from numpy.typing import NDArray
+
+from streams.compiled import compiled
+
+
+@compiled
+def learn_popularity(
+    item: int,
+    value: float,
+    bucket: int,
+    clock: int,
+    decays: NDArray[np.float64],
+    bucket_decay: float,
+    counts: NDArray[np.int64],
+    decayed: NDArray[np.float32],
+    by_history: NDArray[np.float32],
+    value_sums: NDArray[np.float64],
+    last_clock: NDArray[np.int64],
+) -> None:
+    """Fade an item's counts to `clock` and count one event; the arrays are those of `Popularity`."""
+    past = float(clock - last_clock[item])
+    for place in range(len(decays)):
+        decayed[item, place] = decayed[item, place] * np.exp(-past / decays[place]) + 1.0
+    fade = np.exp(-past / bucket_decay)
+    for place in range(by_history.shape[1]):
+        by_history[item, place] *= fade
+    by_history[item, bucket] += 1.0
+    counts[item] += 1
+    value_sums[item] += value
+    last_clock[item] = clock
