@@ -23,10 +23,11 @@ from streams.statistics.popularity import BUCKET_DECAY_EVENTS, DECAY_EVENTS, his
 from streams.users import UserState
 
 # Where the pooled items come from, at most; what several sources name is pooled once.
-_POOL_EVIDENCE = 384
-_POOL_RECENT = 48
-_POOL_HISTORY_LENGTH = 96
-_POOL_POPULAR = 32
+# On ml-latest-small half as many again cost more time and changed the hit rate at 10 by less than .0005.
+_POOL_EVIDENCE = 256
+_POOL_RECENT = 32
+_POOL_HISTORY_LENGTH = 64
+_POOL_POPULAR = 16
 _POOL_NEWEST = 16
 _RELATIVES_OF_LAST = 5
 # These stay candidates whatever the linear fusion thinks of them: it cannot know the network's reasons, nor new items.
