@@ -19,7 +19,14 @@ class Burst:
     """
 
     def __init__(self, bootstrap: str) -> None:
-        self._producer = Producer({"bootstrap.servers": bootstrap, "queue.buffering.max.messages": 1_000_000})
+        self._producer = Producer(
+            {
+                "bootstrap.servers": bootstrap,
+                "queue.buffering.max.messages": 1_000_000,
+                # As Kafka's own clients choose it: a user's records stay in one partition whoever sends them.
+                "partitioner": "murmur2_random",
+            }
+        )
         self._failed = 0
 
     def send(self, topic: str, records: Iterable[tuple[bytes, bytes]]) -> None:
@@ -29,7 +36,7 @@ class Burst:
             TransientError: Not every record was confirmed.
         """
         for number, (key, value) in enumerate(records):
-            self._producer.produce(topic, value, key=key, partitioner="murmur2_random", on_delivery=self._delivered)
+            self._producer.produce(topic, value, key=key, on_delivery=self._delivered)
             if number % _POLL_EVERY == 0:
                 self._producer.poll(0)
         left = self._producer.flush(_FLUSH_S)
