@@ -168,7 +168,13 @@ class Resume:
             for partition, position in positions.items():
                 self.gate.open(partition, claims[partition], generation, position)
                 self._opened_at[partition] = time.monotonic()
-            await self._reader.seek_partitions(positions)
+            try:
+                await self._reader.seek_partitions(positions)
+            except BaseException:
+                # Not assigned any more, or interrupted: what is open without a seek would wait for ever.
+                for partition in positions:
+                    self.gate.close(partition, claims[partition].owner)
+                raise
             logger.info("Resuming %s at %s.", self.topic, positions)
 
     def _may_claim(self) -> bool:

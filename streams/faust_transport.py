@@ -1,8 +1,9 @@
-"""Faust's Kafka transport, changed in three places.
+"""Faust's Kafka transport, changed in four places.
 
 - The consumer resumes where the state store says, not at Kafka's committed offset, which may lag behind the state or
   run ahead of it.
 - The longest wait of a fetch is configurable; Faust has 1.5 s built in, and the embedded broker answers only then.
+- An error in the consumer group is taken note of, so that the member joins again.
 - A failed offset commit is logged instead of ending the process: the offsets in Kafka are for monitoring only.
 """
 
@@ -14,10 +15,13 @@ from typing import Any
 from aiokafka.errors import KafkaError
 from aiokafka.structs import OffsetAndMetadata, TopicPartition
 from faust.transport.drivers import aiokafka as driver
+from mode import Service
 
 from streams.faust_resume import Resume
 
 logger = logging.getLogger(__name__)
+
+_GROUP_ERRORS_S = 0.5
 
 
 class ConsumerThread(driver.AIOKafkaConsumerThread):  # type: ignore[misc]
@@ -28,6 +32,25 @@ class ConsumerThread(driver.AIOKafkaConsumerThread):  # type: ignore[misc]
         # Read when the consumer starts and makes its fetcher.
         consumer._fetch_max_wait_ms = self.app.fetch_wait_ms
         return consumer
+
+    @Service.task  # type: ignore[untyped-decorator]
+    async def _take_group_errors(self) -> None:
+        """Let aiokafka's group member go on after an error.
+
+        It reports an error to whoever fetches next and waits for that before it joins the group again. Faust fetches in
+        another way, and without partitions not at all: the member would wait for ever, and the process look alive.
+        """
+        while not self.should_stop:
+            await self.sleep(_GROUP_ERRORS_S)
+            coordinator = getattr(self._consumer, "_coordinator", None)
+            if coordinator is None or self.should_stop:
+                continue
+            try:
+                coordinator.check_errors()
+            except KafkaError as error:
+                if coordinator._coordination_task.done():
+                    raise
+                logger.warning("The consumer group reports an error (%s); joining again.", error)
 
     async def _commit(self, offsets: Mapping[Any, int]) -> bool:
         assigned = self.assignment()
@@ -63,13 +86,15 @@ class Consumer(driver.Consumer):  # type: ignore[misc]
     async def seek_to_committed(self) -> Mapping[Any, int]:
         """Seek all assigned partitions to where work goes on; called after every assignment."""
         resume: Resume = self.app.resume
-        assignment = self.assignment()
-        own = sorted(tp.partition for tp in assignment if tp.topic == resume.topic)
-        others = [tp for tp in assignment if tp.topic != resume.topic]
         offsets: dict[Any, int] = {}
+        others = [tp for tp in self.assignment() if tp.topic != resume.topic]
         if others:
             offsets.update(await self._thread.seek_others_to_committed(others))
-        positions = await resume.on_assigned(own, self.app.consumer_generation_id)
+        # Faust calls this from two tasks, one of them perhaps in the middle of a rebalance. The generation changes
+        # after the assignment: read first, it is never newer than the partitions that go with it.
+        generation = self.app.consumer_generation_id
+        own = sorted(tp.partition for tp in self.assignment() if tp.topic == resume.topic)
+        positions = await resume.on_assigned(own, generation)
         offsets.update({self._new_topicpartition(resume.topic, p): offset for p, offset in positions.items()})
         return offsets
 

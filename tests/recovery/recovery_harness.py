@@ -87,11 +87,18 @@ class Published:
         return {user: (count[user], total[user], touched[user]) for user in count}
 
 
-def publish_events(settings: Settings, number: int) -> Published:
-    """Publish events of 13 users on 40 items; every 17th repeats an earlier event id, every 29th is broken."""
-    places: dict[tuple[int, int], dict[str, Any]] = {}
-    ends: dict[int, int] = {}
-    broken = 0
+def publish_events(settings: Settings, number: int, start: int = 0, earlier: Published | None = None) -> Published:
+    """Publish events of 13 users on 40 items; every 17th repeats an earlier event id, every 29th is broken.
+
+    Args:
+        settings: Where to.
+        number: How many.
+        start: Number of the first.
+        earlier: What was published before; the result includes it.
+    """
+    places: dict[tuple[int, int], dict[str, Any]] = dict(earlier.events) if earlier else {}
+    ends: dict[int, int] = dict(earlier.ends) if earlier else {}
+    broken = earlier.broken if earlier else 0
     producer = Producer({"bootstrap.servers": settings.kafka_bootstrap, "linger.ms": 1})
     by_user: defaultdict[str, list[dict[str, Any]]] = defaultdict(list)
     start_ms = 1_600_000_000_000
@@ -105,7 +112,7 @@ def publish_events(settings: Settings, number: int) -> Published:
 
         return callback
 
-    for n in range(number):
+    for n in range(start, start + number):
         user = f"u{n * n % 13}"
         if n % 29 == 28:
             broken += 1
@@ -125,7 +132,7 @@ def publish_events(settings: Settings, number: int) -> Published:
         producer.produce(settings.topics.events, json.dumps(event), key=user, on_delivery=delivered(event))
         producer.poll(0)
     producer.flush(10)
-    assert len(places) + broken == number
+    assert len(places) + broken == start + number
     return Published(places, ends, broken)
 
 
@@ -179,6 +186,10 @@ class Stores:
     def counters(self) -> dict[str, int]:
         counters: dict[str, int] = self._run(lambda redis, keys: RedisServingStore(redis, keys).counters())
         return counters
+
+    def heartbeats(self) -> list[dict[str, Any]]:
+        beats: list[dict[str, Any]] = self._run(lambda redis, keys: RedisServingStore(redis, keys).heartbeats())
+        return beats
 
     def live_events(self) -> float:
         live = self._run(lambda redis, keys: RedisServingStore(redis, keys).live())
