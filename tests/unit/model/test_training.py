@@ -1,6 +1,5 @@
 """One whole training on a stream whose next item is predictable, then a refresh with new items."""
 
-
 import numpy as np
 import pytest
 
