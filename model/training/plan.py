@@ -12,10 +12,10 @@ from model.training.ranker import RankerPass
 _RANKER_SHARE = 0.2
 _RANKER_MIN_EVENTS = 1_000
 _RANKER_MAX_EVENTS = 15_000
-_RANKER_MAX_SAMPLES = 8_000
+_RANKER_MAX_SAMPLES = 7_000
 _GRADED_SHARE = 0.25
 # Encoder: about this many targets in total, so that a small log is seen often and a large one is seen in time.
-_ENCODER_TARGETS = 200_000
+_ENCODER_TARGETS = 150_000
 _ENCODER_EPOCHS = (2, 20)
 # Older events change little; beyond this many the log is cut.
 _ENCODER_MAX_EVENTS = 400_000
