@@ -26,7 +26,9 @@ _COMMIT_INTERVAL_S = 1.0
 # Records per partition waiting between fetch and batch; beyond it Faust stops fetching the partition.
 _STREAM_BUFFER = 1024
 _BROKER_RETRY_S = 0.5
-_STOP_PATIENCE_S = 20.0
+# Both together stay below the ten seconds after which a supervisor kills.
+_FINISH_PATIENCE_S = 4.0
+_STOP_PATIENCE_S = 5.0
 
 
 class App(faust.App):  # type: ignore[misc]
@@ -155,13 +157,22 @@ async def run_app(
     try:
         await asyncio.wait({*waits, work}, return_when=asyncio.FIRST_COMPLETED)
         app.resume.raise_failure()
-        await finish()
+        await _finish(finish)
     finally:
         for future in waits:
             future.cancel()
         await _stop(app)
     if app.crash_reason is not None and not stop.is_set():
         raise TransientError(f"The Kafka client gave up ({app.crash_reason!r}); start the role again.")
+
+
+async def _finish(finish: Callable[[], Awaitable[None]]) -> None:
+    """Complete the work in hand, unless it waits for a service that is away: then it is done after the next start."""
+    try:
+        async with asyncio.timeout(_FINISH_PATIENCE_S):
+            await finish()
+    except TimeoutError:
+        logger.warning("The work in hand could not be finished within %.0f s; it is done again.", _FINISH_PATIENCE_S)
 
 
 async def _stop(app: App) -> None:

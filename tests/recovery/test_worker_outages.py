@@ -85,3 +85,25 @@ def test_a_second_worker_takes_over_from_a_killed_one(bare_settings: Settings, t
         assert two.stop() == 0
     check_state(stores, published)
     check_lists(bare_settings, published)
+
+
+@pytest.mark.services
+@pytest.mark.slow
+def test_a_worker_that_waits_for_redis_still_stops_when_told_to(
+    bare_settings: Settings, own_redis: Any, tmp_path: Path
+) -> None:
+    settings = bare_settings.model_copy(update=own_redis.settings())
+    log, stores = tmp_path / "worker.log", Stores(settings)
+    stores.seed_items(ITEMS)
+    with Role("worker", settings, log) as worker:
+        first = publish_events(settings, 50)
+        wait_until(lambda: stores.done("worker", first.ends), "the first events are done", log)
+        os.kill(own_redis.child.pid, signal.SIGSTOP)
+        published = publish_events(settings, 50, start=50, earlier=first)
+        wait_until(lambda: "A batch of" in log.read_text(), "a batch waits for Redis", log)
+        assert worker.stop() == 0
+    os.kill(own_redis.child.pid, signal.SIGCONT)
+    with Role("worker", settings, log) as worker:
+        wait_until(lambda: stores.done("worker", published.ends), "everything is done", log)
+        assert worker.stop() == 0
+    check_state(stores, published)
