@@ -71,7 +71,7 @@ class Settings(BaseSettings):
     )
 
     list_length: int = Field(default=10, ge=1, le=100, description="Items in a recommendation.")
-    max_batch_events: int = Field(default=64, ge=1, le=1024, description="Most events in one micro-batch.")
+    max_batch_events: int = Field(default=128, ge=1, le=1024, description="Most events in one micro-batch.")
     scoring_deadline_ms: int = Field(default=250, ge=1, description="After this a list comes from the online counts.")
     diversity: float = Field(
         default=0.1, ge=0.0, le=1.0, description="Weight of dissimilarity in MMR; 0 keeps the model's order."

@@ -7,7 +7,7 @@ from typing import Any
 
 from millrace.config import Settings
 from millrace.keys import Keys
-from streams.faust_app import App, make_app, run_app, stop_on_signals, unless_stopped, wait_for_broker
+from streams.faust_app import App, make_app, run_app, run_in_loop, stop_on_signals, unless_stopped, wait_for_broker
 from streams.faust_claims import PartitionGate
 from streams.faust_health import HealthServer, Progress, beat, instance_name
 from streams.faust_resume import Resume
@@ -156,4 +156,4 @@ def run_keeper(settings: Settings) -> None:
     async def main() -> None:
         await KeeperProcess(settings).run()
 
-    asyncio.run(main())
+    run_in_loop(main())

@@ -2,14 +2,21 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from typing import Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 from streams.catalogue import Catalogue
-from streams.ranking.evidence_kernel import BLOCKED, EVIDENCE, EVIDENCE_LAGS, FOUND, TRANSITIONS, gather_evidence
+from streams.ranking.evidence_kernel import (
+    BLOCKED,
+    EVIDENCE,
+    EVIDENCE_LAGS,
+    FREE,
+    TRANSITIONS,
+    forget_found,
+    gather_evidence,
+)
 from streams.ranking.feature_kernel import PROFILES, YEARS, compute_features, profile_ratios
 from streams.ranking.features import CONTEXTS, FEATURES, NEUTRAL_VALUE, context_of
 from streams.ranking.fusion import FusionWeights
@@ -19,7 +26,7 @@ from streams.ranking.relatives import TitleRelatives
 from streams.ranking.requests import score_request
 from streams.scoring.protocol import CANDIDATES, ScoreRequest
 from streams.statistics import ItemStatistics
-from streams.statistics.popularity import BUCKET_DECAY_EVENTS, DECAY_EVENTS, history_bucket
+from streams.statistics.popularity import history_bucket
 from streams.users import UserState
 
 # Where the pooled items come from, at most; what several sources name is pooled once.
@@ -33,8 +40,8 @@ _RELATIVES_OF_LAST = 5
 # These stay candidates whatever the linear fusion thinks of them: it cannot know the network's reasons, nor new items.
 _KEPT_NEWEST = 4
 _POOL_SIZE = 1024
+_EPOCH_YEAR, _YEAR_MS = 1970, 365.2425 * 86_400_000
 _Array = TypeVar("_Array", bound=NDArray[Any])
-_DECAYS = np.array(DECAY_EVENTS)
 
 
 @dataclass(frozen=True, slots=True)
@@ -153,9 +160,8 @@ class CandidateStep:
         number = self._gather(state, now_ms)
         size = self._fill_pool(state, number, forced)
         self._describe(state, now_ms, size)
-        self.marks[touched] = 0
-        found = self._found[:number]
-        self.marks[found[self.marks[found] == FOUND]] = 0
+        self.marks[touched] = FREE
+        forget_found(self._found, number, self.marks)
         return size
 
     def _gather(self, state: UserState, now_ms: int) -> int:
@@ -216,7 +222,6 @@ class CandidateStep:
 
     def _describe(self, state: UserState, now_ms: int, size: int) -> None:
         statistics, catalogue, view = self.statistics, self.catalogue, self.view
-        popularity = statistics.popularity
         bucket = history_bucket(state.count)
         profile_ratios(
             _fresh(state.items),
@@ -233,27 +238,19 @@ class CandidateStep:
             _fresh(state.items[:EVIDENCE_LAGS]),
             bucket,
             _year_of(now_ms),
-            statistics.clock,
-            statistics.mean_value,
             self._evidence,
             self._back_off,
             self._totals,
             view.shares,
-            popularity.counts,
-            popularity.decayed,
-            popularity.by_history,
-            popularity.value_sums,
-            popularity.last_clock,
-            _DECAYS,
-            BUCKET_DECAY_EVENTS,
+            statistics.popularity.by_history,
+            view.item_features,
             float(statistics.bucket_totals[bucket]),
-            len(catalogue),
             catalogue.genres,
             catalogue.years,
             self._genre_ratios,
             self._year_ratios,
             catalogue.tokens,
-            catalogue.token_items,
+            view.token_idf,
             self._token_weights,
             self._features,
         )
@@ -265,5 +262,5 @@ def _fresh(array: _Array) -> _Array:
 
 
 def _year_of(now_ms: int) -> float:
-    moment = datetime.fromtimestamp(now_ms / 1000, UTC)
-    return moment.year + moment.timetuple().tm_yday / 366.0
+    """Return the time as a year with a fraction, exact to a day."""
+    return _EPOCH_YEAR + now_ms / _YEAR_MS

@@ -122,3 +122,11 @@ def gather_evidence(
             evidence[item, 6] += factors[6] * together
             evidence[item, 7] += factors[7] * together
     return number
+
+
+@compiled
+def forget_found(found: NDArray[np.int32], number: int, marks: NDArray[np.uint8]) -> None:
+    """Free the first `number` found items again, as far as they are not in the pool."""
+    for place in range(number):
+        if marks[found[place]] == FOUND:
+            marks[found[place]] = FREE

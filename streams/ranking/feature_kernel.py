@@ -21,6 +21,10 @@ _COVISIT_FLOOR = 1e-3
 _RATING_PRIOR = 5.0
 _UNKNOWN_AGE = 15.0
 
+# Columns of the features that depend on the item alone; the first three are the log shares.
+ITEM_LOG_COUNT, ITEM_NEVER_SEEN, ITEM_MEAN, ITEM_IDLE, ITEM_BUCKET_FADE, ITEM_COVISIT_NORM = range(3, 9)
+ITEM_FEATURES = 9
+
 
 @compiled
 def profile_ratios(
@@ -87,73 +91,107 @@ def smooth_years(mass: NDArray[np.float64]) -> None:
 
 
 @compiled
+def compute_item_features(
+    now_clock: int,
+    mean_value: float,
+    counts: NDArray[np.int64],
+    decayed: NDArray[np.float32],
+    value_sums: NDArray[np.float64],
+    last_clock: NDArray[np.int64],
+    decays: NDArray[np.float64],
+    bucket_decay: float,
+    catalogue_size: int,
+    out: NDArray[np.float32],
+) -> None:
+    """Fill `out` [N, ITEM_FEATURES] with what depends on the item alone, for all items at once.
+
+    Columns: log shares at the three decays, log count, never seen, mean rating, log events since the last one, the
+    fading of counts by history length, and the normalisation of co-visitation.
+
+    Args:
+        now_clock: The statistics' clock.
+        mean_value: Everyone's mean rating.
+        counts: [N] all-time counts.
+        decayed: [N, 3] decayed counts as of `last_clock`.
+        value_sums: [N] sums of ratings.
+        last_clock: [N] clock of the last event.
+        decays: [3] time constants in events.
+        bucket_decay: Time constant of the counts by history length.
+        catalogue_size: Items known.
+        out: See above.
+    """
+    floor = 1.0 / (catalogue_size + 1.0)
+    scales = np.empty(len(decays))
+    for decay in range(len(decays)):
+        # The sum of all decayed counts is known in closed form.
+        total = (1.0 - np.exp(-now_clock / decays[decay])) / (1.0 - np.exp(-1.0 / decays[decay]))
+        scales[decay] = 1.0 / (total + 1.0)
+    for item in range(len(counts)):
+        row = out[item]
+        past = now_clock - last_clock[item]
+        for decay in range(3):
+            recent = decayed[item, decay] * np.exp(-past / decays[decay])
+            row[decay] = np.log((recent + floor) * scales[decay])
+        row[ITEM_LOG_COUNT] = np.log1p(counts[item])
+        row[ITEM_NEVER_SEEN] = 1.0 if counts[item] == 0 else 0.0
+        row[ITEM_MEAN] = (value_sums[item] - counts[item] * mean_value) / (counts[item] + _RATING_PRIOR)
+        row[ITEM_IDLE] = np.log1p(past)
+        row[ITEM_BUCKET_FADE] = np.exp(-past / bucket_decay)
+        row[ITEM_COVISIT_NORM] = 1.0 / np.sqrt(counts[item] + COVISIT_PRIOR)
+
+
+@compiled
 def compute_features(
     pool: NDArray[np.int32],
     size: int,
     history: NDArray[np.int32],
     bucket: int,
     now_year: float,
-    clock: int,
-    mean_value: float,
     evidence: NDArray[np.float32],
     back_off: NDArray[np.float64],
     totals: NDArray[np.float64],
     popularity: NDArray[np.float32],
-    counts: NDArray[np.int64],
-    decayed: NDArray[np.float32],
     by_history: NDArray[np.float32],
-    value_sums: NDArray[np.float64],
-    last_clock: NDArray[np.int64],
-    decays: NDArray[np.float64],
-    bucket_decay: float,
+    item_features: NDArray[np.float32],
     bucket_total: float,
-    catalogue_size: int,
     genres: NDArray[np.int16],
     years: NDArray[np.int16],
     genre_ratios: NDArray[np.float64],
     year_ratios: NDArray[np.float64],
     tokens: NDArray[np.int32],
-    token_items: NDArray[np.int32],
+    token_idf: NDArray[np.float32],
     token_weights: NDArray[np.float32],
     out: NDArray[np.float32],
 ) -> None:
     """Fill `out` [size, F] with the features of `pool[:size]`.
 
-    Most arguments are the arrays of `Rows`, `Popularity`, `Catalogue` and the outputs of `gather_evidence` and
-    `profile_ratios`; `token_weights` [T] is scratch, all zero before and after; `popularity` [N] the recent shares.
+    Most arguments are the arrays of `Popularity`, `PopularityView`, `Catalogue` and the outputs of `gather_evidence`
+    and `profile_ratios`; `token_weights` [T] is scratch, all zero before and after; `popularity` [N] the recent shares.
     """
-    floor = 1.0 / (catalogue_size + 1.0)
-    scales = np.empty(len(decays))
-    for decay in range(len(decays)):
-        # The sum of all decayed counts is known in closed form.
-        total = (1.0 - np.exp(-clock / decays[decay])) / (1.0 - np.exp(-1.0 / decays[decay]))
-        scales[decay] = 1.0 / (total + 1.0)
     titled = min(len(history), _TITLE_LAGS)
     for lag in range(titled):
         for token in tokens[history[lag]]:
             if token == 0:
                 break
             token_weights[token] = max(token_weights[token], _TITLE_DECAY**lag)
+    covisit_total = totals[TRANSITIONS] if totals[TRANSITIONS] > 0.0 else 1.0
     for place in range(size):
         item = pool[place]
         row = out[place]
+        own = item_features[item]
         share = popularity[item]
         for kernel in range(TRANSITIONS):
             if totals[kernel] > 0.0:
                 row[kernel] = np.log((evidence[item, kernel] + share * back_off[kernel]) / totals[kernel])
             else:
                 row[kernel] = np.log(share)
-        past = clock - last_clock[item]
         for decay in range(3):
-            recent = decayed[item, decay] * np.exp(-past / decays[decay])
-            row[5 + decay] = np.log((recent + floor) * scales[decay])
-        among = by_history[item, bucket] * np.exp(-past / bucket_decay)
-        row[8] = np.log((among + 10.0 * share) / (bucket_total + 10.0))
-        row[9] = np.log1p(counts[item])
-        scale = 1.0 / np.sqrt(counts[item] + COVISIT_PRIOR)
+            row[5 + decay] = own[decay]
+        row[8] = np.log((by_history[item, bucket] * own[ITEM_BUCKET_FADE] + 10.0 * share) / (bucket_total + 10.0))
+        row[9] = own[ITEM_LOG_COUNT]
         for kernel in range(3):
-            norm = totals[5] if totals[5] > 0.0 else 1.0
-            row[10 + kernel] = np.log(_COVISIT_FLOOR + evidence[item, 5 + kernel] * scale / norm)
+            together = evidence[item, TRANSITIONS + kernel] * own[ITEM_COVISIT_NORM] / covisit_total
+            row[10 + kernel] = np.log(_COVISIT_FLOOR + together)
         carried = 0
         row[13] = row[14] = row[15] = 0.0
         for genre in genres[item]:
@@ -177,11 +215,10 @@ def compute_features(
         for token in tokens[item]:
             if token == 0:
                 break
-            if token_weights[token] > 0.0:
-                row[18] += token_weights[token] * max(0.0, np.log(catalogue_size / (5.0 * token_items[token])))
-        row[19] = 1.0 if counts[item] == 0 else 0.0
-        row[22] = (value_sums[item] - counts[item] * mean_value) / (counts[item] + _RATING_PRIOR)
-        row[23] = np.log1p(past)
+            row[18] += token_weights[token] * token_idf[token]
+        row[19] = own[ITEM_NEVER_SEEN]
+        row[22] = own[ITEM_MEAN]
+        row[23] = own[ITEM_IDLE]
     for lag in range(titled):
         for token in tokens[history[lag]]:
             token_weights[token] = 0.0

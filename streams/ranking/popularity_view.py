@@ -4,8 +4,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from streams.catalogue import MAX_GENRES, Catalogue
-from streams.ranking.feature_kernel import FIRST_YEAR, YEARS, smooth_years
+from streams.ranking.feature_kernel import FIRST_YEAR, ITEM_FEATURES, YEARS, compute_item_features, smooth_years
 from streams.statistics import ItemStatistics
+from streams.statistics.popularity import BUCKET_DECAY_EVENTS, DECAY_EVENTS
 
 # Most events, and largest share of the stream so far, that a view may be behind.
 _REFRESH_EVENTS, _REFRESH_SHARE = 64, 0.02
@@ -14,6 +15,9 @@ _LISTED = 512
 # An item with fewer events is new, and so is looked after by candidates and exploration.
 NEW_ITEM_EVENTS = 5
 _NEWEST = 256
+# A title word that every fifth item carries says nothing.
+_TOKEN_PRIOR = 5.0
+_DECAYS = np.array(DECAY_EVENTS)
 
 
 class PopularityView:
@@ -27,6 +31,8 @@ class PopularityView:
         newest: Known, available items with fewer than NEW_ITEM_EVENTS events, latest arrival first.
         genre_shares: [MAX_GENRES] float64.
         year_shares: [YEARS] float64.
+        item_features: [N, ITEM_FEATURES] float32, the features that depend on the item alone.
+        token_idf: [T] float32, how much a shared title word says: less the more items carry it.
     """
 
     def __init__(self) -> None:
@@ -37,6 +43,8 @@ class PopularityView:
         self.newest: NDArray[np.int32] = np.empty(0, np.int32)
         self.genre_shares: NDArray[np.float64] = np.zeros(MAX_GENRES)
         self.year_shares: NDArray[np.float64] = np.zeros(YEARS)
+        self.item_features: NDArray[np.float32] = np.zeros((0, ITEM_FEATURES), np.float32)
+        self.token_idf: NDArray[np.float32] = np.zeros(0, np.float32)
         self._made_at = (-1, -1, -1)
 
     def refresh(self, statistics: ItemStatistics, catalogue: Catalogue) -> None:
@@ -50,6 +58,7 @@ class PopularityView:
         self._renew_popular(statistics, catalogue)
         self._renew_newest(statistics, catalogue)
         self._renew_profiles(catalogue)
+        self._renew_item_features(statistics, catalogue)
 
     def _renew_popular(self, statistics: ItemStatistics, catalogue: Catalogue) -> None:
         decayed = statistics.popularity.decayed_at(statistics.clock)
@@ -81,6 +90,25 @@ class PopularityView:
         mass = np.bincount(years[dated], self.shares[dated], YEARS) / (float(self.shares[dated].sum()) or 1.0)
         smooth_years(mass)
         self.year_shares = mass
+
+    def _renew_item_features(self, statistics: ItemStatistics, catalogue: Catalogue) -> None:
+        popularity = statistics.popularity
+        if len(self.item_features) != len(popularity):
+            self.item_features = np.zeros((len(popularity), ITEM_FEATURES), np.float32)
+        compute_item_features(
+            statistics.clock,
+            statistics.mean_value,
+            popularity.counts,
+            popularity.decayed,
+            popularity.value_sums,
+            popularity.last_clock,
+            _DECAYS,
+            BUCKET_DECAY_EVENTS,
+            len(catalogue),
+            self.item_features,
+        )
+        carriers = np.maximum(_TOKEN_PRIOR * catalogue.token_items, 1.0)
+        self.token_idf = np.maximum(np.log(max(len(catalogue), 1) / carriers), 0.0).astype(np.float32)
 
 
 def _top(weights: NDArray[np.float32]) -> NDArray[np.int32]:

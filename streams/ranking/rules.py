@@ -177,5 +177,6 @@ def _explore(
 
 def _new_items(state: UserState, step: CandidateStep) -> Sequence[int]:
     newest = step.view.newest
-    newest = newest[step.catalogue.available[newest] & ~np.isin(newest, state.touched)]
-    return [int(item) for item in newest[:_EXPLORED]]
+    newest = newest[step.catalogue.available[newest]]
+    touched = set(state.touched.tolist())
+    return [item for item in newest.tolist() if item not in touched][:_EXPLORED]

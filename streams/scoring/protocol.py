@@ -8,9 +8,9 @@ from numpy.typing import NDArray
 
 # Shapes every version shares; a version's card repeats them, and a worker refuses a card that differs.
 HISTORY_TENSOR_LENGTH = 50
-CANDIDATES = 256
+CANDIDATES = 128
 RANKED = 40
-PROPOSALS = 64
+PROPOSALS = 32
 # `exclude` is padded to the next of these, so that requests of several workers have equal shapes and can be batched.
 EXCLUDE_BUCKETS = (64, 256, 1024, 4096, 16384)
 

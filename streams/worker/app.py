@@ -11,7 +11,7 @@ from millrace.config import Settings
 from millrace.contracts import ActivityEvent
 from millrace.errors import TransientError
 from millrace.keys import Keys
-from streams.faust_app import make_app, run_app, stop_on_signals, unless_stopped, wait_for_broker
+from streams.faust_app import make_app, run_app, run_in_loop, stop_on_signals, unless_stopped, wait_for_broker
 from streams.faust_claims import PartitionGate
 from streams.faust_health import HealthServer, Progress, beat, instance_name
 from streams.faust_resume import Resume
@@ -266,4 +266,4 @@ def run_worker(settings: Settings) -> None:
     async def main() -> None:
         await WorkerProcess(settings).run()
 
-    asyncio.run(main())
+    run_in_loop(main())

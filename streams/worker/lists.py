@@ -3,7 +3,7 @@
 import asyncio
 import logging
 import time
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -44,6 +44,11 @@ NO_VERSION = "fallback"
 COLD_LIST_ID = "cold"
 # A failure after this share of the deadline is put down to the deadline.
 _NEARLY = 0.95
+# Users in one scoring request: enough to make the request's own cost small, few enough that the server and this process
+# work at the same time on a larger batch.
+_SCORED_TOGETHER = 32
+# A gRPC call needs this many turns of the event loop until its bytes are on their way.
+_TURNS_TO_SEND = 4
 _SCORE_DIGITS, _RATING_DIGITS = 5, 2
 
 
@@ -141,24 +146,34 @@ class OnlineLists:
     async def _make(self, requests: Sequence[ListRequest], rules: ListRules) -> list[MadeList]:
         with self.times.measure("pages"):
             await self._pages.ensure(self._step.needed_pages([request.state for request in requests]))
-        with self.times.measure("candidates"):
-            groups = self._groups(requests)
-        with self.times.measure("score"):
-            answers = await asyncio.gather(*(self._score(group) for group in groups))
+        asked = []
+        for places, arm, model in self._shares(requests):
+            with self.times.measure("candidates"):
+                group = self._group(requests, places, arm, model)
+            asked.append((group, asyncio.ensure_future(self._score(group))))
+            await _let_requests_go()
         made: dict[int, MadeList] = {}
-        with self.times.measure("select"):
-            for group, (response, fallback) in zip(groups, answers, strict=True):
+        for group, answer in asked:
+            with self.times.measure("score"):
+                response, fallback = await answer
+            with self.times.measure("select"):
                 for row, place in enumerate(group.places):
                     made[place] = self._select(requests[place], rules, group, row, response, fallback)
         return [made[place] for place in range(len(requests))]
 
-    def _groups(self, requests: Sequence[ListRequest]) -> list[_Group]:
+    def _shares(self, requests: Sequence[ListRequest]) -> Iterator[tuple[list[int], str, ServingModel | None]]:
+        """Yield the places of the requests that are scored together: one version's, some at a time.
+
+        While the server scores one share, the candidates of the next are found and the lists of the last are made.
+        """
         places: dict[str, list[int]] = {}
         models: dict[str, ServingModel | None] = {}
         for place, request in enumerate(requests):
             arm, models[arm] = self._models.model_for(request.state.user_id)
             places.setdefault(arm, []).append(place)
-        return [self._group(requests, mine, arm, models[arm]) for arm, mine in places.items()]
+        for arm, mine in places.items():
+            for first in range(0, len(mine), _SCORED_TOGETHER):
+                yield mine[first : first + _SCORED_TOGETHER], arm, models[arm]
 
     def _group(
         self, requests: Sequence[ListRequest], places: list[int], arm: str, model: ServingModel | None
@@ -241,3 +256,9 @@ class OnlineLists:
             item.reason,
             None if item.because is None else self._step.catalogue.item_id(item.because),
         )
+
+
+async def _let_requests_go() -> None:
+    """Give the event loop the turns it needs to send a request that was just made."""
+    for _ in range(_TURNS_TO_SEND):
+        await asyncio.sleep(0)
