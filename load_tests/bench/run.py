@@ -2,8 +2,8 @@
 
 import os
 import sys
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Iterator, Sequence
+from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
 from itertools import islice
 from pathlib import Path
@@ -11,6 +11,7 @@ from typing import Any
 
 from rich.console import Console
 
+from consumers.event_log import open_event_log
 from consumers.subscriber_reader import connect_consumer
 from load_tests.bench.burst import Burst
 from load_tests.bench.drain import DrainRate, measure_drain, topic_end
@@ -229,16 +230,18 @@ def _drain_roles(
     bar: PhaseBar | None,
 ) -> dict[str, DrainRate]:
     """Send records at once and watch every role work them off."""
-    counters: dict[str, Callable[[], int]] = {
-        "recommendations": lambda: topic_end(consumer, settings.topics.recommendations),
-        "statistics": lambda: view.done("statistics", settings.topics.events),
-        "event_log": lambda: streamed_events(settings),
-    }
-
-    def start() -> None:
-        Burst(settings.kafka_bootstrap).send(settings.topics.events, records)
-
-    return measure_drain(counters, len(records), DRAIN_DEADLINE_S, bar.advance if bar else lambda fraction: None, start)
+    with closing(open_event_log(settings)) as log:
+        return measure_drain(
+            {
+                "recommendations": lambda: topic_end(consumer, settings.topics.recommendations),
+                "statistics": lambda: view.done("statistics", settings.topics.events),
+                "event_log": lambda: streamed_events(log),
+            },
+            len(records),
+            DRAIN_DEADLINE_S,
+            bar.advance if bar else lambda fraction: None,
+            lambda: Burst(settings.kafka_bootstrap).send(settings.topics.events, records),
+        )
 
 
 def _cpu_seconds(children: Sequence[Child]) -> dict[str, float]:

@@ -3,8 +3,7 @@
 from array import array
 from collections.abc import Mapping, Sequence
 
-from consumers.event_log import IMPORT_PARTITION, open_event_log
-from millrace.config import Settings
+from consumers.event_log import IMPORT_PARTITION, EventLog
 from millrace.demo.report import DemoReport, LiveQuality, Percentiles, VersionReport
 from millrace.demo.stream import StreamMonitor
 from millrace.demo.view import StoreView
@@ -24,13 +23,9 @@ def dead_letters(counters: Mapping[str, int]) -> dict[str, int]:
     return {name.removeprefix(_DEAD): count for name, count in sorted(counters.items()) if name.startswith(_DEAD)}
 
 
-def streamed_events(settings: Settings) -> int:
+def streamed_events(log: EventLog) -> int:
     """Return how many events the log holds that came through Kafka, not by import."""
-    log = open_event_log(settings)
-    try:
-        return log.count({IMPORT_PARTITION: log.end().get(IMPORT_PARTITION, -1)})
-    finally:
-        log.close()
+    return log.count({IMPORT_PARTITION: log.end().get(IMPORT_PARTITION, -1)})
 
 
 def trainings_finished(view: StoreView) -> int:
@@ -40,7 +35,7 @@ def trainings_finished(view: StoreView) -> int:
 
 def build_report(
     rate: float | None,
-    settings: Settings,
+    log: EventLog,
     view: StoreView,
     monitor: StreamMonitor,
     replays: Sequence[ReplayResult],
@@ -51,7 +46,7 @@ def build_report(
 
     Args:
         rate: Upper bound of the replay, events per second.
-        settings: Where the event log is.
+        log: The event log.
         view: Counters and live quality.
         monitor: What was watched while the events streamed.
         replays: The replays, in order.
@@ -66,7 +61,7 @@ def build_report(
         events_published=published,
         events_processed=events_processed(counters),
         events_duplicate=counters.get("duplicates", 0),
-        events_logged=streamed_events(settings),
+        events_logged=streamed_events(log),
         recommendations_published=counters.get("recommendations", 0),
         dead_lettered=dead_letters(counters),
         fallback_lists=fallback,

@@ -2,12 +2,13 @@
 
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
 from itertools import islice
 
 from rich.console import Console
 
+from consumers.event_log import EventLog, open_event_log
 from consumers.retrainer.requests import request_retraining
 from millrace.config import Settings
 from millrace.contracts import ActivityEvent
@@ -93,11 +94,11 @@ class Demo:
             with self._phase(screen, "stream", f"Streaming {last - first:,} ratings") as bar:
                 monitor = self._monitor(screen, view, publisher, settings, list(data.slice(first, last)), data)
                 results = self._stream(monitor, settings, publisher, data.slice(first, last), roles, bar)
-            with self._phase(screen, "drain", "Waiting until everything is logged"):
-                published = sum(result.published for result in results)
-                published += monitor.broken_sent + monitor.repeats_sent
-                self._await_logged(view, settings, published)
-        return build_report(self.options.rate, settings, view, monitor, results, published, self.seconds)
+            published = sum(result.published for result in results) + monitor.broken_sent + monitor.repeats_sent
+            with closing(open_event_log(settings)) as log:
+                with self._phase(screen, "drain", "Waiting until everything is logged"):
+                    _await_logged(view, log, published)
+                return build_report(self.options.rate, log, view, monitor, results, published, self.seconds)
 
     @contextmanager
     def _phase(self, screen: Screen, name: str, description: str) -> Iterator[PhaseBar]:
@@ -154,16 +155,15 @@ class Demo:
         wait_for(settled, TRAINING_DEADLINE_S, roles, "The retrained version did not take over")
         return [before, replayer.run(events)]
 
-    def _await_logged(self, view: StoreView, settings: Settings, published: int) -> None:
-        """Wait until everything is applied and logged; what is missing after the deadline shows in the report."""
 
-        def all_there() -> bool:
-            counters = view.counters()
-            processed = events_processed(counters)
-            return (
-                processed + sum(dead_letters(counters).values()) >= published and streamed_events(settings) >= processed
-            )
+def _await_logged(view: StoreView, log: EventLog, published: int) -> None:
+    """Wait until everything is applied and logged; what is missing after the deadline shows in the report."""
 
-        deadline_s = time.monotonic() + DRAIN_DEADLINE_S
-        while not all_there() and time.monotonic() < deadline_s:
-            time.sleep(_POLL_S)
+    def all_there() -> bool:
+        counters = view.counters()
+        processed = events_processed(counters)
+        return processed + sum(dead_letters(counters).values()) >= published and streamed_events(log) >= processed
+
+    deadline_s = time.monotonic() + DRAIN_DEADLINE_S
+    while not all_there() and time.monotonic() < deadline_s:
+        time.sleep(_POLL_S)
