@@ -109,6 +109,12 @@ def learn_rows(
         landmarks: [N] clock (plus CLOCK_START) to which TIMED is scaled.
         dirty: [N] set to 1 for every row changed.
     """
+    others = 0
+    for lag in range(min(len(history), LEARNED_LAGS)):
+        others += history[lag] != item
+    if others == 0:
+        # Nothing is learned, so nothing may change: a row that is not dirty is not written.
+        return
     item_growth = _growth(item, clock, values, lengths, sums, landmarks)
     for lag in range(min(len(history), LEARNED_LAGS)):
         row = history[lag]

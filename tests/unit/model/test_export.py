@@ -5,6 +5,7 @@ from pathlib import Path
 import numpy as np
 import onnxruntime
 import pytest
+from numpy.typing import NDArray
 
 from millrace.errors import FatalError
 from model import export as exporting
@@ -27,6 +28,17 @@ def session(recommender: Recommender, tmp_path_factory: pytest.TempPathFactory) 
     return onnxruntime.InferenceSession(str(path), providers=["CPUExecutionProvider"])
 
 
+def differ_without_tie(
+    got: NDArray[np.int32], wanted: NDArray[np.int32], scores: NDArray[np.float32]
+) -> NDArray[np.bool_]:
+    """Return the places [B, K] whose items differ although no neighbour in the ranking has nearly the same score."""
+    with np.errstate(invalid="ignore"):
+        close = np.abs(np.diff(scores, axis=1)) < 1e-3
+    edge = np.zeros((len(scores), 1), np.bool_)
+    tied = np.concatenate([edge, close], axis=1) | np.concatenate([close, edge], axis=1)
+    return np.asarray((got != wanted) & ~tied)
+
+
 @pytest.mark.parametrize(("users", "excluded", "filled"), [(1, 64, 1.0), (3, 256, 0.0), (9, 1024, 0.3)])
 def test_onnx_says_what_keras_says(
     recommender: Recommender, session: onnxruntime.InferenceSession, users: int, excluded: int, filled: float
@@ -37,7 +49,7 @@ def test_onnx_says_what_keras_says(
     assert got.keys() == wanted.keys()
     np.testing.assert_allclose(got["scores"], wanted["scores"], atol=1e-3)
     np.testing.assert_allclose(got["predicted_ratings"], wanted["predicted_ratings"], atol=1e-3)
-    assert (got["items"] == wanted["items"]).mean() > 0.99
+    assert not (differ_without_tie(got["items"], wanted["items"], wanted["scores"])).any()
     assert (got["proposals"] == wanted["proposals"]).mean() > 0.99
     assert all(got[name].dtype == np.int32 for name in ("items", "because", "proposals"))
 
