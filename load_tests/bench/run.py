@@ -38,7 +38,6 @@ BARE_READY_DEADLINE_S = 60.0
 DRAIN_DEADLINE_S = 300.0
 # Bursts of the memory run: far below what the embedded broker keeps for a slow reader.
 SOAK_BURST = 5_000
-_NEVER_BY_COUNT = 1_000_000_000
 _BARE_IN, _BARE_OUT = "bare.in", "bare.out"
 
 
@@ -107,7 +106,7 @@ class Bench:
         records = [encode_event(event, settings.event_policy) for event in islice(events, self.options.events)]
         with self._phase(screen, "bare", "Bare Faust agent") as bar:
             bare = self._bare(stack, records, bar)
-        roles = Roles(stack, default_roles(_NEVER_BY_COUNT))
+        roles = Roles(stack, default_roles(retrain_every_events=None))
         roles.start()
         with StoreView(settings) as view:
             with self._phase(screen, "train", "Training the first model") as bar:
@@ -204,7 +203,7 @@ class Bench:
             events=result.published,
             reached_per_s=result.events_per_s,
             unanswered=result.unanswered,
-            event_to_recommendation_ms=Percentiles.of(result.latencies_ms or [0]),
+            event_to_recommendation_ms=Percentiles.of(result.latencies_ms),
         )
 
     def _memory(self, settings: Settings, roles: Roles, view: StoreView, bar: PhaseBar) -> tuple[MemorySample, ...]:

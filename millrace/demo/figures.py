@@ -1,6 +1,5 @@
 """Collects a finished run's figures from Redis, the event log and the replay."""
 
-from array import array
 from collections.abc import Mapping, Sequence
 
 from consumers.event_log import IMPORT_PARTITION, EventLog
@@ -55,7 +54,6 @@ def build_report(
     """
     counters, live = view.counters(), view.live()
     fallback = sum(count for name, count in counters.items() if name.startswith(_FALLBACK))
-    latencies = monitor.latencies_ms or array("i", [0])
     return DemoReport(
         **LiveQuality.of(list(live.values())).model_dump(),
         events_published=published,
@@ -69,7 +67,7 @@ def build_report(
         unanswered_events=sum(replay.unanswered for replay in replays),
         rate_limit_per_s=rate,
         events_per_s=sum(replay.published for replay in replays) / sum(replay.seconds for replay in replays),
-        event_to_recommendation_ms=Percentiles.of(latencies),
+        event_to_recommendation_ms=Percentiles.of(monitor.latencies_ms),
         model_versions=_versions(live, replays),
         swap_seconds=_swap_seconds(view, monitor),
         seconds=dict(seconds),

@@ -4,6 +4,8 @@ from collections.abc import Mapping, Sequence
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from producers.replay import percentiles_ms
+
 
 class Percentiles(BaseModel):
     """Milliseconds."""
@@ -15,11 +17,9 @@ class Percentiles(BaseModel):
     p99: float
 
     @classmethod
-    def of(cls, values_ms: Sequence[float]) -> "Percentiles":
-        """Return the nearest-rank percentiles of at least one value."""
-        ordered = sorted(values_ms)
-        at = {share: ordered[min(len(ordered) - 1, int(share * len(ordered)))] for share in (0.5, 0.95, 0.99)}
-        return cls(p50=at[0.5], p95=at[0.95], p99=at[0.99])
+    def of(cls, values_ms: Sequence[int]) -> "Percentiles":
+        """Return the nearest-rank percentiles; all 0 without any value."""
+        return cls.model_validate(percentiles_ms(values_ms) or {"p50": 0.0, "p95": 0.0, "p99": 0.0})
 
 
 class LiveQuality(BaseModel):

@@ -33,8 +33,6 @@ RETRAIN_AT = 0.3
 HELD_BACK = 0.1
 DRAIN_DEADLINE_S = 30.0
 _POLL_S = 0.1
-# The demo asks for the retraining itself; the count that would start one is out of reach.
-_NEVER_BY_COUNT = 1_000_000_000
 
 Afterwards = Callable[[DemoReport, EmbeddedStack, Roles], None]
 
@@ -71,7 +69,7 @@ class Demo:
                     stack.start()
                 for note in stack.notes:
                     screen.say(note)
-                roles = Roles(stack, default_roles(_NEVER_BY_COUNT))
+                roles = Roles(stack, default_roles(retrain_every_events=None))
                 with StoreView(stack.settings) as view:
                     report = self._run(screen, data, stack.settings, roles, view)
             afterwards(report, stack, roles)

@@ -23,14 +23,18 @@ class SpawnsRoles(Protocol):
         ...
 
 
-def default_roles(retrain_every_events: int = DEFAULT_RETRAIN_EVENTS) -> dict[str, list[str]]:
-    """Return the roles of a complete system: name and command."""
-    every = str(retrain_every_events)
+def default_roles(retrain_every_events: int | None = DEFAULT_RETRAIN_EVENTS) -> dict[str, list[str]]:
+    """Return the roles of a complete system: name and command.
+
+    Args:
+        retrain_every_events: New events that start a training; None trains the first version, then only on request.
+    """
+    schedule = [] if retrain_every_events is None else ["--every-events", str(retrain_every_events)]
     arguments = {
         "worker": ["worker"],
         "statistics": ["statistics"],
         "log-writer": ["log-writer"],
-        "retrainer": ["retrainer", "--every-events", every],
+        "retrainer": ["retrainer", *schedule],
     }
     return {name: [sys.executable, "-m", "millrace", *rest] for name, rest in arguments.items()}
 
