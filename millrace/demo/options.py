@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from pathlib import Path
 
+from consumers.retrainer.retrainer import MIN_FIRST_EVENTS
 from millrace.errors import ConfigurationError
 
 DEFAULT_DATA = Path("data/ml-latest-small")
@@ -32,13 +33,18 @@ class DemoOptions:
         """Refuse what cannot work with a data set of `available` ratings.
 
         Raises:
-            ConfigurationError: The bootstrap share leaves no history or nothing to replay.
+            ConfigurationError: The bootstrap share leaves too little history or nothing to replay.
         """
         history = int(available * self.bootstrap)
         if not 0 < self.bootstrap < 1 or history < 1 or history >= available:
             raise ConfigurationError(
                 f"--bootstrap {self.bootstrap:g} of {available} ratings leaves no history or nothing to replay; "
                 "give a share between 0 and 1, e.g. 0.6."
+            )
+        if history < MIN_FIRST_EVENTS:
+            raise ConfigurationError(
+                f"The history of {history} ratings is too short: a first model learns from at least "
+                f"{MIN_FIRST_EVENTS}; give more data or a larger --bootstrap."
             )
         if self.events < 1:
             raise ConfigurationError("--events must be at least 1.")
