@@ -54,3 +54,11 @@ class FatalError(MillraceError):
 
 class ConfigurationError(FatalError):
     """A setting, argument or data folder is unusable; the text says which and what to do."""
+
+
+def no_broker(bootstrap: str, error: BaseException) -> TransientError:
+    """Return the error of a Kafka client that reached nobody at `bootstrap`."""
+    return TransientError(
+        f"No Kafka broker answers at {bootstrap} ({type(error).__name__}); start a stack with `millrace up`, "
+        "or set MILLRACE_KAFKA_BOOTSTRAP."
+    )

@@ -11,7 +11,7 @@ from kafka.errors import KafkaError
 
 from millrace.config import Settings, load_settings
 from millrace.contracts import ActivityEvent, CatalogueItem
-from millrace.errors import TransientError
+from millrace.errors import TransientError, no_broker
 from producers.records import encode_event, encode_item, make_event, name_of
 
 # One budget for a record: a request may take half of it, so that a lost one is tried again within the budget.
@@ -333,10 +333,7 @@ def _connect(bootstrap: str, delivery_timeout_s: float, linger_ms: int) -> Any:
             metrics_enabled=False,
         )
     except (KafkaError, ValueError, AssertionError) as error:
-        raise TransientError(
-            f"No Kafka broker answers at {bootstrap} ({type(error).__name__}); start a stack with `millrace up`, "
-            "or set MILLRACE_KAFKA_BOOTSTRAP."
-        ) from error
+        raise no_broker(bootstrap, error) from error
 
 
 def _undelivered(record: object, name: str, error: BaseException) -> DeliveryError:

@@ -53,8 +53,6 @@ class LogSource(ConsumerRebalanceListener):  # type: ignore[misc]
                 session_timeout_ms=settings.kafka_session_timeout_ms,
                 heartbeat_interval_ms=settings.kafka_session_timeout_ms // 3,
                 max_poll_records=MAX_POLL_RECORDS,
-                # Half of a consumer's CPU otherwise: the checksum is pure Python (every event is validated anyway).
-                check_crcs=False,
                 metrics_enabled=False,
                 receive_message_max_bytes=_MAX_FRAME_BYTES,
             )
