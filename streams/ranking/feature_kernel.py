@@ -99,6 +99,7 @@ def compute_item_features(
     value_sums: NDArray[np.float64],
     last_clock: NDArray[np.int64],
     decays: NDArray[np.float64],
+    decayed_totals: NDArray[np.float64],
     bucket_decay: float,
     catalogue_size: int,
     out: NDArray[np.float32],
@@ -116,6 +117,7 @@ def compute_item_features(
         value_sums: [N] sums of ratings.
         last_clock: [N] clock of the last event.
         decays: [3] time constants in events.
+        decayed_totals: [3] sums of the decayed counts over all items, now.
         bucket_decay: Time constant of the counts by history length.
         catalogue_size: Items known.
         out: See above.
@@ -123,9 +125,7 @@ def compute_item_features(
     floor = 1.0 / (catalogue_size + 1.0)
     scales = np.empty(len(decays))
     for decay in range(len(decays)):
-        # The sum of all decayed counts is known in closed form.
-        total = (1.0 - np.exp(-now_clock / decays[decay])) / (1.0 - np.exp(-1.0 / decays[decay]))
-        scales[decay] = 1.0 / (total + 1.0)
+        scales[decay] = 1.0 / (decayed_totals[decay] + 1.0)
     for item in range(len(counts)):
         row = out[item]
         past = now_clock - last_clock[item]

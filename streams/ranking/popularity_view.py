@@ -103,6 +103,7 @@ class PopularityView:
             popularity.value_sums,
             popularity.last_clock,
             _DECAYS,
+            statistics.decayed_totals,
             BUCKET_DECAY_EVENTS,
             len(catalogue),
             self.item_features,

@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 from streams.statistics.popularity import (
     BUCKET_DECAY_EVENTS,
     CHUNK_ITEMS,
+    DECAY_EVENTS,
     HISTORY_BUCKETS,
     Popularity,
     history_bucket,
@@ -16,6 +17,7 @@ from streams.statistics.rows import Rows
 from streams.users import UserState
 
 NEIGHBOURS_PER_ITEM = 256
+_FADES = np.exp(-1.0 / np.array(DECAY_EVENTS))
 _BUCKET_FADE = math.exp(-1.0 / BUCKET_DECAY_EVENTS)
 
 
@@ -34,6 +36,7 @@ class ItemStatistics:
         self.popularity = Popularity()
         self.clock = 0
         self.value_sum = 0.0
+        self.decayed_totals: NDArray[np.float64] = np.zeros(len(DECAY_EVENTS))
         self.bucket_totals: NDArray[np.float64] = np.zeros(HISTORY_BUCKETS)
         # Changes with every change of popularity: whoever derives something from it knows when to derive it anew.
         self.popularity_sequence = 0
@@ -41,7 +44,7 @@ class ItemStatistics:
         self._order: NDArray[np.int32] = np.empty(0, np.int32)
         self._order_sequence = -1
 
-    def update(self, before: UserState, item: int, value: float, ts_ms: int) -> None:
+    def update(self, before: UserState, item: int, value: float, ts_ms: int, weight: float = 1.0) -> None:
         """Learn that `item` followed a user's state; a tail (`trim`) and the full state teach the same.
 
         Args:
@@ -49,14 +52,17 @@ class ItemStatistics:
             item: Dense index, from 1.
             value: 0.5 to 5.
             ts_ms: Event time; the decays run on the clock, so it is not used yet.
+            weight: What the event adds to transitions and decayed counts; 1 for a rating. Counts stay whole numbers.
         """
-        self.rows.learn(before.items, item, self.clock)
+        self.rows.learn(before.items, item, self.clock, weight)
         self.clock += 1
         self.popularity.ensure(item + 1)
-        self.popularity.learn(item, value, before.count, self.clock)
+        self.popularity.learn(item, value, before.count, self.clock, weight)
         self.value_sum += value
         self.bucket_totals *= _BUCKET_FADE
-        self.bucket_totals[history_bucket(before.count)] += 1.0
+        self.bucket_totals[history_bucket(before.count)] += weight
+        self.decayed_totals *= _FADES
+        self.decayed_totals += weight
         self._dirty_chunks.add(item // CHUNK_ITEMS)
         self.popularity_sequence += 1
 
@@ -109,6 +115,7 @@ class ItemStatistics:
     def scalars(self) -> dict[str, str]:
         """Return clock and totals as text that `load_scalars` reads back exactly."""
         totals = {f"bucket_total_{number}": repr(float(total)) for number, total in enumerate(self.bucket_totals)}
+        totals |= {f"decayed_total_{number}": repr(float(total)) for number, total in enumerate(self.decayed_totals)}
         return {"clock": str(self.clock), "value_sum": repr(self.value_sum), **totals}
 
     def load_scalars(self, scalars: dict[str, str]) -> None:
@@ -117,6 +124,8 @@ class ItemStatistics:
         self.value_sum = float(scalars.get("value_sum", "0"))
         for number in range(HISTORY_BUCKETS):
             self.bucket_totals[number] = float(scalars.get(f"bucket_total_{number}", "0"))
+        for number in range(len(DECAY_EVENTS)):
+            self.decayed_totals[number] = float(scalars.get(f"decayed_total_{number}", "0"))
         self.popularity_sequence += 1
 
     def popularity_order(self) -> NDArray[np.int32]:

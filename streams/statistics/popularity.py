@@ -35,7 +35,7 @@ class Popularity:
     """Arrays by item index; index 0 is unused.
 
     Attributes:
-        counts: [N] int64 events.
+        counts: [N] int64 events, whatever their weight.
         decayed: [N, 3] float32, as of `last_clock`.
         by_history: [N, HISTORY_BUCKETS] float32, as of `last_clock`.
         value_sums: [N] float64.
@@ -61,13 +61,14 @@ class Popularity:
             self.value_sums = grown(self.value_sums, size)
             self.last_clock = grown(self.last_clock, size)
 
-    def learn(self, item: int, value: float, history_length: int, clock: int) -> None:
-        """Count one event of an item; `clock` is that of this event."""
+    def learn(self, item: int, value: float, history_length: int, clock: int, weight: float = 1.0) -> None:
+        """Count one event of an item; `clock` is that of this event, `weight` what it adds to the decayed counts."""
         learn_popularity(
             item,
             float(value),
             history_bucket(history_length),
             clock,
+            float(weight),
             _DECAYS,
             BUCKET_DECAY_EVENTS,
             self.counts,

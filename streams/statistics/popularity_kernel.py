@@ -12,6 +12,7 @@ def learn_popularity(
     value: float,
     bucket: int,
     clock: int,
+    weight: float,
     decays: NDArray[np.float64],
     bucket_decay: float,
     counts: NDArray[np.int64],
@@ -20,14 +21,14 @@ def learn_popularity(
     value_sums: NDArray[np.float64],
     last_clock: NDArray[np.int64],
 ) -> None:
-    """Fade an item's counts to `clock` and count one event; the arrays are those of `Popularity`."""
+    """Fade an item's counts to `clock` and count one event of some weight; the arrays are those of `Popularity`."""
     past = float(clock - last_clock[item])
     for place in range(len(decays)):
-        decayed[item, place] = decayed[item, place] * np.exp(-past / decays[place]) + 1.0
+        decayed[item, place] = decayed[item, place] * np.exp(-past / decays[place]) + weight
     fade = np.exp(-past / bucket_decay)
     for place in range(by_history.shape[1]):
         by_history[item, place] *= fade
-    by_history[item, bucket] += 1.0
+    by_history[item, bucket] += weight
     counts[item] += 1
     value_sums[item] += value
     last_clock[item] = clock

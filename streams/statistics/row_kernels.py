@@ -89,6 +89,7 @@ def learn_rows(
     history: Ints,
     item: int,
     clock: int,
+    event_weight: float,
     ids: Ints,
     values: Floats,
     lengths: Ints,
@@ -102,6 +103,7 @@ def learn_rows(
         history: [H] item indexes, newest first; the first LEARNED_LAGS count.
         item: Index of the new item.
         clock: Events learned before this one.
+        event_weight: Factor of every increment.
         ids: [N, K] neighbours of each row.
         values: [N, K, STATISTICS].
         lengths: [N] neighbours in use.
@@ -123,16 +125,16 @@ def learn_rows(
         growth = _growth(row, clock, values, lengths, sums, landmarks)
         slot = _slot_of(row, item, growth, ids, values, lengths)
         if lag < SHORT_LAGS:
-            weight = SHORT_DECAY**lag
+            weight = event_weight * SHORT_DECAY**lag
             values[row, slot, SHORT] += weight
             sums[row, SHORT] += weight
         if lag < WIDE_LAGS:
-            weight = WIDE_DECAY**lag
+            weight = event_weight * WIDE_DECAY**lag
             values[row, slot, WIDE] += weight
             sums[row, WIDE] += weight
             values[row, slot, TIMED] += weight * growth
             sums[row, TIMED] += weight * growth
-        weight = COVISIT_DECAY**lag
+        weight = event_weight * COVISIT_DECAY**lag
         values[row, slot, COVISITED] += weight
         sums[row, COVISITED] += weight
         slot = _slot_of(item, row, item_growth, ids, values, lengths)

@@ -50,8 +50,8 @@ class Rows:
             self.landmarks = grown(self.landmarks, size)
             self._dirty = grown(self._dirty, size)
 
-    def learn(self, history: ItemArray, item: int, clock: int) -> None:
-        """Learn that `item` followed `history` (newest first)."""
+    def learn(self, history: ItemArray, item: int, clock: int, weight: float = 1.0) -> None:
+        """Learn that `item` followed `history` (newest first), with some weight."""
         highest = max(item, int(history.max())) if len(history) else item
         self.ensure(highest + 1)
         learn_rows(
@@ -59,6 +59,7 @@ class Rows:
             history[:LEARNED_LAGS].astype(np.int32),
             item,
             clock,
+            float(weight),
             self.ids,
             self.values,
             self.lengths,

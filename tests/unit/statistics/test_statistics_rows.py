@@ -81,3 +81,19 @@ def test_a_repeat_of_the_item_itself_is_not_a_transition():
     statistics.rows.learn(np.array([3], np.int32), 3, 0)
     assert statistics.rows.lengths[3] == 0
     assert statistics.rows.take_dirty() == []
+
+
+def test_an_event_of_weight_half_adds_half_but_counts_as_one():
+    whole, half = ItemStatistics(16), ItemStatistics(16)
+    for learned in random_stream(5, 60):
+        event = learned.event
+        whole.update(learned.before, event.item, event.value, event.ts_ms)
+        half.update(learned.before, event.item, event.value, event.ts_ms, weight=0.5)
+    for number in (SHORT, WIDE, TIMED, COVISITED):
+        doubled = {pair: 2.0 * value for pair, value in column(half, number).items()}
+        assert doubled == pytest.approx(column(whole, number), rel=1e-4)
+    assert np.array_equal(half.popularity.counts, whole.popularity.counts)
+    assert np.array_equal(half.popularity.value_sums, whole.popularity.value_sums)
+    assert half.popularity.decayed * 2.0 == pytest.approx(whole.popularity.decayed, rel=1e-4)
+    assert half.decayed_totals * 2.0 == pytest.approx(whole.decayed_totals)
+    assert half.bucket_totals * 2.0 == pytest.approx(whole.bucket_totals)
