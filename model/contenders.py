@@ -51,7 +51,7 @@ class BaselineContender:
 
     def learn(self, before: UserState, event: ResolvedEvent) -> None:
         """Pass the event on."""
-        self._baseline.learn(before, event.item, event.ts_ms)
+        self._baseline.learn(before, event.item, event.value, event.ts_ms)
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,26 +10,26 @@ import numpy as np
 from rich.console import Console
 from rich.table import Table
 
-from model.baselines import DecayedMarkov, Popularity, RecentPopularity
+from model.baselines import BASELINES, BaselineSetup, FittedBaseline
+from model.baselines.refitting import Refitting
 from model.contenders import BaselineContender, Contender, CountRanker
 from model.prequential import GradedPart, Moment, evaluate
 from model.stream import RecordedStream, load_stream
 from streams.ranking import CONTEXT_NAMES, FEATURE_NAMES, FusionWeights, ListRules
 from streams.ranking.online_fusion import OnlineFusion
 
-CONTENDERS = ("popularity", "recent", "markov", "default", "learned", "rules")
+COUNT_RANKERS = ("default", "learned", "rules")
+CONTENDERS = (*BASELINES, *COUNT_RANKERS)
 
 
-def make_contender(name: str, stream: RecordedStream, lag_events: int) -> Contender:
+def make_contender(name: str, stream: RecordedStream, lag_events: int, seed: int) -> Contender:
     """Return a contender by its name in CONTENDERS."""
     catalogue = stream.catalogue
-    size = catalogue.max_index + 1
-    if name == "popularity":
-        return BaselineContender(name, Popularity(size), catalogue)
-    if name == "recent":
-        return BaselineContender(name, RecentPopularity(size), catalogue)
-    if name == "markov":
-        return BaselineContender(name, DecayedMarkov(size), catalogue)
+    if name in BASELINES:
+        baseline = BASELINES[name](BaselineSetup(catalogue.max_index + 1, seed))
+        if isinstance(baseline, FittedBaseline):
+            baseline = Refitting(baseline, seed)
+        return BaselineContender(name, baseline, catalogue)
     online = OnlineFusion(FusionWeights.default()) if name == "learned" else None
     rules = ListRules() if name == "rules" else None
     return CountRanker(name, catalogue, online, lag_events, rules)
@@ -67,7 +67,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     online = any(name == "learned" for name in arguments.contenders)
     lists_from = round(arguments.lists_from * len(stream.events)) if online else first
     part = GradedPart(first, min(first + arguments.events, len(stream.events)), min(lists_from, first))
-    contenders = [make_contender(name, stream, arguments.lag) for name in arguments.contenders]
+    contenders = [make_contender(name, stream, arguments.lag, arguments.seed) for name in arguments.contenders]
     began = time.perf_counter()
     results = evaluate(stream.events, contenders, part, arguments.moment)
     table = Table("system", "HR@10", "NDCG@10", "recall", title=f"{part.stop - part.start} events, {arguments.moment}")

@@ -1,7 +1,20 @@
-"""Baselines that every model has to beat, learning event by event like it."""
+"""Baselines that every model has to beat, with one interface; `BASELINES` names them all."""
 
+from model.baselines.ease import Ease
+from model.baselines.item_knn import ItemKnn
 from model.baselines.markov import DecayedMarkov
 from model.baselines.popularity import Popularity, RecentPopularity
-from model.baselines.protocol import Baseline
+from model.baselines.protocol import Baseline, FittedBaseline
+from model.baselines.registry import BASELINES, BaselineSetup
 
-__all__ = ["Baseline", "DecayedMarkov", "Popularity", "RecentPopularity"]
+__all__ = [
+    "BASELINES",
+    "Baseline",
+    "BaselineSetup",
+    "DecayedMarkov",
+    "Ease",
+    "FittedBaseline",
+    "ItemKnn",
+    "Popularity",
+    "RecentPopularity",
+]

@@ -6,6 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from model.baselines.popularity import RecentPopularity
+from streams.statistics.growing import grown
 from streams.users import UserState
 
 _LEARNED_LAGS, _SCORED_LAGS = 5, 20
@@ -19,36 +20,40 @@ class DecayedMarkov:
     Plain Python and exact: no row is ever cut. p is recent popularity (3,000 and 30,000 events) with a uniform floor.
 
     Args:
-        size: Item indexes are below this.
+        size: Item indexes are below this, or the tables grow.
     """
 
     def __init__(self, size: int) -> None:
-        self._size = size
         self._rows: defaultdict[int, dict[int, float]] = defaultdict(dict)
         self._sums = np.zeros(size)
         self._recent = (RecentPopularity(size, 3_000.0), RecentPopularity(size, 30_000.0))
 
     def scores(self, state: UserState, now_ms: int) -> NDArray[np.float64]:
         """Return [N] backed-off transition scores."""
-        popularity = 0.49 * self._recent[0].shares + 0.49 * self._recent[1].shares + 0.02 / self._size
+        size = len(self._sums)
+        popularity = 0.49 * self._recent[0].shares + 0.49 * self._recent[1].shares + 0.02 / size
         if not len(state.items):
-            return np.asarray(popularity)
-        scores = np.zeros(self._size)
+            return popularity
+        scores = np.zeros(size)
         from_popularity = 0.0
         for lag, row in enumerate(state.items[:_SCORED_LAGS].tolist()):
-            factor = _DECAY**lag / (self._sums[row] + _BACK_OFF)
+            factor = _DECAY**lag / ((self._sums[row] if row < size else 0.0) + _BACK_OFF)
             from_popularity += factor * _BACK_OFF
-            followers = self._rows[row]
+            followers = self._rows.get(row)
             if followers:
                 items = np.fromiter(followers.keys(), np.int64, len(followers))
                 scores[items] += factor * np.fromiter(followers.values(), np.float64, len(followers))
-        return np.asarray(scores + from_popularity * popularity)
+        return scores + from_popularity * popularity
 
-    def learn(self, before: UserState, item: int, ts_ms: int) -> None:
+    def learn(self, before: UserState, item: int, value: float, ts_ms: int) -> None:
         """Count the transitions from the last items."""
-        for lag, row in enumerate(before.items[:_LEARNED_LAGS].tolist()):
+        history = before.items[:_LEARNED_LAGS].tolist()
+        highest = max([item, *history])
+        if highest >= len(self._sums):
+            self._sums = grown(self._sums, highest + 1)
+        for lag, row in enumerate(history):
             if row != item:
                 self._rows[row][item] = self._rows[row].get(item, 0.0) + _DECAY**lag
                 self._sums[row] += _DECAY**lag
         for recent in self._recent:
-            recent.learn(before, item, ts_ms)
+            recent.learn(before, item, value, ts_ms)

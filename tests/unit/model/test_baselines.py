@@ -24,7 +24,7 @@ def test_markov_equals_the_formula_on_dense_matrices():
     markov = DecayedMarkov(SIZE)
     transitions, medium, long = np.zeros((SIZE, SIZE)), np.zeros(SIZE), np.zeros(SIZE)
     for before, item in events:
-        markov.learn(before, item, 0)
+        markov.learn(before, item, 3.0, 0)
         for lag, row in enumerate(before.items[:5]):
             if row != item:
                 transitions[row, item] += 0.8**lag
@@ -45,8 +45,8 @@ def test_popularity_counts_and_recent_popularity_fades():
     ever, recent = Popularity(SIZE), RecentPopularity(SIZE, decay_events=5.0)
     nobody = UserState("nobody")
     for item in [3] * 6 + [4] * 5 + [5] * 3000:
-        ever.learn(nobody, item, 0)
-        recent.learn(nobody, item, 0)
+        ever.learn(nobody, item, 3.0, 0)
+        recent.learn(nobody, item, 3.0, 0)
     assert ever.scores(nobody, 0)[[3, 4, 5]].tolist() == [6, 5, 3000]
     assert recent.shares[5] == pytest.approx(1.0)
     assert recent.shares.sum() == pytest.approx(1.0)

@@ -1,0 +1,42 @@
+"""Sums over a user's whole history, advanced by what is new in it instead of computed anew for every list."""
+
+from collections import OrderedDict
+from collections.abc import Callable
+
+import numpy as np
+from numpy.typing import NDArray
+
+from streams.users import ItemArray, UserState
+
+# At 10,000 items a sum takes 80 kB.
+_USERS_KEPT = 512
+
+AddRow = Callable[[NDArray[np.float64], int], None]
+
+
+class HistorySums:
+    """The sum of one row per touched item, kept for the users seen last.
+
+    Rows are always added one by one in the order of first touch, so that a sum does not depend on what was kept.
+
+    Args:
+        width: Entries of a row.
+        add_row: Adds the row of an item to a sum in place; does nothing for an item without one.
+    """
+
+    def __init__(self, width: int, add_row: AddRow) -> None:
+        self._width = width
+        self._add_row = add_row
+        self._kept: OrderedDict[str, tuple[ItemArray, NDArray[np.float64]]] = OrderedDict()
+
+    def of(self, state: UserState) -> NDArray[np.float64]:
+        """Return [width] for the user's touched items; do not modify."""
+        touched, total = self._kept.pop(state.user_id, (state.touched[:0], np.zeros(self._width)))
+        if not np.array_equal(state.touched[: len(touched)], touched):
+            touched, total = state.touched[:0], np.zeros(self._width)
+        for item in state.touched[len(touched) :].tolist():
+            self._add_row(total, item)
+        self._kept[state.user_id] = (state.touched, total)
+        if len(self._kept) > _USERS_KEPT:
+            self._kept.popitem(last=False)
+        return total

@@ -1,0 +1,92 @@
+"""Item-based nearest neighbours (Deshpande, Karypis, "Item-based top-N recommendation algorithms", TOIS 2004)."""
+
+import numpy as np
+from numpy.typing import NDArray
+
+from model.baselines.back_off import BackOff
+from model.baselines.history_sums import HistorySums
+from model.baselines.interactions import MAX_ITEMS, Interactions, interactions_of
+from model.baselines.selection import best_setting
+from model.dataset.events import EventTable
+from streams.users import UserState
+
+_NEIGHBOURS = 100
+# Shrinkages that the first fit chooses from, in users.
+_SHRINKAGES = (0.0, 3.0, 10.0, 30.0, 100.0)
+# Rows sorted at a time: the whole matrix would be copied otherwise.
+_BLOCK_ROWS = 512
+
+
+class ItemKnn:
+    """Sums, over the touched items, the cosines of their nearest neighbours: c_ij / (sqrt(n_i n_j) + shrinkage).
+
+    c_ij users touched both items; the shrinkage keeps items of few users from being near by chance.
+
+    Args:
+        size: Item indexes are below this, or the scores grow.
+        shrinkage: In users; None lets the first fit choose by the newest tenth of its log.
+        neighbours: Kept per item.
+        max_items: Most items modelled; counting takes 4 bytes for each pair.
+    """
+
+    refit_share = 0.1
+
+    def __init__(
+        self, size: int, shrinkage: float | None = None, neighbours: int = _NEIGHBOURS, max_items: int = MAX_ITEMS
+    ) -> None:
+        self._size = size
+        self._neighbours = neighbours
+        self._max_items = max_items
+        self._back_off = BackOff(size)
+        self._sums: HistorySums | None = None
+        self.shrinkage = shrinkage
+
+    def scores(self, state: UserState, now_ms: int) -> NDArray[np.float64]:
+        """Return [N] sums of cosines."""
+        return self._back_off.under(None if self._sums is None else self._sums.of(state))
+
+    def learn(self, before: UserState, item: int, value: float, ts_ms: int) -> None:
+        """Count the item for the back-off; neighbours wait for the next fit."""
+        self._back_off.learn(before, item, value, ts_ms)
+
+    def fit(self, events: EventTable, seed: int) -> None:
+        """Find each item's nearest neighbours."""
+        if self.shrinkage is None:
+            self.shrinkage = best_setting(
+                _SHRINKAGES,
+                lambda shrinkage: ItemKnn(self._size, shrinkage, self._neighbours, self._max_items),
+                events,
+                seed,
+            )
+        known = interactions_of(events, self._size, self._max_items)
+        items, cosines = nearest(known, self.shrinkage, self._neighbours)
+        columns = known.columns
+        self._size = len(columns)
+
+        def add_row(total: NDArray[np.float64], item: int) -> None:
+            if item < len(columns) and columns[item] >= 0:
+                total[items[columns[item]]] += cosines[columns[item]]
+
+        self._sums = HistorySums(self._size, add_row)
+
+
+def nearest(known: Interactions, shrinkage: float, neighbours: int) -> tuple[NDArray[np.int32], NDArray[np.float32]]:
+    """Return [M, K] item indexes of the nearest neighbours and [M, K] float32 cosines.
+
+    Args:
+        known: Who touched what.
+        shrinkage: Added to the denominator of the cosine.
+        neighbours: K, or fewer if there are not as many items.
+    """
+    cosines = known.cooccurrences()
+    roots = np.sqrt(known.users_of)
+    np.fill_diagonal(cosines, 0.0)
+    kept = min(neighbours, max(len(known) - 1, 0))
+    places = np.empty((len(known), kept), np.int64)
+    values = np.empty((len(known), kept), np.float32)
+    for first in range(0, len(known) if kept else 0, _BLOCK_ROWS):
+        rows = slice(first, min(first + _BLOCK_ROWS, len(known)))
+        cosines[rows] /= roots[rows, None] * roots + shrinkage
+        places[rows] = np.argpartition(-cosines[rows], kept - 1, axis=1)[:, :kept]
+        values[rows] = np.take_along_axis(cosines[rows], places[rows], axis=1)
+    return known.items[places], values
