@@ -1,10 +1,10 @@
 """A recorded stream as the evaluation reads it."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 
-from producers.movielens import load_movielens
+from producers.movielens import UserFacts, load_movielens
 from streams.catalogue import Catalogue
 from streams.users import ResolvedEvent
 
@@ -16,10 +16,12 @@ class RecordedStream:
     Args:
         events: In the order of their replay.
         catalogue: All items, indexed from 1 in catalogue order.
+        users: What the data says of users, by id; for reports alone.
     """
 
     events: Sequence[ResolvedEvent]
     catalogue: Catalogue
+    users: Mapping[str, UserFacts] = field(default_factory=dict)
 
 
 def load_stream(path: str | Path, seed: int = 0) -> RecordedStream:
@@ -38,4 +40,4 @@ def load_stream(path: str | Path, seed: int = 0) -> RecordedStream:
         ResolvedEvent(event.event_id, event.user_id, indexes[event.item_id], float(event.value or 0.0), event.ts_ms)
         for event in data.events()
     ]
-    return RecordedStream(events, catalogue)
+    return RecordedStream(events, catalogue, data.users)

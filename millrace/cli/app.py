@@ -37,6 +37,7 @@ COMMAND_MODULES = (
     "importing",
     "rebuild",
     "models",
+    "evaluate",
     "bench",
     "schemas",
 )
@@ -52,6 +53,7 @@ _EXTRA_OF = {
     "tritonclient": "serving",
     "cassandra": "cassandra",
     "keras": "training",
+    "matplotlib": "evaluation",
     "onnx": "training",
     "onnxruntime": "training",
     "tensorflow": "training",

@@ -26,10 +26,18 @@ def write_report(path: Path | None, report: dict[str, Any]) -> None:
     Raises:
         ConfigurationError: The file cannot be written.
     """
-    if path is None:
-        return
+    if path is not None:
+        write_text(path, orjson.dumps(report, option=orjson.OPT_INDENT_2).decode() + "\n")
+
+
+def write_text(path: Path, text: str) -> None:
+    """Write what a command was asked to write.
+
+    Raises:
+        ConfigurationError: The file cannot be written.
+    """
     try:
-        path.write_bytes(orjson.dumps(report, option=orjson.OPT_INDENT_2) + b"\n")
+        path.write_text(text, encoding="utf-8")
     except OSError as error:
         raise ConfigurationError(f"The report {path} cannot be written: {error.strerror}.") from None
 

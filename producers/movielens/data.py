@@ -2,13 +2,14 @@
 
 import random
 from array import array
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from millrace.contracts import ActivityEvent, CatalogueItem
 from millrace.contracts.event import RATING
 from millrace.errors import ConfigurationError
 from producers.movielens.readers import detect_reader
+from producers.movielens.users import UserFacts, read_users
 
 
 class MovieLensData:
@@ -20,6 +21,7 @@ class MovieLensData:
         movies: MovieLens movie numbers.
         values: Ratings, 0.5 to 5.
         times_s: Seconds since 1970.
+        facts: What is known of users by their id; empty where the data says nothing.
     """
 
     def __init__(
@@ -29,8 +31,10 @@ class MovieLensData:
         movies: "array[int]",
         values: "array[float]",
         times_s: "array[int]",
+        facts: Mapping[str, UserFacts] | None = None,
     ) -> None:
         self.items = items
+        self.users: Mapping[str, UserFacts] = facts or {}
         self._users = users
         self._movies = movies
         self._values = values
@@ -105,6 +109,7 @@ def load_movielens(path: str | Path, seed: int = 0) -> MovieLensData:
         array("i", (movies[position] for position in order)),
         array("d", (values[position] for position in order)),
         array("q", (times_s[position] for position in order)),
+        read_users(folder),
     )
 
 

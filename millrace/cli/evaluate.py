@@ -1,0 +1,220 @@
+"""`millrace evaluate PATH`."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from model.evaluation.protocols import ProtocolReport
+    from model.evaluation.test_then_train import Moment
+
+EXIT_NOT_BELIEVED = 2
+_FILES_PANEL = "Protocols that read files of their own"
+_SYSTEM_PANEL = "The system"
+_RUN_PANEL = "The run"
+_NO_BASELINE = "none"
+
+
+def register(app: typer.Typer) -> None:
+    """Add the command."""
+    app.command(rich_help_panel="Event log and models")(evaluate)
+
+
+def evaluate(
+    path: Annotated[
+        Path | None, typer.Argument(help="MovieLens folder: ml-latest-small, ml-25m, ml-1m or ml-100k.")
+    ] = None,
+    protocol: Annotated[
+        str, typer.Option(help="prequential, leave-one-out, ratings, time-split, incremental or masked.")
+    ] = "prequential",
+    seed: Annotated[int, typer.Option(min=0, help="Of everything random; orders ratings of the same second.")] = 0,
+    training: Annotated[float, typer.Option(min=0.0, max=1.0, help="Share of the stream before the warm-up.")] = 0.2,
+    warm_up: Annotated[float, typer.Option(min=0.0, max=1.0, help="Share before the graded part.")] = 0.1,
+    events: Annotated[int | None, typer.Option(min=1, help="Read at most this many events of the graded part.")] = None,
+    moment: Annotated[
+        str, typer.Option(help="Lists are made on-request (as the next event arrives) or after-event (as served).")
+    ] = "on-request",
+    delay: Annotated[float, typer.Option(min=0.0, help="Seconds by which statistics are late, as in service.")] = 0.0,
+    rate: Annotated[float, typer.Option(min=0.001, help="Events per second of the replay that --delay means.")] = 100.0,
+    no_request_time: Annotated[
+        bool, typer.Option("--no-request-time", help="Withhold how long ago the user's last event was.")
+    ] = False,
+    without: Annotated[
+        list[str] | None,
+        typer.Option(metavar="NAME", help="Leave a part out; may be repeated.", rich_help_panel=_SYSTEM_PANEL),
+    ] = None,
+    baseline: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="NAME",
+            help="Grade it too; may be repeated; `all` or `none`. Default: popularity, recent_popularity, markov.",
+            rich_help_panel=_SYSTEM_PANEL,
+        ),
+    ] = None,
+    every: Annotated[
+        str,
+        typer.Option(
+            metavar="EVENTS,GROWTH",
+            help="Refresh the ranker after this many events and the encoder after this growth of the log: 500,0.05.",
+            rich_help_panel=_SYSTEM_PANEL,
+        ),
+    ] = "",
+    sequences: Annotated[
+        Path | None, typer.Option(help="Lines of user and item in order (leave-one-out).", rich_help_panel=_FILES_PANEL)
+    ] = None,
+    train: Annotated[
+        Path | None, typer.Option(help="Ratings to learn from (ratings).", rich_help_panel=_FILES_PANEL)
+    ] = None,
+    test: Annotated[
+        Path | None, typer.Option(help="Ratings to predict (ratings).", rich_help_panel=_FILES_PANEL)
+    ] = None,
+    cut: Annotated[
+        float, typer.Option(min=0.0, max=1.0, help="Weights are frozen at this share of the stream (time-split).")
+    ] = 0.9,
+    parallel: Annotated[
+        int,
+        typer.Option(
+            min=1, help="Grade systems in this many processes; the figures stay the same.", rich_help_panel=_RUN_PANEL
+        ),
+    ] = 1,
+    work: Annotated[
+        Path | None, typer.Option(help="Keep checkpoints in this folder.", rich_help_panel=_RUN_PANEL)
+    ] = None,
+    resume: Annotated[
+        bool, typer.Option("--resume", help="Go on from the checkpoints in --work.", rich_help_panel=_RUN_PANEL)
+    ] = False,
+    report: Annotated[
+        Path | None, typer.Option(help="Write the figures to this file as JSON.", rich_help_panel=_RUN_PANEL)
+    ] = None,
+    page: Annotated[
+        Path | None, typer.Option(help="Write a page of plots to this file as HTML.", rich_help_panel=_RUN_PANEL)
+    ] = None,
+) -> None:
+    """Grade the recommender on a recorded stream, before it learns each event; with baselines and intervals.
+
+    Time order: the first 20 % train, the next 10 % are the warm-up, the rest is graded. Nothing is chosen on the graded
+    part. The code that serves makes the lists.
+
+    Examples:
+      millrace evaluate data/ml-latest-small --report report.json --page report.html
+      millrace evaluate data/ml-latest-small --events 5000 --without network --baseline none
+      millrace evaluate data/ml-latest-small --moment after-event --delay 0.5 --rate 120
+      millrace evaluate ml-1m --parallel 2 --work run-1m --resume
+    """
+    from rich.console import Console
+
+    from model.evaluation.options import EvaluateOptions
+    from model.evaluation.protocols import run_protocol
+
+    console = Console()
+    ranker_events, encoder_growth = parse_every(every)
+    options = EvaluateOptions(
+        path=path,
+        protocol=protocol,
+        seed=seed,
+        training=training,
+        warm_up=warm_up,
+        events=events,
+        moment=parse_moment(moment),
+        delay_s=delay,
+        rate_per_s=rate,
+        request_time=not no_request_time,
+        without=tuple(without or ()),
+        baselines=parse_baselines(baseline),
+        ranker_events=ranker_events,
+        encoder_growth=encoder_growth,
+        parallel=parallel,
+        work=work,
+        resume=resume,
+        sequences=sequences,
+        train=train,
+        test=test,
+        cut=cut,
+    )
+    _check_writable(report, page)
+    _finish(run_protocol(options, Console(stderr=True)), report, page, console)
+
+
+def parse_every(text: str) -> tuple[int | None, float | None]:
+    """Read `500,0.05`; an empty text or part keeps the default.
+
+    Raises:
+        ConfigurationError: A number is missing, not a number or out of range.
+    """
+    from millrace.errors import ConfigurationError
+
+    if not text:
+        return None, None
+    events, _, growth = text.partition(",")
+    try:
+        parsed = (int(events) if events else None, float(growth) if growth else None)
+    except ValueError:
+        parsed = (0, None)
+    if (parsed[0] is not None and parsed[0] < 1) or (parsed[1] is not None and not 0.0 < parsed[1] <= 1.0):
+        raise ConfigurationError(
+            f"The value {text!r} of --every is unusable; expected a number of events and a growth up to 1, as 500,0.05."
+        )
+    return parsed
+
+
+def parse_moment(text: str) -> "Moment":
+    """Return the moment of a name.
+
+    Raises:
+        ConfigurationError: There is no such moment.
+    """
+    from millrace.errors import ConfigurationError
+    from model.evaluation.test_then_train import Moment
+
+    try:
+        return Moment(text)
+    except ValueError:
+        raise ConfigurationError(f"There is no moment {text}; choose one of: {', '.join(Moment)}.") from None
+
+
+def parse_baselines(names: list[str] | None) -> tuple[str, ...]:
+    """Return the baselines to grade; none given means the usual ones.
+
+    Raises:
+        ConfigurationError: A baseline is unknown.
+    """
+    from millrace.errors import ConfigurationError
+    from model.baselines.registry import BASELINES
+    from model.evaluation.options import ALL_BASELINES, DEFAULT_BASELINES
+
+    if not names:
+        return DEFAULT_BASELINES
+    if names == [_NO_BASELINE]:
+        return ()
+    if ALL_BASELINES in names:
+        return tuple(BASELINES)
+    for name in names:
+        if name not in BASELINES:
+            raise ConfigurationError(f"There is no baseline {name}; choose from: {', '.join(BASELINES)}, all, none.")
+    return tuple(dict.fromkeys(names))
+
+
+def _check_writable(*paths: Path | None) -> None:
+    """Refuse before an hour of work what could not be written after it."""
+    from millrace.errors import ConfigurationError
+
+    for path in paths:
+        if path is not None and not path.resolve().parent.is_dir():
+            raise ConfigurationError(f"The folder of {path} does not exist; create it or choose another file.")
+
+
+def _finish(report: "ProtocolReport", figures: Path | None, page: Path | None, console: "Console") -> None:
+    """Write and print; a report that cannot be believed ends with an exit code of its own."""
+    from millrace.cli.options import write_report, write_text
+
+    write_report(figures, report.as_json())
+    if page is not None:
+        write_text(page, report.page())
+    report.show(console)
+    for problem in report.problems:
+        console.print(problem, style="red", markup=False)
+    if report.problems:
+        raise typer.Exit(EXIT_NOT_BELIEVED)

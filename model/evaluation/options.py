@@ -1,0 +1,67 @@
+"""What `millrace evaluate` is asked for."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from model.evaluation.split import TRAINING_SHARE, WARM_UP_SHARE
+from model.evaluation.test_then_train import Moment
+
+# Cheap and always worth a look; the others are asked for by name.
+DEFAULT_BASELINES = ("popularity", "recent_popularity", "markov")
+ALL_BASELINES = "all"
+
+
+@dataclass(frozen=True, slots=True)
+class EvaluateOptions:
+    """One evaluation; a protocol reads what concerns it.
+
+    Args:
+        path: MovieLens folder; None where a protocol reads files of its own.
+        protocol: Name in `model.evaluation.protocols.PROTOCOLS`.
+        seed: Of everything random: ties, initial weights, exploration, resamples.
+        training: Share of the stream before the warm-up.
+        warm_up: Share between training and the graded part.
+        events: Most graded events; None for all.
+        moment: When graded lists are made.
+        delay_s: Seconds of the replay by which statistics are late.
+        rate_per_s: Events per second of the replay that `delay_s` refers to.
+        request_time: Whether the time since the user's last event is known to the features.
+        without: Parts of the system left out.
+        baselines: Graded beside the system; `ALL_BASELINES` for every one.
+        ranker_events: New events after which the ranker is refreshed; None for the default.
+        encoder_growth: Share by which the log grows until the encoder is refreshed; None for the default.
+        parallel: Processes.
+        work: Folder for checkpoints; None keeps none.
+        resume: Whether to go on from the checkpoints in `work`.
+        sequences: File of "user item" lines.
+        train: Ratings to learn from.
+        test: Ratings to predict.
+        cut: Share of the stream at which weights are frozen.
+    """
+
+    path: Path | None = None
+    protocol: str = "prequential"
+    seed: int = 0
+    training: float = TRAINING_SHARE
+    warm_up: float = WARM_UP_SHARE
+    events: int | None = None
+    moment: Moment = Moment.ON_REQUEST
+    delay_s: float = 0.0
+    rate_per_s: float = 100.0
+    request_time: bool = True
+    without: tuple[str, ...] = ()
+    baselines: tuple[str, ...] = DEFAULT_BASELINES
+    ranker_events: int | None = None
+    encoder_growth: float | None = None
+    parallel: int = 1
+    work: Path | None = None
+    resume: bool = False
+    sequences: Path | None = None
+    train: Path | None = None
+    test: Path | None = None
+    cut: float = 0.9
+
+    @property
+    def delay_events(self) -> int:
+        """Events by which statistics are late: those of `delay_s` seconds of the replay."""
+        return round(self.delay_s * self.rate_per_s)

@@ -1,0 +1,1 @@
+"""From outcomes to what people read: figures with intervals, slices, a table, a page."""
