@@ -44,8 +44,8 @@ class Split:
         stop = events if graded is None else min(second + graded, events)
         if training <= 0.0 or warm_up < 0.0 or not 0 < first <= second < stop:
             raise ConfigurationError(
-                f"A training share of {training:g} and a warm-up of {warm_up:g} leave nothing to train on or nothing to "
-                f"grade of {events} events; choose shares that sum to less than 1."
+                f"A training share of {training:g} and a warm-up of {warm_up:g} leave nothing to train on or to grade "
+                f"of {events} events; choose shares that sum to less than 1."
             )
         return cls(first, second, stop)
 

@@ -95,7 +95,8 @@ class LessonRing:
 
     def draw(self, count: int, rng: np.random.Generator) -> Lessons:
         """Return up to `count` different lessons at random; there must be one."""
-        assert self._lessons is not None
+        if self._lessons is None:
+            raise ValueError("There are no lessons to draw from.")
         return self._lessons.take(rng.choice(len(self), min(count, len(self)), replace=False))
 
 
