@@ -5,12 +5,14 @@ J. Gama, R. Sebastiao, P. P. Rodrigues, "On evaluating stream learning algorithm
 
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
+from typing import Protocol
 
 import numpy as np
 
 from model.evaluation.outcomes import LISTED, GradedEvents, SystemOutcomes
+from model.evaluation.past import PastEvents
 from model.evaluation.split import Split
 from model.evaluation.system import Ranking, System
 from streams.users import ResolvedEvent, UserState, apply_event
@@ -62,32 +64,72 @@ def graded_events(events: Sequence[ResolvedEvent], split: Split) -> GradedEvents
     )
 
 
-class _Grades:
-    """Collects the outcomes of one system."""
+@dataclass(slots=True)
+class Replay:
+    """How far a system has come, and everything that going on needs.
 
-    def __init__(self) -> None:
-        self.rows: list[int] = []
-        self.ranks: list[int] = []
-        self.shown: list[tuple[int, ...]] = []
+    Args:
+        system: What is graded.
+        row: The next event.
+        users: Their states.
+        lists: Lists made after events and not graded yet, by user.
+        rows: Rows graded.
+        ranks: Places of their targets.
+        shown: What was shown instead.
+        seconds: Spent so far.
+        watch: Looks on.
+    """
+
+    system: System
+    row: int = 0
+    users: dict[str, UserState] = field(default_factory=dict)
+    lists: dict[str, Ranking] = field(default_factory=dict)
+    rows: list[int] = field(default_factory=list)
+    ranks: list[int] = field(default_factory=list)
+    shown: list[tuple[int, ...]] = field(default_factory=list)
+    seconds: float = 0.0
+    watch: "Watch | None" = None
 
     def add(self, row: int, ranking: Ranking, target: int) -> None:
+        """Grade a list."""
         self.rows.append(row)
         self.ranks.append(ranking.place_of(target))
         self.shown.append(ranking.shown[:LISTED])
 
-    def outcomes(self, system: System, seconds: float) -> SystemOutcomes:
+    def outcomes(self) -> SystemOutcomes:
+        """Return what the system did, once it is finished."""
         shown = np.zeros((len(self.shown), LISTED), np.int32)
         for place, items in enumerate(self.shown):
             shown[place, : len(items)] = items
-        predicted = [system.told.ratings.get(row, np.nan) for row in self.rows]
+        told = self.system.told
         return SystemOutcomes(
-            system.name,
+            self.system.name,
             np.array(self.ranks, np.int32),
             shown,
-            np.array(predicted, np.float32),
-            {**system.told.seconds, "all": seconds},
-            dict(system.told.counts),
+            np.array([told.ratings.get(row, np.nan) for row in self.rows], np.float32),
+            {**told.seconds, "all": self.seconds},
+            dict(told.counts),
         )
+
+
+class Watch(Protocol):
+    """Looks on without taking part."""
+
+    def look(self, system: System, target: int) -> None:
+        """Look at the list just made for a graded event, whose item is `target`."""
+        ...
+
+
+class Keeps(Protocol):
+    """Keeps a replay now and then, so that it can go on later."""
+
+    def due(self) -> bool:
+        """Return whether it is time."""
+        ...
+
+    def save(self, state: object) -> None:
+        """Keep a replay."""
+        ...
 
 
 def grade(
@@ -103,36 +145,70 @@ def grade(
     new user gets at that time.
 
     Args:
-        events: In time order.
+        events: In time order; a `PastEvents` is moved on with the replay.
         system: Fresh.
         split: What is graded; nothing after it is read.
         moment: When lists are made.
         progress: Told the share of the stream that is done.
     """
-    began = time.perf_counter()
-    grades = _Grades()
-    users: dict[str, UserState] = {}
-    lists: dict[str, Ranking] = {}
-    for row, event in enumerate(events[: split.stop]):
+    return go_on(events, Replay(system), split, moment, progress)
+
+
+def go_on(
+    events: Sequence[ResolvedEvent],
+    replay: Replay,
+    split: Split,
+    moment: Moment = Moment.ON_REQUEST,
+    progress: Callable[[float], None] = lambda share: None,
+    keeps: Keeps | None = None,
+) -> SystemOutcomes:
+    """Take a replay from where it is to the end: as `grade`, which starts one.
+
+    Args:
+        events: In time order; a `PastEvents` is moved on with the replay.
+        replay: Fresh, or kept by an earlier call with the same arguments.
+        split: What is graded; nothing after it is read.
+        moment: When lists are made.
+        progress: Told the share of the stream that is done.
+        keeps: Gets the replay between two events whenever it is due.
+    """
+    past = events if isinstance(events, PastEvents) else PastEvents(events)
+    began = time.perf_counter() - replay.seconds
+    for row in range(replay.row, split.stop):
         if row % _TOLD_EVERY == 0:
             progress(row / split.stop)
-        before = users.get(event.user_id) or UserState(event.user_id)
-        applied = apply_event(before, event)
-        if applied.duplicate:
-            continue
-        system.prepare(row)
-        state = applied.state
-        if row >= system.lists_from:
-            ranking = lists.pop(event.user_id, None)
-            if ranking is None:
-                ranking, kept = system.recommend(before, event.ts_ms)
-                state = replace(state, proposals=kept.proposals)
-            if row >= split.graded and applied.first_touch:
-                grades.add(row, ranking, event.item)
-        system.learn(row, before, event, applied.first_touch)
-        if row >= system.lists_from and moment is Moment.AFTER_EVENT:
-            lists[event.user_id], state = system.recommend(state, event.ts_ms)
-        users[event.user_id] = state
-    system.finish()
+            if keeps is not None and row > replay.row and keeps.due():
+                replay.row, replay.seconds = row, time.perf_counter() - began
+                keeps.save(replay)
+        _play(replay, row, past, split, moment)
+    replay.system.finish()
+    replay.row, replay.seconds = split.stop, time.perf_counter() - began
     progress(1.0)
-    return grades.outcomes(system, time.perf_counter() - began)
+    return replay.outcomes()
+
+
+def _play(replay: Replay, row: int, past: PastEvents, split: Split, moment: Moment) -> None:
+    """Make the list of one event's user, grade it, then let everything learn the event."""
+    event, system = past.everything[row], replay.system
+    past.reveal(row)
+    before = replay.users.get(event.user_id) or UserState(event.user_id)
+    applied = apply_event(before, event)
+    if applied.duplicate:
+        return
+    system.prepare(row)
+    state, listed = applied.state, row >= system.lists_from
+    if listed:
+        ranking = replay.lists.pop(event.user_id, None)
+        fresh = ranking is None
+        if ranking is None:
+            ranking, kept = system.recommend(before, event.ts_ms)
+            state = replace(state, proposals=kept.proposals)
+        if row >= split.graded and applied.first_touch:
+            if fresh and replay.watch is not None:
+                replay.watch.look(system, event.item)
+            replay.add(row, ranking, event.item)
+    past.reveal(row + 1)
+    system.learn(row, before, event, applied.first_touch)
+    if listed and moment is Moment.AFTER_EVENT:
+        replay.lists[event.user_id], state = system.recommend(state, event.ts_ms)
+    replay.users[event.user_id] = state
