@@ -38,7 +38,10 @@ def evaluate(
         str, typer.Option(help="Lists are made on-request (as the next event arrives) or after-event (as served).")
     ] = "on-request",
     delay: Annotated[float, typer.Option(min=0.0, help="Seconds by which statistics are late, as in service.")] = 0.0,
-    rate: Annotated[float, typer.Option(min=0.001, help="Events per second of the replay that --delay means.")] = 100.0,
+    rate: Annotated[
+        float | None,
+        typer.Option(min=0.001, help="Events per second that --delay means. Default: the events' own times."),
+    ] = None,
     no_request_time: Annotated[
         bool, typer.Option("--no-request-time", help="Withhold how long ago the user's last event was.")
     ] = False,

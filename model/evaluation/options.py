@@ -24,7 +24,7 @@ class EvaluateOptions:
         events: Most graded events; None for all.
         moment: When graded lists are made.
         delay_s: Seconds of the replay by which statistics are late.
-        rate_per_s: Events per second of the replay that `delay_s` refers to.
+        rate_per_s: Events per second of the replay that `delay_s` means; None takes the events' own times.
         request_time: Whether the time since the user's last event is known to the features.
         without: Parts of the system left out.
         baselines: Graded beside the system; `ALL_BASELINES` for every one.
@@ -47,7 +47,7 @@ class EvaluateOptions:
     events: int | None = None
     moment: Moment = Moment.ON_REQUEST
     delay_s: float = 0.0
-    rate_per_s: float = 100.0
+    rate_per_s: float | None = None
     request_time: bool = True
     without: tuple[str, ...] = ()
     baselines: tuple[str, ...] = DEFAULT_BASELINES
@@ -60,8 +60,3 @@ class EvaluateOptions:
     train: Path | None = None
     test: Path | None = None
     cut: float = 0.9
-
-    @property
-    def delay_events(self) -> int:
-        """Events by which statistics are late: those of `delay_s` seconds of the replay."""
-        return round(self.delay_s * self.rate_per_s)

@@ -1,13 +1,14 @@
 """How well the rating of the next item was predicted, before it was known."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
 from model.evaluation.outcomes import GradedEvents
+from model.evaluation.report.figures import CalibrationFigures, ErrorFigures, PredictedRatings, RatingComparison
+from model.evaluation.report.intervals import UserBootstrap
 from streams.users import ResolvedEvent
 
 CALIBRATION_BINS = 10
@@ -47,21 +48,6 @@ class GlobalMean:
         self._count += 1
 
 
-@dataclass(frozen=True, slots=True)
-class CalibrationBin:
-    """Events with about the same predicted rating.
-
-    Args:
-        events: How many.
-        predicted: Mean predicted rating.
-        actual: Mean rating given.
-    """
-
-    events: int
-    predicted: float
-    actual: float
-
-
 def predicted_first(
     events: Sequence[ResolvedEvent], graded: GradedEvents, models: Mapping[str, RatingModel]
 ) -> dict[str, Ratings]:
@@ -82,13 +68,67 @@ def last_part(graded: GradedEvents, stop: int) -> NDArray[np.bool_]:
     return np.asarray(graded.rows >= round((1.0 - LAST_SHARE) * stop))
 
 
-def calibration(predicted: Ratings, actual: Ratings, bins: int = CALIBRATION_BINS) -> list[CalibrationBin]:
+def calibration(predicted: Ratings, actual: Ratings, bins: int = CALIBRATION_BINS) -> list[CalibrationFigures]:
     """Return bins of equally many events, by predicted rating; events without a prediction are left out."""
     known = np.isfinite(predicted)
     predicted, actual = predicted[known], actual[known]
     order = np.argsort(predicted, kind="stable")
     return [
-        CalibrationBin(len(part), float(predicted[part].mean()), float(actual[part].mean()))
+        CalibrationFigures(events=len(part), predicted=float(predicted[part].mean()), actual=float(actual[part].mean()))
         for part in np.array_split(order, min(bins, len(order)) or 1)
         if len(part)
     ]
+
+
+def compare(
+    predicted: Ratings, bias: Ratings, mean: Ratings, graded: GradedEvents, stop: int, bootstrap: UserBootstrap
+) -> PredictedRatings | None:
+    """Return the errors of predicted ratings beside those of user+item bias and the global mean.
+
+    Args:
+        predicted: [E] by the system; NaN where it predicted nothing.
+        bias: [E] by user+item bias.
+        mean: [E] by the global mean.
+        graded: The E graded events.
+        stop: One past the last row of the stream that was read.
+        bootstrap: Of the E events.
+
+    Returns:
+        The comparison on the events that have a predicted rating; None without any.
+    """
+    known = np.isfinite(predicted)
+    columns = (predicted, bias, mean)
+    whole = _comparison(columns, graded.values, known, bootstrap)
+    if whole is None:
+        return None
+    return PredictedRatings(
+        **whole.model_dump(),
+        last_tenth=_comparison(columns, graded.values, known & last_part(graded, stop), bootstrap),
+        calibration=calibration(predicted, graded.values),
+    )
+
+
+def _comparison(
+    columns: tuple[Ratings, Ratings, Ratings], actual: Ratings, mask: NDArray[np.bool_], bootstrap: UserBootstrap
+) -> RatingComparison | None:
+    if not mask.any():
+        return None
+    ours, bias, mean = (errors_of(column[mask], actual[mask]) for column in columns)
+    errors = np.where(mask, columns[0] - actual, 0.0).astype(np.float64)
+    (rmse,) = bootstrap.root_means([errors**2], mask)
+    (mae,) = bootstrap.intervals([np.abs(errors)], mask)
+    return RatingComparison(
+        events=int(mask.sum()),
+        rmse=ours.rmse,
+        mae=ours.mae,
+        intervals={"rmse": rmse, "mae": mae},
+        user_item_bias=bias,
+        global_mean=mean,
+        rmse_below_user_item_bias=1.0 - ours.rmse / bias.rmse,
+    )
+
+
+def errors_of(predicted: Ratings, actual: Ratings) -> ErrorFigures:
+    """Return the root mean squared and the mean absolute error."""
+    errors = predicted.astype(np.float64) - actual
+    return ErrorFigures(rmse=float(np.sqrt(np.mean(errors**2))), mae=float(np.mean(np.abs(errors))))
