@@ -114,7 +114,7 @@ def _weight_input(place: int) -> str:
 
 
 def _convert(recommender: Recommender) -> onnx.ModelProto:
-    """Return the graph with the weights as inputs, in the order of `recommender.variables`, before those of a request."""
+    """Return the graph with all `recommender.variables`, in their order, as inputs before those of a request."""
     import tensorflow as tf
     import tf2onnx
 

@@ -1,0 +1,253 @@
+"""The system as it serves: statistics, candidate step, ONNX artifact and list rules, learning at two speeds.
+
+No part of it is written for the evaluation: only the servers between the parts are left out.
+"""
+
+import tempfile
+import time
+from collections import deque
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+import numpy as np
+
+from millrace.errors import ConfigurationError
+from model.configuration import ModelConfiguration
+from model.evaluation.system import Ranking, Told
+from model.learning.learner import Learner, Parts
+from model.learning.moments import Moment
+from streams.catalogue import Catalogue
+from streams.ranking import CandidateBatch, CandidateStep, FusionWeights, ListRules, RankedItems, select_list
+from streams.ranking.features import CONTEXT_NAMES, FEATURE_NAMES
+from streams.scoring.onnx import OnnxScorer
+from streams.scoring.protocol import CANDIDATES, ScoreRequest
+from streams.statistics import ItemStatistics
+from streams.users import ResolvedEvent, UserState
+
+# Parts that can be left out, and the beginnings of the names of the features each brings.
+FEATURE_GROUPS: Mapping[str, tuple[str, ...]] = {
+    "transitions": ("transition_",),
+    "timed": ("transition_timed",),
+    "popularity": ("popular_",),
+    "covisitation": ("covisited",),
+    "content": ("genre_", "year_", "title_", "release_", "unreleased"),
+}
+PARTS = ("encoder", "proposals", "perceptron", "learned_fusion", "context", "rules", "exploration", "diversity")
+ABLATIONS = (*PARTS, *FEATURE_GROUPS)
+# Ratings are asked for in batches of this many; the network that answers is the one that was there at the time.
+_RATED_TOGETHER = 64
+# Candidates are made, and so the ranker learns, from this share of the training part on.
+_MOMENTS_FROM = 0.5
+
+
+@dataclass(frozen=True, slots=True)
+class ServedOptions:
+    """How the system is run.
+
+    Args:
+        training_end: Row before which nothing is graded.
+        without: Names in ABLATIONS of what is left out.
+        configuration: What was chosen of the model.
+        rules: How lists are made from rankings.
+        lag_s: Seconds by which the statistics are late.
+        rate: Events per second that `lag_s` means; None takes the events' own times.
+        request_time: False withholds how long ago the user's last event was.
+        seed: Of everything random.
+    """
+
+    training_end: int
+    without: frozenset[str] = frozenset()
+    configuration: ModelConfiguration = field(default_factory=ModelConfiguration)
+    rules: ListRules = field(default_factory=ListRules)
+    lag_s: float = 0.0
+    rate: float | None = None
+    request_time: bool = True
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        unknown = sorted(self.without - set(ABLATIONS))
+        if unknown:
+            raise ConfigurationError(f"There is no part {unknown[0]!r} to leave out; known are {', '.join(ABLATIONS)}.")
+
+
+class LateStatistics:
+    """Statistics that learn events after a while, as those in a worker's cache do.
+
+    Args:
+        statistics: What learns.
+        lag_s: Seconds by which it is late.
+        rate: Events per second that those seconds mean; None takes the events' own times.
+    """
+
+    def __init__(self, statistics: ItemStatistics, lag_s: float, rate: float | None) -> None:
+        self._statistics = statistics
+        self._lag_events = round(lag_s * rate) if rate is not None else 0
+        self._lag_ms = lag_s * 1000.0 if rate is None else 0.0
+        self._waiting: deque[tuple[UserState, ResolvedEvent]] = deque()
+
+    def learn(self, before: UserState, event: ResolvedEvent) -> None:
+        """Take an event, and learn those that are old enough."""
+        self._waiting.append((before, event))
+        while self._waiting and self._ripe(event.ts_ms):
+            state, late = self._waiting.popleft()
+            self._statistics.update(state, late.item, late.value, late.ts_ms)
+
+    def _ripe(self, now_ms: int) -> bool:
+        return len(self._waiting) > self._lag_events and now_ms - self._waiting[0][1].ts_ms >= self._lag_ms
+
+
+class ServedSystem:
+    """Serves lists from ONNX artifacts that it learns itself, as the whole of Millrace does.
+
+    Args:
+        catalogue: All items.
+        options: How it is run.
+        name: Shown in the report.
+    """
+
+    def __init__(self, catalogue: Catalogue, options: ServedOptions, name: str = "millrace") -> None:
+        self.name = name
+        self.lists_from = round(options.training_end * _MOMENTS_FROM)
+        self.told = Told()
+        self._options = options
+        self._catalogue = catalogue
+        self._columns = _left_out(options.without)
+        self.statistics = ItemStatistics()
+        self._late = LateStatistics(self.statistics, options.lag_s, options.rate)
+        self._step = CandidateStep(self.statistics, catalogue)
+        without = options.without
+        items = {index: item for index in range(1, catalogue.max_index + 1) if (item := catalogue.item(index))}
+        parts = Parts("encoder" not in without, "perceptron" not in without, "learned_fusion" not in without)
+        configuration = options.configuration
+        if "context" in without:
+            fusion = configuration.fusion.model_copy(update={"context_rate": 0.0})
+            configuration = configuration.model_copy(update={"fusion": fusion})
+        self.learner = Learner(items, configuration, parts, _start(self._columns, without), options.seed)
+        self._weights = self.learner.weights
+        self._rules = _rules(options.rules, without)
+        self._artifact: OnnxScorer | None = None
+        self._folder = tempfile.TemporaryDirectory(prefix="millrace-evaluate-")
+        self._version = 0
+        self._asked: dict[str, ScoreRequest] = {}
+        self._unrated: list[tuple[int, ScoreRequest, int]] = []
+        self._vectors = np.zeros((0, 0), np.float32)
+        self._lists = 0
+
+    def prepare(self, row: int) -> None:
+        """Refresh what is due."""
+        if row == self.lists_from:
+            self.learner.refresh_encoder()
+        if row >= self.lists_from and (row == self.lists_from or self.learner.refresh_due()):
+            self._rate_targets()
+            self._deploy()
+
+    def recommend(self, state: UserState, now_ms: int) -> tuple[Ranking, UserState]:
+        """Return the list for a user, and the state with the network's proposals for the next one."""
+        began = time.perf_counter()
+        asked_ms = now_ms if self._options.request_time else state.last_ts_ms or now_ms
+        batch = self._masked(self._step.build([state], [asked_ms], self._weights))
+        request = batch.request([state], [asked_ms])
+        built = time.perf_counter()
+        response = self._scorer().score_now("network", request)
+        scored = time.perf_counter()
+        ranked = RankedItems.from_response(request, response, 0)
+        self._lists += 1
+        listed = select_list(self._rules, ranked, state, self._step, f"{state.user_id}-{state.count}", self._vectors)
+        self._asked[state.user_id] = request
+        self._spent(candidates=built - began, scoring=scored - built, selection=time.perf_counter() - scored)
+        shown = tuple(entry.item for entry in listed)
+        ranking = Ranking(shown, ranked.items[ranked.items > 0])
+        if "encoder" in self._options.without or "proposals" in self._options.without:
+            return ranking, state
+        return ranking, replace(state, proposals=response.proposals[0][response.proposals[0] > 0])
+
+    def learn(self, row: int, before: UserState, event: ResolvedEvent, first_touch: bool) -> None:
+        """Learn an event: the moment for the ranker, the event for the encoder and the statistics."""
+        request = self._asked.pop(event.user_id, None)
+        if request is not None and first_touch:
+            self.learner.add_moment(Moment(request, event.item))
+            self._unrated.append((row, request, event.item))
+            if len(self._unrated) == _RATED_TOGETHER:
+                self._rate_targets()
+        self.learner.add_event(event.user_id, event.item, event.value, event.ts_ms)
+        began = time.perf_counter()
+        self._late.learn(before, event)
+        self._spent(statistics=time.perf_counter() - began)
+
+    def finish(self) -> None:
+        """Complete what is told."""
+        self._rate_targets()
+        self._folder.cleanup()
+        self.told.seconds |= {f"learning_{name}": seconds for name, seconds in self.learner.seconds.items()}
+        self.told.counts |= {f"refreshed_{name}": float(times) for name, times in self.learner.refreshes.items()}
+        self.told.counts["lists"] = float(self._lists)
+
+    def _scorer(self) -> OnnxScorer:
+        return self._artifact or self._deploy()
+
+    def _deploy(self) -> OnnxScorer:
+        """Let the newest version serve, and look at item vectors and pre-cut weights anew."""
+        self._version += 1
+        path = Path(self._folder.name) / f"version-{self._version}.onnx"
+        self.learner.write(path)
+        self._artifact = OnnxScorer(paths={"network": path}, threads=1)
+        self._weights = self.learner.weights
+        self._vectors = np.asarray(self.learner.recommender.vectors)[: self.learner.recommender.config.items + 1]
+        (Path(self._folder.name) / f"version-{self._version - 1}.onnx").unlink(missing_ok=True)
+        return self._artifact
+
+    def _rate_targets(self) -> None:
+        """Ask the version that serves now what rating it expects of the targets that have come since the last time."""
+        waiting, self._unrated = self._unrated, []
+        if not waiting:
+            return
+        request = _asking_for([request for _, request, _ in waiting], [item for _, _, item in waiting])
+        response = self._scorer().score_now("network", request)
+        for (row, _, _), rating in zip(waiting, response.predicted_ratings[:, 0].tolist(), strict=True):
+            self.told.ratings[row] = rating
+
+    def _masked(self, batch: CandidateBatch) -> CandidateBatch:
+        if len(self._columns):
+            batch.features[..., self._columns] = 0.0
+        if "context" in self._options.without:
+            batch.context[:] = 0.0
+        return batch
+
+    def _spent(self, **seconds: float) -> None:
+        for name, value in seconds.items():
+            self.told.seconds[name] = self.told.seconds.get(name, 0.0) + value
+
+
+def _asking_for(requests: Sequence[ScoreRequest], items: Sequence[int]) -> ScoreRequest:
+    """Return the requests with one candidate each."""
+    width = max(request.exclude.shape[1] for request in requests)
+    candidates = np.zeros((len(items), CANDIDATES), np.int32)
+    candidates[:, 0] = items
+    joined = {
+        name: np.concatenate([getattr(request, name) for request in requests])
+        for name in ("history", "history_value", "history_age", "features", "context")
+    }
+    return ScoreRequest(candidates=candidates, exclude=np.zeros((len(items), width), np.int32), **joined)
+
+
+def _left_out(without: frozenset[str]) -> list[int]:
+    beginnings = tuple(start for name, starts in FEATURE_GROUPS.items() if name in without for start in starts)
+    return [column for column, name in enumerate(FEATURE_NAMES) if beginnings and name.startswith(beginnings)]
+
+
+def _start(columns: list[int], without: frozenset[str]) -> FusionWeights:
+    default = FusionWeights.default()
+    default.weights[columns] = 0.0
+    default.context_weights[:, columns] = 0.0
+    if "context" in without:
+        default.context_weights[: len(CONTEXT_NAMES)] = 0.0
+    return default
+
+
+def _rules(rules: ListRules, without: frozenset[str]) -> ListRules:
+    if without & {"rules", "diversity"}:
+        rules = replace(rules, diversity=0.0)
+    if without & {"rules", "exploration"}:
+        rules = replace(rules, exploration_rate=0.0)
+    return rules
