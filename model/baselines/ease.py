@@ -1,37 +1,52 @@
 """EASE: a linear item-to-item model in closed form (Steck, "Embarrassingly Shallow Autoencoders", WWW 2019)."""
 
+from dataclasses import dataclass, replace
+
 import numpy as np
 from numpy.typing import NDArray
 
 from model.baselines.back_off import BackOff
-from model.baselines.history_sums import HistorySums
+from model.baselines.history_sums import WINDOWS, HistorySums
 from model.baselines.interactions import MAX_ITEMS, Interactions, interactions_of
 from model.baselines.selection import best_setting
 from model.dataset.events import EventTable
 from streams.users import UserState
 
-# Ridge penalties that the first fit chooses from; the paper's range and below, for logs with few users.
-_PENALTIES = (30.0, 100.0, 300.0, 1_000.0)
+# From the paper's range and below it, for logs with few users.
+_PENALTIES = (10.0, 30.0, 100.0, 300.0, 1_000.0)
+
+
+@dataclass(frozen=True, slots=True)
+class EaseSetting:
+    """What the first fit chooses.
+
+    Args:
+        penalty: Ridge penalty.
+        window: Newest items that x marks; None for all touched ones, as published.
+    """
+
+    penalty: float = 100.0
+    window: int | None = None
 
 
 class Ease:
-    """Scores x B, where x marks the touched items and B = -P / diag(P) off the diagonal, P = (X'X + penalty I)^-1.
+    """Scores x B, where x marks a user's items and B = -P / diag(P) off the diagonal, P = (X'X + penalty I)^-1.
 
     Args:
         size: Item indexes are below this, or the scores grow.
-        penalty: Ridge penalty; None lets the first fit choose by the newest tenth of its log.
+        setting: None lets the first fit choose by the newest tenth of its log.
         max_items: Most items modelled; B takes 4 bytes for each pair.
     """
 
     refit_share = 0.1
 
-    def __init__(self, size: int, penalty: float | None = None, max_items: int = MAX_ITEMS) -> None:
+    def __init__(self, size: int, setting: EaseSetting | None = None, max_items: int = MAX_ITEMS) -> None:
+        self.setting = setting
         self._size = size
         self._max_items = max_items
         self._back_off = BackOff(size)
         self._items: NDArray[np.int32] = np.empty(0, np.int32)
         self._sums: HistorySums | None = None
-        self.penalty = penalty
 
     def scores(self, state: UserState, now_ms: int) -> NDArray[np.float64]:
         """Return [N] scores."""
@@ -47,12 +62,9 @@ class Ease:
 
     def fit(self, events: EventTable, seed: int) -> None:
         """Solve for B."""
-        if self.penalty is None:
-            self.penalty = best_setting(
-                _PENALTIES, lambda penalty: Ease(self._size, penalty, self._max_items), events, seed
-            )
+        self.setting = self.setting or self._choose(events, seed)
         known = interactions_of(events, self._size, self._max_items)
-        weights = item_weights(known, self.penalty)
+        weights = item_weights(known, self.setting.penalty)
         columns = known.columns
         self._size = len(columns)
         self._items = known.items
@@ -61,7 +73,14 @@ class Ease:
             if item < len(columns) and columns[item] >= 0:
                 total += weights[columns[item]]
 
-        self._sums = HistorySums(len(known), add_row)
+        self._sums = HistorySums(len(known), add_row, self.setting.window)
+
+    def _choose(self, events: EventTable, seed: int) -> EaseSetting:
+        def make(setting: EaseSetting) -> Ease:
+            return Ease(self._size, setting, self._max_items)
+
+        setting = best_setting([EaseSetting(window=window) for window in WINDOWS], make, events, seed)
+        return best_setting([replace(setting, penalty=penalty) for penalty in _PENALTIES], make, events, seed)
 
 
 def item_weights(known: Interactions, penalty: float) -> NDArray[np.float32]:

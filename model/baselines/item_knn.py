@@ -1,30 +1,44 @@
 """Item-based nearest neighbours (Deshpande, Karypis, "Item-based top-N recommendation algorithms", TOIS 2004)."""
 
+from dataclasses import dataclass, replace
+
 import numpy as np
 from numpy.typing import NDArray
 
 from model.baselines.back_off import BackOff
-from model.baselines.history_sums import HistorySums
+from model.baselines.history_sums import WINDOWS, HistorySums
 from model.baselines.interactions import MAX_ITEMS, Interactions, interactions_of
 from model.baselines.selection import best_setting
 from model.dataset.events import EventTable
 from streams.users import UserState
 
 _NEIGHBOURS = 100
-# Shrinkages that the first fit chooses from, in users.
 _SHRINKAGES = (0.0, 3.0, 10.0, 30.0, 100.0)
 # Rows sorted at a time: the whole matrix would be copied otherwise.
 _BLOCK_ROWS = 512
 
 
-class ItemKnn:
-    """Sums, over the touched items, the cosines of their nearest neighbours: c_ij / (sqrt(n_i n_j) + shrinkage).
+@dataclass(frozen=True, slots=True)
+class ItemKnnSetting:
+    """What the first fit chooses.
 
-    c_ij users touched both items; the shrinkage keeps items of few users from being near by chance.
+    Args:
+        shrinkage: Keeps items of few users from being near by chance, in users; 0 leaves the plain cosine.
+        window: Newest items whose neighbours count; None for all touched ones, as published.
+    """
+
+    shrinkage: float = 10.0
+    window: int | None = None
+
+
+class ItemKnn:
+    """Sums, over a user's items, the cosines of their nearest neighbours: c_ij / (sqrt(n_i n_j) + shrinkage).
+
+    n_i users touched item i, c_ij both.
 
     Args:
         size: Item indexes are below this, or the scores grow.
-        shrinkage: In users; None lets the first fit choose by the newest tenth of its log.
+        setting: None lets the first fit choose by the newest tenth of its log.
         neighbours: Kept per item.
         max_items: Most items modelled; counting takes 4 bytes for each pair.
     """
@@ -32,14 +46,18 @@ class ItemKnn:
     refit_share = 0.1
 
     def __init__(
-        self, size: int, shrinkage: float | None = None, neighbours: int = _NEIGHBOURS, max_items: int = MAX_ITEMS
+        self,
+        size: int,
+        setting: ItemKnnSetting | None = None,
+        neighbours: int = _NEIGHBOURS,
+        max_items: int = MAX_ITEMS,
     ) -> None:
+        self.setting = setting
         self._size = size
         self._neighbours = neighbours
         self._max_items = max_items
         self._back_off = BackOff(size)
         self._sums: HistorySums | None = None
-        self.shrinkage = shrinkage
 
     def scores(self, state: UserState, now_ms: int) -> NDArray[np.float64]:
         """Return [N] sums of cosines."""
@@ -51,15 +69,9 @@ class ItemKnn:
 
     def fit(self, events: EventTable, seed: int) -> None:
         """Find each item's nearest neighbours."""
-        if self.shrinkage is None:
-            self.shrinkage = best_setting(
-                _SHRINKAGES,
-                lambda shrinkage: ItemKnn(self._size, shrinkage, self._neighbours, self._max_items),
-                events,
-                seed,
-            )
+        self.setting = self.setting or self._choose(events, seed)
         known = interactions_of(events, self._size, self._max_items)
-        items, cosines = nearest(known, self.shrinkage, self._neighbours)
+        items, cosines = nearest(known, self.setting.shrinkage, self._neighbours)
         columns = known.columns
         self._size = len(columns)
 
@@ -67,7 +79,14 @@ class ItemKnn:
             if item < len(columns) and columns[item] >= 0:
                 total[items[columns[item]]] += cosines[columns[item]]
 
-        self._sums = HistorySums(self._size, add_row)
+        self._sums = HistorySums(self._size, add_row, self.setting.window)
+
+    def _choose(self, events: EventTable, seed: int) -> ItemKnnSetting:
+        def make(setting: ItemKnnSetting) -> ItemKnn:
+            return ItemKnn(self._size, setting, self._neighbours, self._max_items)
+
+        setting = best_setting([ItemKnnSetting(window=window) for window in WINDOWS], make, events, seed)
+        return best_setting([replace(setting, shrinkage=shrinkage) for shrinkage in _SHRINKAGES], make, events, seed)
 
 
 def nearest(known: Interactions, shrinkage: float, neighbours: int) -> tuple[NDArray[np.int32], NDArray[np.float32]]:
