@@ -89,7 +89,6 @@ def build_report(evaluated: Evaluated) -> PrequentialReport:
         predicted_rating=evaluated.predicted_ratings(bootstrap),
         over_time=_blocks(graded, {system.name: system, **evaluated.baselines}),
         shown_curve=_shown_curve(evaluated),
-        seconds=system.seconds.get("all", 0.0),
         seconds_by_phase=dict(system.seconds),
         ms_per_event=ms_per_event(system, evaluated.split.stop),
         counts=dict(system.counts),
@@ -167,7 +166,8 @@ def _quality(system: SystemOutcomes, bootstrap: UserBootstrap) -> dict[str, Any]
     }
     found = bootstrap.intervals(list(columns.values()), np.ones(len(system.ranks)))
     intervals: dict[str, Bounds] = dict(zip(columns, found, strict=True))
-    return {**{name: _mean(values) for name, values in columns.items()}, "intervals": intervals}
+    figures = {name: _mean(values) for name, values in columns.items()}
+    return {**figures, "intervals": intervals, "seconds": system.seconds.get("all", 0.0)}
 
 
 def _baseline(baseline: SystemOutcomes, evaluated: Evaluated, bootstrap: UserBootstrap) -> BaselineFigures:
@@ -177,7 +177,6 @@ def _baseline(baseline: SystemOutcomes, evaluated: Evaluated, bootstrap: UserBoo
         **_shape(baseline, evaluated).model_dump(),
         hit_rate_behind=_mean(ours) - _mean(other),
         hit_rate_behind_interval=bootstrap.difference(ours, other, np.ones(len(ours))),
-        seconds=baseline.seconds.get("all", 0.0),
     )
 
 

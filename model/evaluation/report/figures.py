@@ -41,16 +41,21 @@ class ListShape(_Figures):
     concentration: float = Field(description="Gini coefficient of how often the items are shown.")
 
 
-class BaselineFigures(ListShape):
-    """One baseline on the same events."""
+class SystemFigures(ListShape):
+    """One system on all graded events."""
 
     hit_rate_at_10: float
     ndcg_at_10: float
-    mrr: float
-    intervals: dict[str, Bounds]
+    mrr: float = Field(description="1 / place of the item in all that was ranked, 0 where it was not.")
+    intervals: dict[str, Bounds] = Field(description="95 %, bootstrap by user; by figure.")
+    seconds: float
+
+
+class BaselineFigures(SystemFigures):
+    """One baseline on the same events."""
+
     hit_rate_behind: float = Field(description="The system's hit rate less this one's.")
     hit_rate_behind_interval: Bounds = Field(description="Of the difference, on the same resamples of users.")
-    seconds: float
 
 
 class ErrorFigures(_Figures):
@@ -131,15 +136,11 @@ class DataFacts(_Figures):
     mean_rating: float
 
 
-class PrequentialReport(ListShape):
-    """Everything measured in one prequential evaluation; the fields without a prefix are the system's."""
+class PrequentialReport(SystemFigures):
+    """Everything measured in one prequential evaluation; figures without a group are the system's."""
 
     system: str
-    hit_rate_at_10: float
-    ndcg_at_10: float
-    mrr: float = Field(description="1 / place of the item in all that was ranked, 0 where it was not.")
     events_graded: int
-    intervals: dict[str, Bounds]
     baselines: dict[str, BaselineFigures]
     by_history_length: dict[str, SliceFigures]
     first_events_of_users: dict[str, SliceFigures]
@@ -153,8 +154,7 @@ class PrequentialReport(ListShape):
     predicted_rating: PredictedRatings | None
     over_time: list[Block]
     shown_curve: ShownCurve
-    diversity_curve: list[DiversityPoint] = []
-    seconds: float
+    diversity_curve: list[DiversityPoint] = Field(default=[], description="The system at other settings of diversity.")
     seconds_by_phase: dict[str, float]
     ms_per_event: dict[str, float] = Field(
         description="`all` and `statistics` per event of the stream, the phases of a list per list."
@@ -163,3 +163,8 @@ class PrequentialReport(ListShape):
     data: DataFacts
     protocol: dict[str, Any]
     leaks: tuple[str, ...] = Field(description="Reasons to believe that the system knew what it was asked.")
+
+    @property
+    def systems(self) -> dict[str, SystemFigures]:
+        """The system, then the baselines, by name."""
+        return {self.system: self, **self.baselines}

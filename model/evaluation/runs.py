@@ -1,0 +1,154 @@
+"""Runs systems over a stream: one after the other or in processes, from checkpoints where there are some."""
+
+import multiprocessing
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import Future, ProcessPoolExecutor, wait
+from dataclasses import dataclass, replace
+from functools import cache, partial
+from multiprocessing.sharedctypes import SynchronizedArray
+from pathlib import Path
+from typing import Protocol
+
+from model.evaluation.checkpoints import Checkpoints
+from model.evaluation.leaks import LeakProbe
+from model.evaluation.options import EvaluateOptions
+from model.evaluation.outcomes import SystemOutcomes
+from model.evaluation.past import PastEvents
+from model.evaluation.split import Split
+from model.evaluation.system import System
+from model.evaluation.test_then_train import Replay, go_on
+from model.stream import RecordedStream, load_stream
+
+_LOOK_EVERY_S = 0.25
+
+Told = Callable[[str, float], None]
+
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    """What came of one system.
+
+    Args:
+        outcomes: On the graded events.
+        leaks: Findings of the leak checks.
+    """
+
+    outcomes: SystemOutcomes
+    leaks: tuple[str, ...]
+
+
+class MakeSystem(Protocol):
+    """Returns a fresh system by name; a function of a module, so that other processes find it."""
+
+    def __call__(self, name: str, stream: RecordedStream, split: Split, options: EvaluateOptions) -> System:
+        """Return the system; `stream.events` can be read up to the present alone."""
+        ...
+
+
+def split_of(stream: RecordedStream, options: EvaluateOptions) -> Split:
+    """Return the parts of the stream."""
+    return Split.of(len(stream.events), options.training, options.warm_up, options.events)
+
+
+def run_one(
+    name: str, stream: RecordedStream, options: EvaluateOptions, make: MakeSystem, told: Callable[[float], None]
+) -> Result:
+    """Grade one system.
+
+    Args:
+        name: Which.
+        stream: What is replayed.
+        options: How.
+        make: Makes the system.
+        told: Hears the share that is done.
+    """
+    split = split_of(stream, options)
+    past = PastEvents(stream.events)
+    shared = {"events": stream.events, "past": past, "catalogue": stream.catalogue}
+    replay, keeps = None, None
+    if options.work is not None:
+        keeps = Checkpoints(options.work / name, _identity(name, stream, options), shared)
+        kept = keeps.load() if options.resume else None
+        if isinstance(kept, Result):
+            return kept
+        replay = kept
+    if replay is None:
+        system = make(name, replace(stream, events=past), split, options)
+        replay = Replay(system, watch=LeakProbe(int(stream.catalogue.available.sum())))
+    outcomes = go_on(past, replay, split, options.moment, told, keeps)
+    result = Result(outcomes, _findings(replay, outcomes))
+    if keeps is not None:
+        keeps.save(result)
+    return result
+
+
+def run_all(
+    names: Sequence[str], stream: RecordedStream, options: EvaluateOptions, make: MakeSystem, told: Told
+) -> dict[str, Result]:
+    """Grade systems, in `options.parallel` processes if that is more than one; the figures are the same.
+
+    Args:
+        names: Which; the one that takes longest first.
+        stream: What `load_stream` returns for these options.
+        options: How.
+        make: Makes the systems.
+        told: Hears a system's name and the share that is done.
+    """
+    if options.parallel == 1 or len(names) < 2:
+        return {name: run_one(name, stream, options, make, partial(told, name)) for name in names}
+    context = multiprocessing.get_context("spawn")  # TensorFlow does not survive a fork
+    shares: SynchronizedArray[float] = context.Array("d", len(names))
+    workers = min(options.parallel, len(names))
+    with ProcessPoolExecutor(workers, context, _share_progress, (shares,)) as pool:
+        running = {name: pool.submit(_run_elsewhere, place, name, options, make) for place, name in enumerate(names)}
+        try:
+            _follow(running, shares, told)
+            return {name: future.result() for name, future in running.items()}
+        except BaseException:
+            pool.shutdown(wait=False, cancel_futures=True)
+            raise
+
+
+def _follow(running: Mapping[str, "Future[Result]"], shares: "SynchronizedArray[float]", told: Told) -> None:
+    """Tell how far everyone is until all are done or one has failed."""
+    waiting = set(running.values())
+    while waiting:
+        done, waiting = wait(waiting, timeout=_LOOK_EVERY_S)
+        for future in done:
+            future.result()
+        for place, name in enumerate(running):
+            told(name, shares[place])
+
+
+_shares: "SynchronizedArray[float] | None" = None
+
+
+def _share_progress(shares: "SynchronizedArray[float]") -> None:
+    """Keep the array that this process writes its progress to."""
+    global _shares
+    _shares = shares
+
+
+def _run_elsewhere(place: int, name: str, options: EvaluateOptions, make: MakeSystem) -> Result:
+    def told(share: float) -> None:
+        if _shares is not None:
+            _shares[place] = share
+
+    assert options.path is not None  # noqa: S101 - the protocol has read it
+    return run_one(name, _stream(options.path, options.seed), options, make, told)
+
+
+@cache
+def _stream(path: Path, seed: int) -> RecordedStream:
+    return load_stream(path, seed)
+
+
+def _findings(replay: Replay, outcomes: SystemOutcomes) -> tuple[str, ...]:
+    return replay.watch.findings(outcomes) if isinstance(replay.watch, LeakProbe) else ()
+
+
+def _identity(name: str, stream: RecordedStream, options: EvaluateOptions) -> str:
+    """Describe everything that figures depend on."""
+    asked = replace(options, work=None, resume=False, parallel=1, baselines=(), path=None)
+    last = stream.events[-1].event_id
+    return f"{name} of {len(stream.events)} events to {last}, {len(stream.catalogue)} items: {asked}"
