@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from model.evaluation.outcomes import LISTED
-from model.evaluation.system import Ranking, System, Told
+from model.evaluation.system import Ranking
 from streams.users import ResolvedEvent, UserState
 
 _REMARK = "ranked among {} sampled negatives, not among the whole catalogue: comparable with sampled figures only"
@@ -63,7 +63,7 @@ def sampled_place(ranking: Ranking, target: int, negatives: NDArray[np.int32]) -
 
 
 class SampledGrades:
-    """Figures of one system against sampled negatives.
+    """Figures of one system against sampled negatives; an observer of what the evaluator grades.
 
     Args:
         sampler: Draws them.
@@ -76,6 +76,13 @@ class SampledGrades:
     def add(self, ranking: Ranking, state: UserState, target: int, number: int) -> None:
         """Grade one ranking; `number` distinguishes the targets."""
         self._places.append(sampled_place(ranking, target, self.sampler.draw(state, target, number)))
+
+    def passed(self, row: int) -> None:
+        """Do nothing."""
+
+    def graded(self, row: int, ranking: Ranking, before: UserState, event: ResolvedEvent) -> None:
+        """Grade one ranking."""
+        self.add(ranking, before, event.item, row)
 
     def figures(self) -> dict[str, float | int | str]:
         """Return the figures under names that say they are sampled; zeros when nothing was graded."""
@@ -90,47 +97,3 @@ class SampledGrades:
             "sampled_mrr": float((1.0 / (places + 1.0)).mean()) if len(places) else 0.0,
             "remark": _REMARK.format(self.sampler.count),
         }
-
-
-class SampledSystem:
-    """A system whose rankings are graded against sampled negatives besides; to the evaluator it is the system itself.
-
-    Args:
-        system: Makes the lists.
-        grades: Collects.
-        graded: First graded row.
-    """
-
-    def __init__(self, system: System, grades: SampledGrades, graded: int) -> None:
-        self._system = system
-        self._grades = grades
-        self._graded = graded
-        self._rankings: dict[str, Ranking] = {}
-        self.name = system.name
-        self.lists_from = system.lists_from
-
-    @property
-    def told(self) -> Told:
-        """What the system has to say."""
-        return self._system.told
-
-    def prepare(self, row: int) -> None:
-        """Pass on."""
-        self._system.prepare(row)
-
-    def recommend(self, state: UserState, now_ms: int) -> tuple[Ranking, UserState]:
-        """Pass on and remember the ranking."""
-        ranking, kept = self._system.recommend(state, now_ms)
-        self._rankings[state.user_id] = ranking
-        return ranking, kept
-
-    def learn(self, row: int, before: UserState, event: ResolvedEvent, first_touch: bool) -> None:
-        """Grade what the user was last shown, then pass on."""
-        ranking = self._rankings.pop(event.user_id, None)
-        if ranking is not None and first_touch and row >= self._graded:
-            self._grades.add(ranking, before, event.item, row)
-        self._system.learn(row, before, event, first_touch)
-
-    def finish(self) -> None:
-        """Pass on."""
-        self._system.finish()

@@ -1,9 +1,9 @@
 import numpy as np
 import pytest
 
-from model.evaluation.sampled import NegativeSampler, SampledGrades, SampledSystem, sampled_place
-from model.evaluation.system import Ranking, Told
-from streams.users import ResolvedEvent, UserState
+from model.evaluation.sampled import NegativeSampler, SampledGrades, sampled_place
+from model.evaluation.system import Ranking
+from streams.users import UserState
 
 ITEMS = 30
 AVAILABLE = np.ones(ITEMS + 1, np.bool_)
@@ -51,33 +51,3 @@ def test_figures_follow_from_the_places() -> None:
     assert figures["sampled_ndcg_at_10"] == pytest.approx((1.0 + 1.0 / np.log2(3.0)) / 3)
     assert figures["sampled_mrr"] == pytest.approx((1.0 + 0.5 + 1 / 30) / 3)
     assert "sampled" in str(figures["remark"])
-
-
-class Fixed:
-    name, lists_from = "fixed", 0
-
-    def __init__(self) -> None:
-        self.told = Told()
-        self.learned: list[int] = []
-
-    def prepare(self, row: int) -> None:
-        pass
-
-    def recommend(self, state: UserState, now_ms: int) -> tuple[Ranking, UserState]:
-        return ranking(1, 2, 3), state
-
-    def learn(self, row: int, before: UserState, event: ResolvedEvent, first_touch: bool) -> None:
-        self.learned.append(row)
-
-    def finish(self) -> None:
-        pass
-
-
-def test_a_wrapped_system_is_graded_on_graded_first_touches_alone() -> None:
-    system, grades = Fixed(), SampledGrades(NegativeSampler(AVAILABLE, 3))
-    wrapped = SampledSystem(system, grades, graded=1)
-    for row, first in enumerate([True, True, False]):
-        wrapped.recommend(touched(), 0)
-        wrapped.learn(row, touched(), ResolvedEvent(str(row), "u", 1, 4.0, 0), first)
-    assert grades.figures()["events_graded"] == 1
-    assert system.learned == [0, 1, 2]
