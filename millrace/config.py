@@ -12,7 +12,7 @@ from typing import Annotated, Any, Literal
 from pydantic import Field, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
-from millrace.contracts.decode import DEFAULT_IMPLIED_VALUES, EventPolicy
+from millrace.contracts.decode import DEFAULT_EVENT_WEIGHTS, DEFAULT_IMPLIED_VALUES, EventPolicy
 from millrace.contracts.event import MAX_RATING, MIN_RATING
 from millrace.errors import ConfigurationError
 from millrace.topics import Topics
@@ -45,6 +45,25 @@ class Settings(BaseSettings):
         description="A consumer silent for this long loses its partitions. Brokers refuse less than 6000 by default; "
         "the embedded one takes 2000.",
     )
+    kafka_security_protocol: Literal["PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL"] = Field(
+        default="PLAINTEXT", description="Whether connections to Kafka are encrypted (SSL) and log in (SASL)."
+    )
+    kafka_ssl_ca_file: Path | None = Field(
+        default=None, description="Certificates that Kafka's own is checked against; default: the system's."
+    )
+    kafka_ssl_cert_file: Path | None = Field(default=None, description="This client's certificate, for mutual TLS.")
+    kafka_ssl_key_file: Path | None = Field(default=None, description="The key of this client's certificate.")
+    kafka_sasl_mechanism: Literal["PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512"] = Field(
+        default="SCRAM-SHA-512", description="How to log in to Kafka."
+    )
+    kafka_sasl_username: str = Field(default="", description="The name to log in to Kafka with.")
+    kafka_sasl_password: str = Field(default="", repr=False, description="The password to log in to Kafka with.")
+    topic_partitions: int = Field(
+        default=4, ge=1, le=10_000, description="Partitions of the topics that Millrace creates."
+    )
+    topic_replication: int = Field(
+        default=1, ge=1, le=10, description="Replicas of the topics that Millrace creates; three in production."
+    )
     topic_prefix: str = Field(default="millrace.", description="Put before every topic name.")
     group_prefix: str = Field(default="millrace-", description="Put before every consumer group name.")
     redis_url: str = Field(default="redis://127.0.0.1:6379/0", description="Where features and state are kept.")
@@ -57,11 +76,35 @@ class Settings(BaseSettings):
         default="python",
         description="What runs a version inside Triton: `python` for the wheel, `onnxruntime` for the stock container.",
     )
-    event_log: str = Field(default="", description="`sqlite:///PATH`; default: HOME/events.sqlite.")
+    event_log: str = Field(
+        default="",
+        description="`sqlite:///PATH` or `cassandra://HOST:PORT[,HOST:PORT]/KEYSPACE?dc=DATACENTRE`; "
+        "default: HOME/events.sqlite.",
+    )
+    cassandra_username: str = Field(default="", description="The name to log in to Cassandra with; empty: no login.")
+    cassandra_password: str = Field(default="", repr=False, description="The password to log in to Cassandra with.")
+    cassandra_ssl_ca_file: Path | None = Field(
+        default=None, description="Certificates that Cassandra's is checked against; given, connections are encrypted."
+    )
+    cassandra_replication: dict[str, Annotated[int, Field(ge=1)]] = Field(
+        default_factory=dict,
+        description="JSON map: data centre and its number of replicas, for `millrace log-schema`; default: up to 3 in "
+        "the one of the address.",
+    )
+    cassandra_consistency: Literal["", "LOCAL_ONE", "LOCAL_QUORUM", "EACH_QUORUM", "QUORUM"] = Field(
+        default="",
+        description="Replicas that must confirm a read or write of the log; default: `LOCAL_QUORUM`, with a single "
+        "node `LOCAL_ONE`.",
+    )
 
     implied_values: dict[str, Annotated[float, Field(ge=MIN_RATING, le=MAX_RATING)]] = Field(
         default_factory=lambda: dict(DEFAULT_IMPLIED_VALUES),
         description="JSON map: event types besides `rating` and the value each stands for.",
+    )
+    event_weights: dict[str, Annotated[float, Field(ge=0.0, le=100.0)]] = Field(
+        default_factory=lambda: dict(DEFAULT_EVENT_WEIGHTS),
+        description="JSON map: event types and what each teaches, in ratings; a type that is left out teaches like a "
+        "rating, one of weight 0 leads nobody to its item. `millrace train` estimates them from the log.",
     )
     max_record_bytes: int = Field(default=65_536, ge=1024, description="Larger records become dead letters.")
     max_future_ms: int = Field(default=300_000, ge=0, description="How far event time may lie after record time.")
@@ -91,7 +134,7 @@ class Settings(BaseSettings):
     @property
     def event_policy(self) -> EventPolicy:
         """What `decode_event` accepts."""
-        return EventPolicy(self.implied_values, self.max_record_bytes, self.max_future_ms)
+        return EventPolicy(self.implied_values, self.max_record_bytes, self.max_future_ms, self.event_weights)
 
     @property
     def log_dir(self) -> Path:

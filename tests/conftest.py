@@ -5,28 +5,15 @@ so tests do not see one another's data. Where a server cannot run the test is sk
 MILLRACE_REQUIRE_SERVICES=1 it fails instead.
 """
 
-import os
 import uuid
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
+from local_servers import cassandra, local_kafka, started  # noqa: F401 - fixtures
 
 from millrace.config import Settings
-from millrace.errors import FatalError
-
-REQUIRE = "MILLRACE_REQUIRE_SERVICES"
-
-
-def _started(start: Callable[[], Any], what: str) -> Any:
-    """Start servers; a failure skips the test or, where services are required, fails it."""
-    try:
-        return start()
-    except FatalError as error:
-        if os.environ.get(REQUIRE) == "1":
-            pytest.fail(f"{what} is required ({REQUIRE}=1) and could not start: {error}", pytrace=False)
-        pytest.skip(f"NOT TESTED, {what} could not start: {error}")
 
 
 @pytest.fixture(scope="session")
@@ -43,7 +30,7 @@ def redis_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
         wait_ready([server], timeout_s=10)
 
     try:
-        _started(start, "Redis")
+        started(start, "Redis")
         yield server.settings()["redis_url"]
     finally:
         server.stop()
@@ -56,7 +43,7 @@ def kafka_broker() -> Iterator[str]:
 
     server = MockKafka()
     try:
-        _started(server.start, "the embedded Kafka")
+        started(server.start, "the embedded Kafka")
         yield server.settings()["kafka_bootstrap"]
     finally:
         server.stop()
@@ -76,7 +63,7 @@ def triton_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[st
         wait_ready([server], timeout_s=30)
 
     try:
-        _started(start, "Triton")
+        started(start, "Triton")
         yield server.settings()["triton_url"], folder / "repository"
     finally:
         server.stop()
@@ -89,7 +76,7 @@ def embedded_stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
 
     stack = EmbeddedStack(tmp_path_factory.mktemp("stack"))
     try:
-        _started(stack.start, "the embedded stack")
+        started(stack.start, "the embedded stack")
         yield stack
     finally:
         stack.stop()

@@ -1,6 +1,6 @@
 """The durable log of every event and item, from which models learn and Redis can be rebuilt."""
 
-from consumers.event_log.opening import open_event_log
+from consumers.event_log.opening import create_schema, open_event_log
 from consumers.event_log.protocol import (
     DEFAULT_PAGE_SIZE,
     IMPORT_PARTITION,
@@ -15,5 +15,6 @@ __all__ = [
     "EventLog",
     "LogPosition",
     "LoggedEvent",
+    "create_schema",
     "open_event_log",
 ]

@@ -9,24 +9,52 @@ from millrace.config import Settings
 from millrace.errors import ConfigurationError
 
 _SQLITE_PREFIX = "sqlite:///"
+_SHAPES = "sqlite:///PATH or cassandra://HOST:PORT/KEYSPACE?dc=DATACENTRE"
 
 
 def open_event_log(settings: Settings) -> EventLog:
-    """Open the event log that `settings.event_log_url` names, creating it where it does not exist yet.
+    """Open the event log that `settings.event_log_url` names.
+
+    A SQLite file is created where it does not exist yet. Tables in Cassandra are not: `create_schema` does that.
 
     Raises:
-        ConfigurationError: The address has an unknown scheme or the file is not an event log.
-        TransientError: The file is locked, or there is no space left.
+        ConfigurationError: The address has an unknown scheme, the file is not an event log, or Cassandra has no tables.
+        TransientError: The file is locked, there is no space left, or Cassandra does not answer.
     """
+    if _is_cassandra(settings):
+        # Here, so that nobody needs the driver who keeps the log in a file.
+        from consumers.event_log.cassandra import CassandraEventLog
+
+        return CassandraEventLog(settings)
+    return SqliteEventLog(_sqlite_path(settings.event_log_url))
+
+
+def create_schema(settings: Settings) -> str:
+    """Create what the event log needs, or bring it to this version; doing it again changes nothing.
+
+    Returns:
+        A sentence about what was done.
+
+    Raises:
+        ConfigurationError: As for `open_event_log`, or the login may not change tables.
+        TransientError: As for `open_event_log`.
+    """
+    if not _is_cassandra(settings):
+        SqliteEventLog(_sqlite_path(settings.event_log_url)).close()
+        return f"The event log {settings.event_log_url} is there."
+    from consumers.event_log.cassandra_schema import create_cassandra_schema
+
+    state = create_cassandra_schema(settings)
+    done = f"versions applied: {', '.join(map(str, state.applied))}" if state.applied else "nothing to do"
+    return f"The event log's tables in keyspace {state.keyspace} have version {state.version} ({done})."
+
+
+def _is_cassandra(settings: Settings) -> bool:
     url = settings.event_log_url
     scheme = urlsplit(url).scheme
-    if scheme == "sqlite":
-        return SqliteEventLog(_sqlite_path(url))
-    if scheme == "cassandra":
-        raise ConfigurationError(
-            f"MILLRACE_EVENT_LOG names Cassandra ({url}), which this version cannot write yet; use sqlite:///PATH."
-        )
-    raise ConfigurationError(f"MILLRACE_EVENT_LOG={url!r} is not the address of an event log; use sqlite:///PATH.")
+    if scheme not in {"sqlite", "cassandra"}:
+        raise ConfigurationError(f"MILLRACE_EVENT_LOG={url!r} is not the address of an event log; use {_SHAPES}.")
+    return scheme == "cassandra"
 
 
 def _sqlite_path(url: str) -> Path:

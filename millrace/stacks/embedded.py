@@ -1,6 +1,6 @@
 """The embedded stack: Kafka, Redis, the event log and Triton from Python packages alone."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -8,6 +8,7 @@ from millrace.config import DEFAULT_HOME
 from millrace.errors import FatalError
 from millrace.stacks.home import StackHome
 from millrace.stacks.kafka_mock import MockKafka
+from millrace.stacks.local import DATA_DIR as LOCAL_DATA_DIR
 from millrace.stacks.ports import Ports
 from millrace.stacks.redis_server import RedisServer
 from millrace.stacks.service import Service
@@ -60,10 +61,22 @@ class EmbeddedStack(Stack):
             self.notes.append(f"Models run inside the workers: {reason}.")
 
     def prepare(self) -> None:
-        """Set aside or delete what an earlier run left."""
+        """Set aside or delete what an earlier run left.
+
+        Raises:
+            FatalError: The folder belongs to a local stack.
+        """
+        if (self._home.path / LOCAL_DATA_DIR).exists():
+            raise FatalError(
+                f"{self._home.path} holds the data of a local stack, whose models an embedded one would take away: use "
+                "--stack local, or set MILLRACE_HOME to another folder."
+            )
         aside = self._home.clear(RUN_STATE, delete=self._fresh)
         if aside:
             self.notes.append(f"What an earlier run left was set aside in {aside}.")
+
+    def create_topics(self, names: Sequence[str]) -> None:
+        """Create nothing: here a topic appears on first use."""
 
     def supervise(self) -> list[str]:
         """Start Triton again if it has ended; call it every second or so.

