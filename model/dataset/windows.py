@@ -1,6 +1,6 @@
 """User sequences cut into windows for the encoder."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,16 +18,20 @@ class Windows:
         history: [W, L] int32, newest last, 0 where padded.
         value: [W, L] float32 ratings.
         age: [W, L] float32 seconds before the newest entry.
+        ahead: [W, L] float32 seconds from the entry to the user's next event, 0 where padded.
         target: [W, S] int32 next item after each of the last S slots, 0 where there is none.
         target_value: [W, S] float32 its rating.
+        target_row: [W, S] int32 its log row, -1 where there is none.
         newest: [W] int32 log row of the newest target.
     """
 
     history: NDArray[np.int32]
     value: NDArray[np.float32]
     age: NDArray[np.float32]
+    ahead: NDArray[np.float32]
     target: NDArray[np.int32]
     target_value: NDArray[np.float32]
+    target_row: NDArray[np.int32]
     newest: NDArray[np.int32]
 
     def __len__(self) -> int:
@@ -35,14 +39,7 @@ class Windows:
 
     def take(self, rows: NDArray[np.int64]) -> "Windows":
         """Return the windows at `rows`."""
-        return Windows(
-            self.history[rows],
-            self.value[rows],
-            self.age[rows],
-            self.target[rows],
-            self.target_value[rows],
-            self.newest[rows],
-        )
+        return Windows(**{column.name: getattr(self, column.name)[rows] for column in fields(self)})
 
 
 def cut_windows(events: EventTable, length: int, targets: int) -> Windows:
@@ -79,12 +76,14 @@ def _fill(
     wanted = end[:, None] - targets + np.arange(targets)
     given = wanted >= first[:, None]
     target_rows = order[np.maximum(wanted, 0)]
-    times = events.ts_ms[rows]
+    times, following = events.ts_ms[rows], events.ts_ms[order[np.maximum(slots + 1, 0)]]
     return Windows(
         history=np.where(there, events.items[rows], 0).astype(np.int32),
         value=np.where(there, events.values[rows], 0).astype(np.float32),
         age=np.where(there, (times[:, -1:] - times) / _MS_PER_S, 0).astype(np.float32),
+        ahead=np.where(there, (following - times) / _MS_PER_S, 0).astype(np.float32),
         target=np.where(given, events.items[target_rows], 0).astype(np.int32),
         target_value=np.where(given, events.values[target_rows], 0).astype(np.float32),
+        target_row=np.where(given, target_rows, -1).astype(np.int32),
         newest=np.where(given, target_rows, -1).max(axis=1).astype(np.int32),
     )

@@ -11,12 +11,14 @@ from model.network.config import NetworkConfig
 # Ratings in half stars, 0 for padding: 0.5 -> 1 ... 5.0 -> 10.
 _VALUE_BUCKETS = 11
 _BLOCK_SEEDS = 10
+_HIDDEN_GAPS = 0.5
 
 
 class SequenceEncoder(keras.layers.Layer):  # type: ignore[misc]
-    """Causal, time-aware and rating-aware; a position knows its item, its rating and the gap to the one before.
+    """Causal, time-aware and rating-aware: a position knows its item, its rating and the gaps before and after it.
 
-    A list is made at the moment of the newest event, so the gap from there to the request is no input.
+    The gap after a position is the one to the request it answers. A list made at the moment of the newest event has
+    none, so half of the gaps are hidden in training.
 
     Args:
         config: Sizes.
@@ -33,6 +35,10 @@ class SequenceEncoder(keras.layers.Layer):  # type: ignore[misc]
         self.gap_embedding = self.add_weight(
             shape=(GAP_BUCKETS, config.width), initializer="zeros", name="gap_embedding"
         )
+        self.ahead_embedding = self.add_weight(
+            shape=(GAP_BUCKETS, config.width), initializer="zeros", name="ahead_embedding"
+        )
+        self.seeds = keras.random.SeedGenerator(seed)
         self.drop = keras.layers.Dropout(config.dropout, seed=seed)
         self.attention = [
             GatedAttention(config, f"block_{number}", seed + _BLOCK_SEEDS * (number + 1))
@@ -41,7 +47,9 @@ class SequenceEncoder(keras.layers.Layer):  # type: ignore[misc]
         self.norm = keras.layers.LayerNormalization(epsilon=1e-5, name="last_norm")
         self.norm.build((None, None, config.width))
 
-    def call(self, items: Any, vectors: Any, values: Any, ages: Any, queries: int, training: bool = False) -> Any:
+    def call(
+        self, items: Any, vectors: Any, values: Any, ages: Any, ahead: Any, queries: int, training: bool = False
+    ) -> Any:
         """Return the hidden states [B, queries, d] of the last `queries` positions.
 
         Args:
@@ -49,10 +57,11 @@ class SequenceEncoder(keras.layers.Layer):  # type: ignore[misc]
             vectors: [B, L, d] their vectors.
             values: [B, L] float32 ratings.
             ages: [B, L] float32 seconds before a common moment.
+            ahead: [B, L] float32 seconds from the entry to the one after it, or to the request.
             queries: Number of last positions wanted; the last block computes no others.
             training: Whether to drop units.
         """
-        x = self._embed(items, vectors, values, ages, training)
+        x = self._embed(vectors, values, ages, ahead, training)
         visible = self._visible(items)
         gaps = gap_bucket(ops.expand_dims(ages, 1) - ops.expand_dims(ages, 2))
         for block in self.attention[:-1]:
@@ -60,15 +69,15 @@ class SequenceEncoder(keras.layers.Layer):  # type: ignore[misc]
         x = self.attention[-1](x, gaps[:, -queries:], visible[:, -queries:], queries=queries, training=training)
         return self.norm(x)
 
-    def _embed(self, items: Any, vectors: Any, values: Any, ages: Any, training: bool) -> Any:
+    def _embed(self, vectors: Any, values: Any, ages: Any, ahead: Any, training: bool) -> Any:
         stars = ops.cast(ops.clip(values * 2.0 + 0.5, 0.0, _VALUE_BUCKETS - 1.0), "int32")
         before = ops.concatenate([ages[:, :1], ages[:, :-1]], axis=1)
-        x = vectors * self.config.width**0.5
-        x = (
-            x
-            + ops.take(self.value_embedding, stars, axis=0)
-            + ops.take(self.gap_embedding, gap_bucket(before - ages), axis=0)
-        )
+        if training:
+            known = keras.random.uniform(ops.shape(ahead), seed=self.seeds) >= _HIDDEN_GAPS
+            ahead = ops.where(known, ahead, 0.0)
+        x = vectors * self.config.width**0.5 + ops.take(self.value_embedding, stars, axis=0)
+        x = x + ops.take(self.gap_embedding, gap_bucket(before - ages), axis=0)
+        x = x + ops.take(self.ahead_embedding, gap_bucket(ahead), axis=0)
         return self.drop(x, training=training)
 
     def _visible(self, items: Any) -> Any:

@@ -54,12 +54,25 @@ class Recommender(keras.layers.Layer):  # type: ignore[misc]
         self.bias.assign(bias)
 
     def hidden(self, inputs: Mapping[str, Any]) -> Any:
-        """Return the encoder's last hidden state [B, d]."""
-        vectors = ops.take(self.vectors, self._rows(inputs["history"]), axis=0)
-        states = self.encoder(
-            inputs["history"], vectors, inputs["history_value"], inputs["history_age"], queries=1, training=False
-        )
-        return states[:, 0]
+        """Return the encoder's last hidden state [B, d]; of a longer history tensor the newest entries are read."""
+        newest = slice(-self.config.length, None)
+        ages = inputs["history_age"][:, newest]
+        ahead = ops.concatenate([ages[:, :-1] - ages[:, 1:], ages[:, -1:]], axis=1)
+        history, values = inputs["history"][:, newest], inputs["history_value"][:, newest]
+        return self.states(history, values, ages, ahead, queries=1)[:, 0]
+
+    def states(self, history: Any, values: Any, ages: Any, ahead: Any, queries: int) -> Any:
+        """Return the encoder's last hidden states [B, queries, d].
+
+        Args:
+            history: [B, L] int32 item indexes, newest last.
+            values: [B, L] float32 ratings.
+            ages: [B, L] float32 seconds before a common moment.
+            ahead: [B, L] float32 seconds to the next entry, or to the request.
+            queries: Number of last positions wanted.
+        """
+        vectors = ops.take(self.vectors, self._rows(history), axis=0)
+        return self.encoder(history, vectors, values, ages, ahead, queries=queries, training=False)
 
     def logits(self, hidden: Any) -> Any:
         """Return logits [B, rows] over the catalogue."""

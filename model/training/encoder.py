@@ -55,11 +55,11 @@ class _NextItem(keras.Model):  # type: ignore[misc]
         """Do nothing: the layers come built."""
 
     def call(self, inputs: Any, training: bool = False) -> Any:
-        """Return the logits of a batch of (history, value, age)."""
-        history, value, age = inputs
+        """Return the logits of a batch of (history, value, age, ahead)."""
+        history, value, age, ahead = inputs
         vectors, bias = self.tower(self.rows, training=training)
         heard = ops.take(vectors, history, axis=0)
-        hidden = self.encoder(history, heard, value, age, queries=self.targets, training=training)
+        hidden = self.encoder(history, heard, value, age, ahead, queries=self.targets, training=training)
         flat = ops.reshape(hidden, (-1, self.tower.config.width))
         logits = ops.matmul(flat, ops.transpose(vectors)) + bias + self.log_weights
         return ops.reshape(logits, (-1, self.targets, self.rows.shape[0]))
@@ -130,7 +130,7 @@ class EncoderTrainer:
         mark_trained(self._recommender, windows)
         places = self._softmax.places
         loss = self._fitter.fit(
-            (places[windows.history], windows.value, windows.age),
+            (places[windows.history], windows.value, windows.age, windows.ahead),
             places[windows.target],
             (windows.target > 0).astype(np.float32),
             how.epochs,

@@ -4,7 +4,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from model.dataset.windows import Windows
-from model.network.backend import ops
 from model.network.rating import MEAN_PRIOR
 from model.network.recommender import Recommender
 
@@ -56,9 +55,6 @@ def _products(recommender: Recommender, windows: Windows) -> NDArray[np.float32]
     out = np.empty((*windows.target.shape, recommender.config.width), np.float32)
     for first in range(0, len(windows), _WINDOWS_AT_ONCE):
         at = slice(first, first + _WINDOWS_AT_ONCE)
-        heard = ops.convert_to_tensor(vectors[windows.history[at]])
-        hidden = recommender.encoder(
-            windows.history[at], heard, windows.value[at], windows.age[at], queries=targets, training=False
-        )
+        hidden = recommender.states(windows.history[at], windows.value[at], windows.age[at], windows.ahead[at], targets)
         out[at] = np.asarray(hidden) * vectors[windows.target[at]]
     return out

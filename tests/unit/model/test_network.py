@@ -5,7 +5,6 @@ import pytest
 
 from model.export import Tensors, random_request
 from model.network.attention import gap_bucket
-from model.network.backend import ops
 from model.network.recommender import Recommender
 from streams.scoring.protocol import CANDIDATES, PROPOSALS, RANKED
 from tests.unit.model.small import ITEMS, small_recommender
@@ -26,13 +25,9 @@ def answer(recommender: Recommender, request: Tensors) -> Tensors:
 
 
 def states(recommender: Recommender, request: Tensors, queries: int) -> np.ndarray:
-    rows = np.where(request["history"] > ITEMS, 0, request["history"])
-    vectors = ops.take(recommender.vectors, rows, axis=0)
-    return np.asarray(
-        recommender.encoder(
-            request["history"], vectors, request["history_value"], request["history_age"], queries=queries
-        )
-    )
+    age = request["history_age"]
+    ahead = np.concatenate([age[:, :-1] - age[:, 1:], age[:, -1:]], axis=1)
+    return np.asarray(recommender.states(request["history"], request["history_value"], age, ahead, queries))
 
 
 def test_shapes_are_those_of_the_protocol(recommender: Recommender, request_: Tensors) -> None:

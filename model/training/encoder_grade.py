@@ -1,0 +1,105 @@
+"""How well the encoder alone, with frozen weights, ranks the whole catalogue for the next event."""
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from model.dataset.events import EventTable
+from model.dataset.windows import Windows, cut_windows
+from model.network.backend import ops
+from model.network.recommender import Recommender
+
+_PLACES = 10
+_BATCH_LOGITS = 4_000_000
+_TOUCHED = -np.inf
+
+
+@dataclass(frozen=True, slots=True)
+class EncoderGrade:
+    """What the encoder alone is worth on some events.
+
+    Args:
+        events: Graded events: those on an item that the user had not touched.
+        hit_rate: Share whose item is among the 10 best untouched ones of the catalogue.
+        ndcg: Mean of 1 / log2(place + 2) over them, 0 beyond place 10 (places count from 0).
+        log_loss: Mean negative log-probability of the item among untouched ones, nats.
+        new_hit_rate: Hit rate on items that were never trained; NaN without any.
+    """
+
+    events: int
+    hit_rate: float
+    ndcg: float
+    log_loss: float
+    new_hit_rate: float
+
+
+def grade_encoder(recommender: Recommender, events: EventTable, first: int, request_time: bool = True) -> EncoderGrade:
+    """Grade the events from row `first` on; histories advance with every event, weights do not.
+
+    Args:
+        recommender: Baked network.
+        events: The log; nothing behind it is read.
+        first: First graded row.
+        request_time: Whether the encoder knows the time of the request, or thinks it is that of the event before.
+    """
+    windows = cut_windows(events, recommender.config.length, max(recommender.config.length // 2, 1))
+    windows = windows.take(np.flatnonzero(windows.newest >= first))
+    touched = _TouchedItems(events)
+    trained = np.asarray(recommender.tower.trained) > 0
+    ranks, losses, new = [], [], []
+    per_batch = max(_BATCH_LOGITS // (recommender.config.rows * windows.target.shape[1]), 1)
+    for begin in range(0, len(windows), per_batch):
+        part = windows.take(np.arange(begin, min(begin + per_batch, len(windows))))
+        logits = _logits(recommender, part, request_time)
+        for window, slot in zip(*np.nonzero(part.target_row >= first), strict=True):
+            row, item = int(part.target_row[window, slot]), int(part.target[window, slot])
+            before = touched.before(row)
+            if item not in before:
+                own = logits[window, slot]
+                own[before] = _TOUCHED
+                ranks.append(int((own > own[item]).sum()))
+                losses.append(_log_sum(own) - float(own[item]))
+                new.append(not trained[item])
+    return _summary(np.array(ranks), np.array(losses), np.array(new, bool))
+
+
+class _TouchedItems:
+    """Tells what a user had touched before an event."""
+
+    def __init__(self, events: EventTable) -> None:
+        order = np.lexsort((np.arange(len(events)), events.ts_ms, events.users))
+        self._items = events.items[order]
+        self._place = np.empty(len(events), np.int64)
+        self._place[order] = np.arange(len(events))
+        users = events.users[order]
+        self._start = np.searchsorted(users, events.users)
+
+    def before(self, row: int) -> NDArray[np.int32]:
+        return self._items[self._start[row] : self._place[row]]
+
+
+def _logits(recommender: Recommender, windows: Windows, request_time: bool) -> NDArray[np.float32]:
+    """Return [W, S, rows]; padding is out of reach."""
+    length = windows.target.shape[1]
+    hidden = recommender.states(
+        windows.history, windows.value, windows.age, windows.ahead if request_time else windows.ahead * 0.0, length
+    )
+    flat = recommender.logits(ops.reshape(hidden, (-1, recommender.config.width)))
+    return np.array(flat).reshape(len(windows), length, -1)
+
+
+def _log_sum(logits: NDArray[np.float32]) -> float:
+    top = logits.max()
+    return float(top + np.log(np.exp(logits - top).sum()))
+
+
+def _summary(ranks: NDArray[np.int64], losses: NDArray[np.float64], new: NDArray[np.bool_]) -> EncoderGrade:
+    hits = ranks < _PLACES
+    return EncoderGrade(
+        events=len(ranks),
+        hit_rate=float(hits.mean()),
+        ndcg=float(np.where(hits, 1.0 / np.log2(ranks + 2.0), 0.0).mean()),
+        log_loss=float(losses.mean()),
+        new_hit_rate=float(hits[new].mean()) if new.any() else float("nan"),
+    )
