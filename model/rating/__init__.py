@@ -1,0 +1,1 @@
+"""Predicting the stars people read: baselines, item parameters, evaluation."""
