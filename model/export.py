@@ -19,7 +19,7 @@ from millrace.errors import FatalError
 from model.network.backend import keras, ops
 from model.network.config import NetworkConfig
 from model.network.recommender import Recommender
-from streams.scoring.protocol import CANDIDATES, ScoreRequest, ScoreResponse
+from streams.scoring.protocol import CANDIDATES, HISTORY_TENSOR_LENGTH, ScoreRequest, ScoreResponse
 
 Tensors = dict[str, NDArray[Any]]
 
@@ -153,8 +153,8 @@ def random_request(
         rng: Source of randomness.
     """
     config = recommender.config
-    empty = config.length - round(config.length * filled)
-    history = rng.integers(1, config.items + 3, (users, config.length), dtype=np.int32)
+    empty = HISTORY_TENSOR_LENGTH - round(HISTORY_TENSOR_LENGTH * filled)
+    history = rng.integers(1, config.items + 3, (users, HISTORY_TENSOR_LENGTH), dtype=np.int32)
     history[:, :empty] = 0
     there = history > 0
     # Odd multiples: differences of powers of two lie on the borders of the gap buckets, where runtimes may disagree.
@@ -183,9 +183,9 @@ def _random_candidates(items: int, users: int, rng: np.random.Generator) -> NDAr
 def _functional(recommender: Recommender) -> Any:
     config = recommender.config
     shapes: Mapping[str, tuple[int | None, ...]] = {
-        "history": (config.length,),
-        "history_value": (config.length,),
-        "history_age": (config.length,),
+        "history": (HISTORY_TENSOR_LENGTH,),
+        "history_value": (HISTORY_TENSOR_LENGTH,),
+        "history_age": (HISTORY_TENSOR_LENGTH,),
         "candidates": (None,),
         "features": (None, config.features),
         "context": (config.context,),

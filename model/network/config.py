@@ -16,7 +16,7 @@ class NetworkConfig(BaseModel):
         width: d, of item vectors and hidden states.
         heads: Attention heads.
         blocks: Attention blocks.
-        length: L, history entries the encoder reads.
+        length: L, history entries the encoder reads: the newest ones of a request.
         dropout: Share of hidden units dropped in training.
         id_dropout: Share of items that a training step sees by their content alone.
         ranker_units: Hidden units of the re-ranker's two layers.
@@ -31,7 +31,7 @@ class NetworkConfig(BaseModel):
     width: int = 64
     heads: int = 2
     blocks: int = 2
-    length: int = HISTORY_TENSOR_LENGTH
+    length: int = Field(default=50, ge=1, le=HISTORY_TENSOR_LENGTH)
     dropout: float = 0.3
     id_dropout: float = 0.25
     ranker_units: tuple[int, int] = (64, 32)

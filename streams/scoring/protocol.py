@@ -7,7 +7,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 # Shapes every version shares; a version's card repeats them, and a worker refuses a card that differs.
-HISTORY_TENSOR_LENGTH = 50
+# A version may read fewer: the newest entries.
+HISTORY_TENSOR_LENGTH = 100
 CANDIDATES = 128
 RANKED = 40
 PROPOSALS = 32

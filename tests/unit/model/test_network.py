@@ -6,7 +6,7 @@ import pytest
 from model.export import Tensors, random_request
 from model.network.attention import gap_bucket
 from model.network.recommender import Recommender
-from streams.scoring.protocol import CANDIDATES, PROPOSALS, RANKED
+from streams.scoring.protocol import CANDIDATES, HISTORY_TENSOR_LENGTH, PROPOSALS, RANKED
 from tests.unit.model.small import ITEMS, small_recommender
 
 
@@ -25,9 +25,10 @@ def answer(recommender: Recommender, request: Tensors) -> Tensors:
 
 
 def states(recommender: Recommender, request: Tensors, queries: int) -> np.ndarray:
-    age = request["history_age"]
+    newest = slice(-recommender.config.length, None)
+    history, values, age = (request[name][:, newest] for name in ("history", "history_value", "history_age"))
     ahead = np.concatenate([age[:, :-1] - age[:, 1:], age[:, -1:]], axis=1)
-    return np.asarray(recommender.states(request["history"], request["history_value"], age, ahead, queries))
+    return np.asarray(recommender.states(history, values, age, ahead, queries))
 
 
 def test_shapes_are_those_of_the_protocol(recommender: Recommender, request_: Tensors) -> None:
@@ -121,6 +122,22 @@ def test_computing_the_last_position_only_changes_nothing(recommender: Recommend
     np.testing.assert_allclose(
         states(recommender, request_, 1)[:, 0], states(recommender, request_, 50)[:, -1], atol=1e-5
     )
+
+
+def test_only_the_newest_entries_are_read(recommender: Recommender, request_: Tensors) -> None:
+    before = answer(recommender, request_)
+    request_["history_age"][:, : -recommender.config.length] *= 3
+    after = answer(recommender, request_)
+    assert request_["history"].shape[1] == HISTORY_TENSOR_LENGTH > recommender.config.length
+    for name in before:
+        np.testing.assert_array_equal(before[name], after[name])
+
+
+def test_the_time_of_the_request_matters(recommender: Recommender, request_: Tensors) -> None:
+    later = request_ | {"history_age": request_["history_age"] + 1e6}
+    at_once = request_ | {"history_age": request_["history_age"] - request_["history_age"][:, -1:]}
+    hidden = [np.asarray(recommender.hidden(request)) for request in (later, at_once)]
+    assert np.abs(hidden[0] - hidden[1]).max() > 1e-3
 
 
 def test_ratings_and_times_matter(recommender: Recommender, request_: Tensors) -> None:
