@@ -21,7 +21,7 @@ from model.evaluation.report.figures import (
     ShownCurve,
     SliceFigures,
 )
-from model.evaluation.report.intervals import UserBootstrap
+from model.evaluation.report.intervals import UserBootstrap, none_of
 from model.evaluation.report.lists import list_figures, shown_share_curve
 from model.evaluation.split import Split
 from model.stream import RecordedStream
@@ -128,6 +128,8 @@ class _Slicer:
 
     def group(self, mask: NDArray[np.bool_]) -> SliceFigures:
         hits, gains = self._bootstrap.intervals([self._hits * mask, self._gains * mask], mask)
+        if mask.any() and not self._hits[mask].any():
+            hits = gains = none_of(int(mask.sum()))  # no resample can have a hit either
         return SliceFigures(
             events=int(mask.sum()),
             share=float(mask.mean()),

@@ -84,6 +84,11 @@ class UserBootstrap:
             return np.asarray(sums[:, :-1] / sums[:, -1:])
 
 
+def none_of(events: int) -> Interval:
+    """Return the interval of a rate of which no event had any: the largest one that leaves that a 2.5 % chance."""
+    return Interval(0.0, 1.0 - ((1.0 - LEVEL) / 2.0) ** (1.0 / events))
+
+
 def _percentiles(values: NDArray[np.float64]) -> Interval:
     finite = values[np.isfinite(values)]
     if not len(finite):

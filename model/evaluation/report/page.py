@@ -7,6 +7,8 @@ from string import Template
 from model.evaluation.report import plots
 from model.evaluation.report.figures import PrequentialReport, RatingComparison, SliceFigures
 
+# Plots of more groups get the whole width.
+_NARROW_GROUPS = 10
 _PAGE = Template("""<!doctype html>
 <html lang="en">
 <head>
@@ -17,7 +19,7 @@ _PAGE = Template("""<!doctype html>
 :root { color-scheme: light; }
 body { font: 16px/1.55 system-ui, "Segoe UI", "Liberation Sans", "DejaVu Sans", sans-serif; color: #1f2933;
   background: #f5f7f9; margin: 0; }
-main { max-width: 1020px; margin: 0 auto; padding: 2.2rem 1.4rem 4rem; }
+main { max-width: 1080px; margin: 0 auto; padding: 2.2rem 1.4rem 4rem; }
 h1 { font-size: 1.75rem; margin: 0 0 .2rem; } h2 { font-size: 1.2rem; margin: 0 0 .3rem; }
 p.lead { color: #52606d; margin: 0 0 1.4rem; }
 .cards { display: grid; grid-template-columns: repeat(auto-fit, minmax(175px, 1fr)); gap: .9rem;
@@ -32,7 +34,7 @@ section svg { width: 100%; height: auto; display: block; }
 .key { font-size: .88rem; color: #52606d; margin: 0 0 .4rem; } .key i { display: inline-block; width: .75em;
   height: .75em; border-radius: 50%; margin: 0 .3em 0 .9em; vertical-align: baseline; }
 table { border-collapse: collapse; width: 100%; font-size: .93rem; font-variant-numeric: tabular-nums; }
-th, td { padding: .32rem .55rem; text-align: right; border-bottom: 1px solid #e4e8ec; }
+th, td { padding: .32rem .55rem; text-align: right; border-bottom: 1px solid #e4e8ec; white-space: nowrap; }
 th:first-child, td:first-child { text-align: left; } tr.ours td { font-weight: 600; }
 .scroll { overflow-x: auto; }
 .warning { background: #fdecea; border: 1px solid #d64545; border-radius: 10px; padding: .8rem 1rem; margin: 0 0 1rem; }
@@ -95,7 +97,7 @@ def _cards(report: PrequentialReport) -> str:
 
 
 def _table(report: PrequentialReport) -> str:
-    head = ("", "HR@10", "95 %", "NDCG@10", "95 %", "MRR", "coverage", "novelty, bits", "diversity", "seconds")
+    head = ("", "HR@10", "95 %", "NDCG@10", "95 %", "MRR", "coverage", "novelty", "diversity", "seconds")
     rows = []
     for name, one in report.systems.items():
         cells = (
@@ -125,25 +127,29 @@ def _systems_caption(report: PrequentialReport) -> str:
 
 
 def _slice_sections(report: PrequentialReport) -> list[str]:
-    gaps = report.largest_gaps
-    cuts: list[tuple[str, Mapping[str, SliceFigures], str]] = [
-        ("By the user's events so far", report.by_history_length, "How much history a list had to go on."),
-        ("First events of users", report.first_events_of_users, "A newcomer's first list has no history at all."),
-        ("By time since the user's last event", report.by_gap, "Within a session, and after a break."),
-        ("By the user's activity", report.by_user_activity, "Fifths of the users, by graded events in all."),
-        ("By gender", report.by_gender, ""),
-        ("By age", report.by_age, ""),
-        ("By genre of the item", report.by_genre, "An item with several genres counts in each."),
+    """Return the cuts two by two, and the genres, of which there are many, by themselves."""
+    pairs = [
+        [
+            _slice(report, "By the user's events so far", report.by_history_length, "How much history there was."),
+            _slice(report, "First events of users", report.first_events_of_users, "The first list has no history."),
+        ],
+        [
+            _slice(report, "By time since the user's last event", report.by_gap, "In a session, and after a break."),
+            _slice(report, "By activity", report.by_user_activity, "Fifths of the users, by graded events in all."),
+        ],
+        [_slice(report, "By gender", report.by_gender), _slice(report, "By age", report.by_age)],
+        [_slice(report, "By genre of the item", report.by_genre, "An item with several genres counts in each.")],
     ]
-    named = {"By the user's activity": "graded events of the user", "By gender": "gender", "By age": "age"}
-    named["By genre of the item"] = "genre of the item"
-    sections = []
-    for title, groups, caption in cuts:
-        if groups:
-            gap = gaps.get(named.get(title, ""))
-            text = f"{caption} {gap.sentence if gap else ''} In brackets: events."
-            sections.append(_section(title, text, _key(report) + plots.hit_rate_bars(groups, report)))
-    return sections
+    return [f'<div class="pair">{"".join(pair)}</div>' for pair in pairs if any(pair)]
+
+
+def _slice(report: PrequentialReport, title: str, groups: Mapping[str, SliceFigures], caption: str = "") -> str:
+    if not groups:
+        return ""
+    gap = next((gap for gap in report.largest_gaps.values() if {gap.lowest, gap.highest} <= set(groups)), None)
+    text = f"{caption} {gap.sentence if gap else ''} Events in brackets."
+    wide = len(groups) > _NARROW_GROUPS
+    return _section(title, text, _key(report) + plots.hit_rate_bars(groups, report, wide))
 
 
 def _side_by_side(report: PrequentialReport) -> str:

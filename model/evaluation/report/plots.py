@@ -41,8 +41,10 @@ _STYLE: Mapping[str, Any] = {
     "svg.fonttype": "none",  # text stays text: small, searchable, read aloud
     "svg.hashsalt": "millrace",  # the same figures make the same file
 }
+_LEAST_EVENTS = 200
 _BAR_HEIGHT_IN = 0.3
 _WIDTH_IN = 9.0
+_HALF_IN = 4.6
 
 
 def quality_over_stream(report: PrequentialReport) -> str:
@@ -53,19 +55,26 @@ def quality_over_stream(report: PrequentialReport) -> str:
         blocks = report.over_time
         rows = np.array([block.last_row for block in blocks]) / 1000.0
         events = np.array([block.events for block in blocks], np.float64)
-        for name, colour in _colours(report).items():
+        for place, (name, colour) in enumerate(_colours(report).items()):
             rates = np.array([block.hit_rate_at_10[name] for block in blocks])
             cumulative = np.cumsum(rates * events) / np.cumsum(events)
-            axes.plot(rows, rates, color=colour, linewidth=1.0, alpha=0.35)
-            axes.plot(rows, cumulative, color=colour, linewidth=2.2, label=f"{name} ({cumulative[-1]:.3f})")
+            axes.plot(rows, rates, color=colour, linewidth=1.0, alpha=0.35, zorder=2 - 0.01 * place)
+            label = f"{name} ({cumulative[-1]:.3f})"
+            axes.plot(rows, cumulative, color=colour, linewidth=2.2, zorder=3 - 0.01 * place, label=label)
         axes.set(xlabel="events of the stream, thousands", ylabel="hit rate at 10", ylim=(0.0, None))
         axes.legend(loc="upper center", bbox_to_anchor=(0.5, 1.14), ncols=4)
 
     return _svg(draw, _WIDTH_IN, 4.0)
 
 
-def hit_rate_bars(groups: Mapping[str, SliceFigures], report: PrequentialReport) -> str:
-    """Plot the hit rate of groups with intervals, and the baselines' as dots."""
+def hit_rate_bars(groups: Mapping[str, SliceFigures], report: PrequentialReport, wide: bool) -> str:
+    """Plot the hit rate of groups with intervals, and the baselines' as dots.
+
+    Args:
+        groups: By label.
+        report: Has the names.
+        wide: Takes the whole width of the page; else half of it.
+    """
     shown = {label: one for label, one in groups.items() if one.events}
 
     def draw(figure: Figure) -> None:
@@ -75,16 +84,17 @@ def hit_rate_bars(groups: Mapping[str, SliceFigures], report: PrequentialReport)
         rates = np.array([one.hit_rate_at_10 for one in shown.values()])
         bounds = np.array([one.intervals["hit_rate_at_10"] for one in shown.values()])
         around = np.nan_to_num(np.abs(bounds.T - rates))
-        axes.barh(places, rates, height=0.62, color=colours[report.system], alpha=0.85, label=report.system)
+        axes.barh(places, rates, height=0.62, color=colours[report.system], alpha=0.75)
         axes.errorbar(rates, places, xerr=around, fmt="none", ecolor=_INK, elinewidth=1.2, capsize=2.5)
         for name in report.baselines:
             dots = [one.baselines[name] for one in shown.values()]
-            axes.plot(dots, places, "o", color=colours[name], markeredgecolor=_PAPER, markersize=6.5, label=name)
+            axes.plot(dots, places, "o", color=colours[name], markeredgecolor=_PAPER, markersize=6.5)
         axes.set_yticks(places, [f"{label}  ({_count(one.events)})" for label, one in shown.items()])
-        axes.set(xlabel="hit rate at 10", xlim=(0.0, None), ylim=(-0.6, len(shown) - 0.4))
+        end = max(_axis_end(one) for one in shown.values())
+        axes.set(xlabel="hit rate at 10", xlim=(0.0, end), ylim=(-0.6, len(shown) - 0.4))
         axes.grid(visible=False, axis="y")
 
-    return _svg(draw, _WIDTH_IN, 0.85 + _BAR_HEIGHT_IN * max(len(shown), 2))
+    return _svg(draw, _WIDTH_IN if wide else _HALF_IN, 0.85 + _BAR_HEIGHT_IN * max(len(shown), 2))
 
 
 def calibration_plot(bins: Sequence[CalibrationFigures]) -> str:
@@ -100,7 +110,7 @@ def calibration_plot(bins: Sequence[CalibrationFigures]) -> str:
         axes.set(xlim=(low, high), ylim=(low, high), aspect="equal")
         axes.legend(loc="upper left")
 
-    return _svg(draw, 4.6, 4.4)
+    return _svg(draw, _HALF_IN, 4.4)
 
 
 def shown_plot(curve: ShownCurve, report: PrequentialReport) -> str:
@@ -125,7 +135,7 @@ def shown_plot(curve: ShownCurve, report: PrequentialReport) -> str:
         )
         axes.legend(loc="upper left", fontsize=9)
 
-    return _svg(draw, 4.6, 4.4)
+    return _svg(draw, _HALF_IN, 4.4)
 
 
 def diversity_plot(points: Sequence[DiversityPoint]) -> str:
@@ -165,6 +175,13 @@ def time_plot(report: PrequentialReport) -> str:
 def _colours(report: PrequentialReport) -> dict[str, str]:
     names = [report.system, *report.baselines]
     return {name: COLOURS[place % len(COLOURS)] for place, name in enumerate(names)}
+
+
+def _axis_end(figures: SliceFigures) -> float:
+    """Return how far the axis has to go for a group; the interval of a small one may leave the plot."""
+    rates = [figures.hit_rate_at_10, *figures.baselines.values(), 0.01]
+    wanted = figures.intervals["hit_rate_at_10"][1] if figures.events >= _LEAST_EVENTS else 0.0
+    return 1.08 * max(*rates, wanted)
 
 
 def _count(events: int) -> str:
