@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 EXIT_NOT_BELIEVED = 2
 _FILES_PANEL = "Protocols that read files of their own"
 _SYSTEM_PANEL = "The system"
+_OTHERS_PANEL = "Other protocols"
 _RUN_PANEL = "The run"
 _NO_BASELINE = "none"
 
@@ -65,6 +66,10 @@ def evaluate(
             rich_help_panel=_SYSTEM_PANEL,
         ),
     ] = "",
+    configuration: Annotated[
+        Path | None,
+        typer.Option(help="What was chosen of the model, as `millrace tune` writes it.", rich_help_panel=_SYSTEM_PANEL),
+    ] = None,
     sequences: Annotated[
         Path | None, typer.Option(help="Lines of user and item in order (leave-one-out).", rich_help_panel=_FILES_PANEL)
     ] = None,
@@ -75,8 +80,43 @@ def evaluate(
         Path | None, typer.Option(help="Ratings to predict (ratings).", rich_help_panel=_FILES_PANEL)
     ] = None,
     cut: Annotated[
-        float, typer.Option(min=0.0, max=1.0, help="Weights are frozen at this share of the stream (time-split).")
+        float,
+        typer.Option(
+            min=0.0,
+            max=1.0,
+            help="Weights are frozen at this share of the stream (time-split, incremental).",
+            rich_help_panel=_OTHERS_PANEL,
+        ),
     ] = 0.9,
+    statistics: Annotated[
+        str, typer.Option(help="After the cut: frozen, or live (time-split).", rich_help_panel=_OTHERS_PANEL)
+    ] = "frozen",
+    refreshes: Annotated[
+        int, typer.Option(min=1, help="Points of learning after the cut (incremental).", rich_help_panel=_OTHERS_PANEL)
+    ] = 4,
+    sampled: Annotated[
+        int,
+        typer.Option(
+            min=0,
+            help="Rank among this many sampled negatives besides, only to compare with papers (leave-one-out).",
+            rich_help_panel=_OTHERS_PANEL,
+        ),
+    ] = 0,
+    hide: Annotated[
+        float,
+        typer.Option(min=0.01, max=0.9, help="Share of each basket to hide (masked).", rich_help_panel=_OTHERS_PANEL),
+    ] = 0.2,
+    candidates: Annotated[
+        Path | None,
+        typer.Option(
+            help="Lines of user and item to choose from (masked). Default: the hidden items and --negatives others.",
+            rich_help_panel=_OTHERS_PANEL,
+        ),
+    ] = None,
+    negatives: Annotated[
+        int,
+        typer.Option(min=1, help="Drawn items beside the hidden ones (masked).", rich_help_panel=_OTHERS_PANEL),
+    ] = 90,
     parallel: Annotated[
         int,
         typer.Option(
@@ -129,6 +169,7 @@ def evaluate(
         baselines=parse_baselines(baseline),
         ranker_events=ranker_events,
         encoder_growth=encoder_growth,
+        configuration=configuration,
         parallel=parallel,
         work=work,
         resume=resume,
@@ -136,6 +177,12 @@ def evaluate(
         train=train,
         test=test,
         cut=cut,
+        statistics_live=parse_statistics(statistics),
+        refreshes=refreshes,
+        sampled=sampled,
+        hide=hide,
+        candidates=candidates,
+        negatives=negatives,
     )
     _check_writable(report, page)
     _finish(run_protocol(options, Console(stderr=True)), report, page, console)
@@ -161,6 +208,19 @@ def parse_every(text: str) -> tuple[int | None, float | None]:
             f"The value {text!r} of --every is unusable; expected a number of events and a growth up to 1, as 500,0.05."
         )
     return parsed
+
+
+def parse_statistics(text: str) -> bool:
+    """Return whether statistics go on learning.
+
+    Raises:
+        ConfigurationError: It is neither `frozen` nor `live`.
+    """
+    from millrace.errors import ConfigurationError
+
+    if text not in ("frozen", "live"):
+        raise ConfigurationError(f"There are no {text} statistics; choose one of: frozen, live.")
+    return text == "live"
 
 
 def parse_moment(text: str) -> "Moment":

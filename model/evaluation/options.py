@@ -30,6 +30,7 @@ class EvaluateOptions:
         baselines: Graded beside the system; `ALL_BASELINES` for every one.
         ranker_events: New events after which the ranker is refreshed; None for the default.
         encoder_growth: Share by which the log grows until the encoder is refreshed; None for the default.
+        configuration: What was chosen of the model, as TOML; None for the defaults.
         parallel: Processes.
         work: Folder for checkpoints; None keeps none.
         resume: Whether to go on from the checkpoints in `work`.
@@ -37,6 +38,12 @@ class EvaluateOptions:
         train: Ratings to learn from.
         test: Ratings to predict.
         cut: Share of the stream at which weights are frozen.
+        statistics_live: Whether the statistics go on learning after the cut.
+        refreshes: Points at which weights are learned anew (incremental).
+        sampled: Negatives of the metrics that papers compare by, beside those over the whole catalogue; 0 for none.
+        hide: Share of each basket that is hidden (masked).
+        candidates: File of "user item" lines to choose from (masked); None draws `negatives` besides the hidden ones.
+        negatives: Drawn items to choose from besides the hidden ones (masked).
     """
 
     path: Path | None = None
@@ -53,6 +60,7 @@ class EvaluateOptions:
     baselines: tuple[str, ...] = DEFAULT_BASELINES
     ranker_events: int | None = None
     encoder_growth: float | None = None
+    configuration: Path | None = None
     parallel: int = 1
     work: Path | None = None
     resume: bool = False
@@ -60,3 +68,9 @@ class EvaluateOptions:
     train: Path | None = None
     test: Path | None = None
     cut: float = 0.9
+    statistics_live: bool = False
+    refreshes: int = 4
+    sampled: int = 0
+    hide: float = 0.2
+    candidates: Path | None = None
+    negatives: int = 90

@@ -6,13 +6,13 @@ KDD 2020), so they are labelled as sampled wherever they appear.
 """
 
 from dataclasses import dataclass
+from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
 from model.evaluation.outcomes import LISTED
-from model.evaluation.system import Ranking
-from streams.users import ResolvedEvent, UserState
+from streams.users import UserState
 
 _REMARK = "ranked among {} sampled negatives, not among the whole catalogue: comparable with sampled figures only"
 
@@ -49,21 +49,16 @@ class NegativeSampler:
         return rng.choice(items, min(self.count, len(items)), replace=False).astype(np.int32)
 
 
-def sampled_place(ranking: Ranking, target: int, negatives: NDArray[np.int32]) -> int:
-    """Return the place of the target, from 0, among itself and the negatives.
+class RanksGiven(Protocol):
+    """Ranks items that it is given."""
 
-    What a system did not rank comes after what it ranked; among the former the target comes last.
-    """
-    place = ranking.place_of(target)
-    if place < 0:
-        return len(negatives)
-    shown = np.asarray(ranking.shown, np.int32)
-    ahead = np.concatenate([shown, ranking.ranked[~np.isin(ranking.ranked, shown)]])[:place]
-    return int(np.isin(negatives, ahead).sum())
+    def rank_given(self, state: UserState, now_ms: int, items: NDArray[np.int32]) -> NDArray[np.int32]:
+        """Return the items, or the first LISTED of them at least, best first."""
+        ...
 
 
 class SampledGrades:
-    """Figures of one system against sampled negatives; an observer of what the evaluator grades.
+    """Figures of one system against sampled negatives.
 
     Args:
         sampler: Draws them.
@@ -73,16 +68,21 @@ class SampledGrades:
         self.sampler = sampler
         self._places: list[int] = []
 
-    def add(self, ranking: Ranking, state: UserState, target: int, number: int) -> None:
-        """Grade one ranking; `number` distinguishes the targets."""
-        self._places.append(sampled_place(ranking, target, self.sampler.draw(state, target, number)))
+    def add(self, system: RanksGiven, state: UserState, now_ms: int, target: int, number: int) -> None:
+        """Grade one event.
 
-    def passed(self, row: int) -> None:
-        """Do nothing."""
-
-    def graded(self, row: int, ranking: Ranking, before: UserState, event: ResolvedEvent) -> None:
-        """Grade one ranking."""
-        self.add(ranking, before, event.item, row)
+        Args:
+            system: Ranks the target among the negatives; their order says nothing.
+            state: The user before the event.
+            now_ms: Time of the request.
+            target: What came.
+            number: Distinguishes the targets.
+        """
+        negatives = self.sampler.draw(state, target, number)
+        given = np.sort(np.append(negatives, np.int32(target)))
+        found = np.flatnonzero(system.rank_given(state, now_ms, given) == target)
+        # What is not ranked at all comes last.
+        self._places.append(int(found[0]) if len(found) else len(negatives))
 
     def figures(self) -> dict[str, float | int | str]:
         """Return the figures under names that say they are sampled; zeros when nothing was graded."""

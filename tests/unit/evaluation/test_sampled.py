@@ -1,16 +1,12 @@
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 
-from model.evaluation.sampled import NegativeSampler, SampledGrades, sampled_place
-from model.evaluation.system import Ranking
+from model.evaluation.sampled import NegativeSampler, SampledGrades
 from streams.users import UserState
 
 ITEMS = 30
 AVAILABLE = np.ones(ITEMS + 1, np.bool_)
-
-
-def ranking(*items: int) -> Ranking:
-    return Ranking(items[:2], np.array(items, np.int32))
 
 
 def touched(*items: int) -> UserState:
@@ -28,26 +24,24 @@ def test_only_untouched_other_items_are_drawn_and_always_the_same() -> None:
     assert few.draw(touched(1), 4, 7).tolist() != few.draw(touched(1), 4, 8).tolist()
 
 
-@pytest.mark.parametrize(
-    ("target", "negatives", "place"),
-    [
-        (9, [5, 8, 20], 2),  # ranked 5, 8 above it; 20 is not ranked
-        (5, [9, 8], 0),
-        (25, [5, 26], 2),  # an unranked target comes last, behind unranked negatives too
-    ],
-)
-def test_the_place_counts_the_negatives_above(target: int, negatives: list[int], place: int) -> None:
-    assert sampled_place(ranking(5, 8, 9), target, np.array(negatives, np.int32)) == place
+class ByIndex:
+    """Ranks items by their index; knows none above 25."""
+
+    def rank_given(self, state: UserState, now_ms: int, items: NDArray[np.int32]) -> NDArray[np.int32]:
+        return np.sort(items[items <= 25])
 
 
-def test_figures_follow_from_the_places() -> None:
+def test_figures_follow_from_the_places_among_the_negatives() -> None:
     grades = SampledGrades(NegativeSampler(AVAILABLE, 100))
-    full = ranking(*range(1, ITEMS + 1))
-    grades.add(full, touched(), 1, 0)  # first
-    grades.add(full, touched(), 2, 1)  # second: item 1 is among all the negatives
-    grades.add(full, touched(), 30, 2)  # last of 30
+    for number, target in enumerate([1, 2, 28]):  # all other items are negatives; 28 is not ranked: last of 30
+        grades.add(ByIndex(), touched(), 0, target, number)
     figures = grades.figures()
+    assert figures["events_graded"] == 3
     assert figures["sampled_hit_rate_at_10"] == pytest.approx(2 / 3)
     assert figures["sampled_ndcg_at_10"] == pytest.approx((1.0 + 1.0 / np.log2(3.0)) / 3)
     assert figures["sampled_mrr"] == pytest.approx((1.0 + 0.5 + 1 / 30) / 3)
     assert "sampled" in str(figures["remark"])
+
+
+def test_nothing_graded_gives_zeros() -> None:
+    assert SampledGrades(NegativeSampler(AVAILABLE, 5)).figures()["sampled_mrr"] == 0.0

@@ -1,0 +1,87 @@
+"""The served system under the hands of a protocol: it says when learning happens and which items are ranked."""
+
+from dataclasses import replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from millrace.errors import ConfigurationError
+from model.evaluation.outcomes import LISTED
+from model.evaluation.served import ServedSystem
+from streams.ranking import CandidateBatch
+from streams.scoring.protocol import CANDIDATES, RANKED
+from streams.users import ResolvedEvent, UserState
+
+# Besides the items that are to be ranked, some of the usual candidates stay: the ranker compares within a pool.
+_COMPANY = RANKED - LISTED
+# The candidate step keeps a few new items whatever else it is given.
+MOST_GIVEN = CANDIDATES - 8
+
+
+class SteeredSystem(ServedSystem):
+    """Learns weights when it is told to; everything else is the served system.
+
+    Attributes:
+        learns_weights: False keeps no moments for the ranker and no events for the encoder.
+        learns_statistics: False leaves the statistics as they are; histories are the evaluation's and advance.
+    """
+
+    learns_weights = True
+    learns_statistics = True
+
+    def prepare(self, row: int) -> None:
+        """Do nothing: the protocol calls `refresh`."""
+
+    def refresh(self) -> None:
+        """Let the ranker learn its moments, then the encoder the events, and let the result serve."""
+        self.learner.refresh_ranker()
+        self.learner.refresh_encoder()
+        self.serve()
+
+    def serve(self) -> None:
+        """Let the weights as they are now serve."""
+        self._rate_targets()
+        self._deploy()
+
+    def learn(self, row: int, before: UserState, event: ResolvedEvent, first_touch: bool) -> None:
+        """Learn an event, as far as learning is on; the rating of its item is predicted in any case."""
+        if self.learns_weights and self.learns_statistics:
+            super().learn(row, before, event, first_touch)
+            return
+        request = self._asked.pop(event.user_id, None)
+        if request is not None and first_touch:
+            self._unrated.append((row, request, event.item))
+        if self.learns_statistics:
+            self._late.learn(before, event)
+
+    def rank_given(self, state: UserState, now_ms: int, items: NDArray[np.int32]) -> NDArray[np.int32]:
+        """Return the given items that are untouched and available, best first; at least the LISTED best of them.
+
+        Args:
+            state: The user.
+            now_ms: Time of the request.
+            items: At most MOST_GIVEN.
+
+        Raises:
+            ConfigurationError: There are more.
+        """
+        if len(items) > MOST_GIVEN:
+            raise ConfigurationError(f"At most {MOST_GIVEN} given items can be ranked at once; there are {len(items)}.")
+        asked = replace(state, proposals=items)
+        batch = _with_company(self._masked(self._step.build([asked], [now_ms], self._weights)), items)
+        response = self._scorer().score_now("network", batch.request([state], [now_ms]))
+        ranked = response.items[0]
+        return np.asarray(ranked[np.isin(ranked, items) & (ranked > 0)], np.int32)
+
+
+def _with_company(batch: CandidateBatch, items: NDArray[np.int32]) -> CandidateBatch:
+    """Return the batch of one user cut to the given items and the best few of the others."""
+    given = np.isin(batch.candidates[0], items)
+    others = np.flatnonzero(~given & (batch.candidates[0] > 0))[:_COMPANY]
+    places = np.sort(np.concatenate([np.flatnonzero(given), others]))
+    candidates, features = np.zeros_like(batch.candidates), np.zeros_like(batch.features)
+    linear = np.full_like(batch.linear, -np.inf)
+    candidates[0, : len(places)] = batch.candidates[0, places]
+    features[0, : len(places)] = batch.features[0, places]
+    linear[0, : len(places)] = batch.linear[0, places]
+    return replace(batch, candidates=candidates, features=features, linear=linear)
