@@ -32,6 +32,7 @@ class VersionCard(BaseModel):
         created_ms: When it was published, milliseconds since 1970.
         position: Last log offset it has learned, by partition; empty for a version trained from a folder.
         events: Events it has learned, its ancestors' included.
+        encoder_events: Events of the log that its encoder has learned: it learns more seldom than the ranker.
         metrics: Name -> value on events predicted before they were learned: `hit_rate_at_10`, `ndcg_at_10`, the same
             with the prefixes `popularity_` and `counts_`, and `holdout_events`.
         seconds: Phase -> wall-clock seconds.
@@ -49,6 +50,7 @@ class VersionCard(BaseModel):
     created_ms: int = 0
     position: dict[int, int] = {}
     events: int = 0
+    encoder_events: int = 0
     metrics: dict[str, float] = {}
     seconds: dict[str, float] = {}
     timing_ms: dict[str, float] = {}

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from millrace.contracts import CatalogueItem
 from millrace.errors import ConfigurationError
-from model.export import export
+from model.export import Exporter, export
 from model.network.config import NetworkConfig
 from model.network.content import content_matrix, genre_vocabulary
 from model.network.recommender import Recommender
@@ -101,20 +101,23 @@ def serving_card(
     )
 
 
-def publish(registry: Registry, recommender: Recommender, card: VersionCard) -> Version:
+def publish(
+    registry: Registry, recommender: Recommender, card: VersionCard, exporter: Exporter | None = None
+) -> Version:
     """Export, check against Keras, and add a version to the registry.
 
     Args:
         registry: Where to.
         recommender: Baked network.
         card: Its creation time, timing and version name are filled in.
+        exporter: Has converted a network of these sizes before, if possible.
 
     Raises:
         FatalError: ONNX and Keras disagree, or the folder cannot be written.
     """
     with tempfile.TemporaryDirectory(prefix="millrace-export-") as folder:
         network = Path(folder) / "model.onnx"
-        timing = export(recommender, network, card.seed)
+        timing = export(recommender, network, card.seed, exporter)
         complete = card.model_copy(
             update={
                 "created_ms": time.time_ns() // 1_000_000,

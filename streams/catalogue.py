@@ -75,6 +75,10 @@ class Catalogue:
         """
         return self._items[index].item_id
 
+    def items(self) -> dict[int, CatalogueItem]:
+        """Return the newest metadata of all items by index, a copy."""
+        return dict(self._items)
+
     def item(self, index: int) -> CatalogueItem | None:
         """Return the newest metadata of an index, or None."""
         return self._items.get(index)

@@ -1,13 +1,14 @@
-"""Runs a training in a child process and follows it."""
+"""Runs trainings in a child process and follows them."""
 
 import asyncio
+import contextlib
 import json
 import os
 import shutil
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from pathlib import Path
 
 from millrace.config import Settings
@@ -24,7 +25,7 @@ Progress = Callable[[str, float], None]
 
 
 class TrainingChild:
-    """One training under way.
+    """The process that trains; it stays between trainings, and what it has learned with it.
 
     Args:
         settings: Given to the child through its environment.
@@ -36,47 +37,74 @@ class TrainingChild:
         self._settings = settings
         self._threads = threads
         self._module = module
+        self._process: asyncio.subprocess.Process | None = None
+        self._scratch = ""
+        self._started_s = 0.0
+        # The version that the process has published last, or went on from: what it knows.
+        self._knows: str | None = None
 
-    async def run(self, arguments: Sequence[str], on_progress: Progress) -> str:
+    async def train(self, parent: str | None, refresh: str, on_progress: Progress) -> str:
         """Train and return the new version's name. Cancelling ends the child and leaves nothing half there.
+
+        Args:
+            parent: Version to go on from; a child that knows another one is replaced.
+            refresh: `due` or `all`.
+            on_progress: Told phase and share.
 
         Raises:
             TransientError: The child was killed or ran out of memory: try again.
             FatalError: It says that it cannot work.
         """
-        started_s = time.time()
-        scratch = tempfile.mkdtemp(prefix="millrace-training-")
+        if self._process is not None and self._knows != parent:
+            await self.close()
+        version = ""
         try:
-            return await self._follow(arguments, scratch, on_progress)
+            process = self._process or await self._start(parent)
+            version = self._knows = await self._ask(process, refresh, on_progress)
+            return version
         finally:
-            shutil.rmtree(scratch, ignore_errors=True)
-            _remove_unfinished(self._settings.registry_dir, started_s)
+            if not version:
+                await self.close()
 
-    async def _follow(self, arguments: Sequence[str], scratch: str, on_progress: Progress) -> str:
-        process = await asyncio.create_subprocess_exec(
+    async def close(self) -> None:
+        """End the child, if there is one, and remove what it left."""
+        process, self._process = self._process, None
+        if process is None:
+            return
+        await _end(process)
+        shutil.rmtree(self._scratch, ignore_errors=True)
+        _remove_unfinished(self._settings.registry_dir, self._started_s)
+
+    async def _start(self, parent: str | None) -> asyncio.subprocess.Process:
+        self._started_s = time.time()
+        self._scratch = tempfile.mkdtemp(prefix="millrace-training-")
+        self._knows = parent
+        self._process = await asyncio.create_subprocess_exec(
             *(sys.executable, "-I", "-S", launcher.__file__, str(os.getpid())),
-            *(sys.executable, "-m", self._module, *arguments),
-            stdin=asyncio.subprocess.DEVNULL,
+            *(sys.executable, "-m", self._module, *(["--parent", parent] if parent else [])),
+            stdin=asyncio.subprocess.PIPE,
             stdout=asyncio.subprocess.PIPE,
-            env=self._environment(scratch),
+            env=self._environment(self._scratch),
         )
-        version = error = ""
-        try:
-            assert process.stdout is not None  # noqa: S101 - asked for above
-            async for line in process.stdout:
-                message = _message(line)
-                if "phase" in message:
-                    on_progress(str(message["phase"]), float(str(message["fraction"])))
-                version = str(message.get("version", version))
-                error = str(message.get("error", error))
-            code = await process.wait()
-        finally:
-            await _end(process)
-        if error:
-            raise FatalError(error)
-        if code or not version:
-            raise TransientError(f"The training ended with code {code} and no version; its log tells more.")
-        return version
+        return self._process
+
+    async def _ask(self, process: asyncio.subprocess.Process, refresh: str, on_progress: Progress) -> str:
+        """Ask for one training and follow it."""
+        if process.stdin is None or process.stdout is None:
+            raise FatalError("The training process has no pipes.")
+        with contextlib.suppress(ConnectionError):
+            process.stdin.write(json.dumps({"refresh": refresh}).encode() + b"\n")
+            await process.stdin.drain()
+        async for line in process.stdout:
+            message = _message(line)
+            if "phase" in message:
+                on_progress(str(message["phase"]), float(str(message["fraction"])))
+            if "error" in message:
+                raise FatalError(str(message["error"]))
+            if "version" in message:
+                return str(message["version"])
+        code = await process.wait()
+        raise TransientError(f"The training ended with code {code} and no version; its log tells more.")
 
     def _environment(self, scratch: str) -> dict[str, str]:
         threads = dict.fromkeys(_THREAD_VARIABLES, str(self._threads))

@@ -1,7 +1,9 @@
-"""One training in a process of its own: `python -m consumers.retrainer.job [--parent VERSION] --seed N`.
+"""Trainings in a process of their own: `python -m consumers.retrainer.job [--parent VERSION]`.
 
-Its memory goes back when it ends, and it can be killed at any moment: a version appears in the registry complete or
-not at all. Progress and result are lines of JSON on stdout; everything else goes to stderr.
+Each line on stdin, {"refresh": "due" | "all"}, asks for one training; progress and results are lines of JSON on
+stdout, everything else goes to stderr. The process stays between trainings: statistics and network are in its memory,
+so a training costs what is new, not the whole log. It can be killed at any moment: a version appears in the registry
+complete or not at all, and another process begins again from the log.
 """
 
 import argparse
@@ -9,12 +11,11 @@ import asyncio
 import json
 import os
 import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from millrace.config import Settings
-    from model.dataset.events import TrainingData
+    from model.learning.training import Training
 
 # Recommendations are worth more than a sooner next version.
 NICENESS = 10
@@ -22,13 +23,12 @@ _FAILED = 1
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Train one version; returns the exit code."""
+    """Train as often as asked; returns the exit code."""
     parser = argparse.ArgumentParser()
     parser.add_argument("--parent")
-    parser.add_argument("--seed", type=int, default=0)
     options = parser.parse_args(arguments)
     os.nice(NICENESS)
-    # Libraries print to stdout at will: only what `_tell` writes may arrive there.
+    # Libraries print to stdout at will: only what `tell` writes may arrive there.
     lines = os.fdopen(os.dup(sys.stdout.fileno()), "w", buffering=1)
     os.dup2(sys.stderr.fileno(), sys.stdout.fileno())
 
@@ -38,38 +38,47 @@ def main(arguments: Sequence[str] | None = None) -> int:
         lines.write(json.dumps(line) + "\n")
 
     try:
-        tell(version=_train(options.parent, options.seed, lambda phase, share: tell(phase=phase, fraction=share)))
+        job = None
+        for line in sys.stdin:
+            tell(phase="read", fraction=0.0)
+            job = job or _Job(options.parent, lambda phase, share: tell(phase=phase, fraction=share))
+            tell(version=job.train(json.loads(line)["refresh"]))
     except MillraceError as error:
         tell(error=str(error))
         return _FAILED
     return 0
 
 
-def _train(parent: str | None, seed: int, progress: Callable[[str, float], None]) -> str:
-    """Read the log, train, publish; returns the version's name."""
-    progress("read", 0.0)
-    from millrace.config import load_settings
-    from model.registry import Registry
-    from model.training.jobs import train_and_publish
+class _Job:
+    """Reads what is new in the log and trains.
 
-    settings = load_settings()
-    registry = Registry(settings.registry_dir)
-    before = registry.get(parent) if parent else None
-    data = asyncio.run(_read(settings, before.card.position if before else {}))
-    return train_and_publish(data, registry, before, seed, progress).name
+    Args:
+        parent: Version to go on from.
+        progress: Told phase and share.
+    """
 
+    def __init__(self, parent: str | None, progress: Callable[[str, float], None]) -> None:
+        from consumers.retrainer.source import LogSource
+        from millrace.config import load_settings
+        from model.registry import Registry
 
-async def _read(settings: "Settings", learned: Mapping[int, int]) -> "TrainingData":
-    from consumers.event_log import open_event_log
-    from model.training.jobs import read_log
-    from streams.store.stores import open_stores
+        settings = load_settings()
+        self._source = LogSource(settings)
+        self._registry = Registry(settings.registry_dir)
+        self._parent = self._registry.get(parent) if parent else None
+        self._progress = progress
+        self._training: Training | None = None
 
-    log = open_event_log(settings)
-    try:
-        async with open_stores(settings) as stores:
-            return await read_log(log, stores.catalogue, settings.event_policy, learned)
-    finally:
-        log.close()
+    def train(self, refresh: str) -> str:
+        """Train one version; returns its name."""
+        from model.learning.training import Refresh, Training
+
+        news = asyncio.run(self._source.read())
+        if self._training is None:
+            self._training = Training(news.items, self._registry, self._parent, progress=self._progress)
+        self._training.update_items(news.items)
+        self._training.add(news.events)
+        return self._training.train(Refresh(refresh), self._source.position).name
 
 
 if __name__ == "__main__":

@@ -27,6 +27,9 @@ CARE_INTERVAL_S = 5.0
 MIN_FIRST_EVENTS = 200
 # A killed training is tried again; one that keeps dying waits for the next reason.
 MAX_ATTEMPTS = 3
+ASKED_FOR = "asked for"
+# What the training process renews: what its rhythm says, or everything.
+DUE, ALL = "due", "all"
 
 
 class Retrainer:
@@ -70,6 +73,7 @@ class Retrainer:
             except TransientError as error:
                 _log.warning("%s Trying again.", error)
                 await self._pause(backoff.next_s())
+        await self._child.close()
 
     async def run_once(self) -> RetrainerStatus:
         """Train now, if there is anything new.
@@ -77,7 +81,10 @@ class Retrainer:
         Raises:
             MillraceError: The training failed; the champion stays.
         """
-        await self._unless_stopped(self._once())
+        try:
+            await self._unless_stopped(self._once())
+        finally:
+            await self._child.close()
         return self.status
 
     async def _once(self) -> None:
@@ -85,7 +92,7 @@ class Retrainer:
         if await self._new_events() <= 0:
             self._done("Nothing new to learn.")
             return
-        await self._train("asked for")
+        await self._train(ASKED_FOR)
 
     async def _step(self) -> None:
         """Look after serving, and train if there is reason to."""
@@ -107,7 +114,7 @@ class Retrainer:
         """Return why to train now, or None."""
         if await take_requests(self._stores.redis, self._stores.keys):
             if new_events > 0:
-                return "asked for"
+                return ASKED_FOR
             self._done("Nothing new to learn.")
         untried = await asyncio.to_thread(self._log.count, self._attempted)
         if self.status.champion is None and untried >= MIN_FIRST_EVENTS:
@@ -139,7 +146,7 @@ class Retrainer:
         parent = await self._service.champion()
         self.status = replace(self.status, phase="starting", fraction=0.0, why=why)
         _log.info("Training (%s), starting from %s.", why, parent.name if parent else "nothing")
-        name = await self._trained(parent.name if parent else None)
+        name = await self._trained(parent.name if parent else None, ALL if why == ASKED_FOR else DUE)
         trained_s = time.monotonic()
         verdict = judge(self._service.registry.get(name).card.metrics)
         version = self._service.registry.judge(name, verdict.accepted, verdict.reason)
@@ -149,6 +156,9 @@ class Retrainer:
             await self._switch(name)
             seconds["load_and_switch"] = round(time.monotonic() - trained_s, 3)
             self.status = replace(self.status, champion=name, switched_at_ms=time.time_ns() // 1_000_000)
+        else:
+            # What was learned is not good enough to go on from.
+            await self._child.close()
         self.status = replace(self.status, last_version=name, last_accepted=verdict.accepted, seconds=seconds)
         self._done(f"{name}: {verdict.reason}")
         _log.info("%s %s: %s", name, "serves" if verdict.accepted else "is refused", verdict.reason)
@@ -164,13 +174,11 @@ class Retrainer:
                 _log.warning("%s Trying again.", error)
                 await asyncio.sleep(backoff.next_s())
 
-    async def _trained(self, parent: str | None) -> str:
+    async def _trained(self, parent: str | None, refresh: str) -> str:
         """Run the child, again if it is killed."""
-        arguments = ["--seed", str(len(self._service.registry.versions()))]
-        arguments += ["--parent", parent] if parent else []
         for attempt in range(1, MAX_ATTEMPTS + 1):
             try:
-                return await self._child.run(arguments, partial(self._advance, Stages()))
+                return await self._child.train(parent, refresh, partial(self._advance, Stages()))
             except TransientError as error:
                 _log.warning("%s (attempt %d of %d)", error, attempt, MAX_ATTEMPTS)
         raise FatalError(f"The training was ended {MAX_ATTEMPTS} times; see its log for memory or time limits.")

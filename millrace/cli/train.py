@@ -1,6 +1,7 @@
 """`millrace train PATH|log`."""
 
 import asyncio
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -11,9 +12,10 @@ if TYPE_CHECKING:
     from rich.table import Table
 
     from millrace.config import Settings
-    from model.dataset.events import TrainingData
+    from millrace.contracts import CatalogueItem
     from model.registry import Registry, Version
     from model.triton_admin import ModelServer
+    from streams.users import ResolvedEvent
 
 _LOG = "log"
 
@@ -46,51 +48,26 @@ def train(
 
     settings, console = load_settings(), Console()
     registry = Registry(settings.registry_dir)
-    version = _trained(_data(settings, registry, source, until, parent, seed), registry, parent, seed)
+    version = _trained(settings, registry, source, until, _parent(registry, source, parent), seed)
     console.print(summary(version))
     if deploy:
         _deploy(settings, version, console)
 
 
-def _data(
-    settings: "Settings", registry: "Registry", source: str, until: float, parent: str, seed: int
-) -> "TrainingData":
-    """Read what to learn from; a folder named `log` is written `./log`."""
+def _parent(registry: "Registry", source: str, name: str) -> "Version | None":
     from millrace.errors import ConfigurationError
 
-    if source == _LOG:
-        version = _parent(registry, parent)
-        return asyncio.run(_read_log(settings, version.card.position if version else {}))
-    if parent:
-        raise ConfigurationError("A folder is learned from the start; --parent goes with `millrace train log`.")
-    from model.dataset.events import from_events
-    from producers.movielens import load_movielens
-
-    folder = load_movielens(Path(source), seed)
-    return from_events(folder.events(0.0, until), folder.items, settings.event_policy)
-
-
-async def _read_log(settings: "Settings", learned: "dict[int, int]") -> "TrainingData":
-    from consumers.event_log import open_event_log
-    from model.training.jobs import read_log
-    from streams.store.stores import open_stores
-
-    log = open_event_log(settings)
-    try:
-        async with open_stores(settings) as stores:
-            return await read_log(log, stores.catalogue, settings.event_policy, learned)
-    finally:
-        log.close()
-
-
-def _parent(registry: "Registry", name: str) -> "Version | None":
     if not name:
         return None
+    if source != _LOG:
+        raise ConfigurationError("A folder is learned from the start; --parent goes with `millrace train log`.")
     return registry.latest() if name == "latest" else registry.get(name)
 
 
-def _trained(data: "TrainingData", registry: "Registry", parent: str, seed: int) -> "Version":
-    """Train with a progress bar on stderr."""
+def _trained(
+    settings: "Settings", registry: "Registry", source: str, until: float, parent: "Version | None", seed: int
+) -> "Version":
+    """Train with a progress bar on stderr; a folder named `log` is written `./log`."""
     from rich.console import Console
     from rich.progress import Progress
 
@@ -102,11 +79,30 @@ def _trained(data: "TrainingData", registry: "Registry", parent: str, seed: int)
                 tasks[phase] = bars.add_task(phase, total=1.0)
             bars.update(tasks[phase], completed=share)
 
+        events, items, position = _news(settings, source, until, seed)
         told("loading TensorFlow", 0.0)
-        from model.training.jobs import train_and_publish
+        from model.learning.training import Refresh, Training
 
         told("loading TensorFlow", 1.0)
-        return train_and_publish(data, registry, _parent(registry, parent), seed, told)
+        training = Training(items, registry, parent, seed=seed, progress=told)
+        training.add(events)
+        return training.train(Refresh.ALL, position)
+
+
+def _news(
+    settings: "Settings", source: str, until: float, seed: int
+) -> "tuple[Sequence[ResolvedEvent], Mapping[int, CatalogueItem], Mapping[int, int]]":
+    """Return what to learn from: events, items and log position."""
+    if source == _LOG:
+        from consumers.retrainer.source import LogSource
+
+        log = LogSource(settings)
+        news = asyncio.run(log.read())
+        return news.events, news.items, log.position
+    from model.stream import load_stream
+
+    stream = load_stream(Path(source), seed)
+    return stream.events[: round(until * len(stream.events))], stream.catalogue.items(), {}
 
 
 def summary(version: "Version") -> "Table":

@@ -117,13 +117,13 @@ class ServedSystem:
         self._late = LateStatistics(self.statistics, options.lag_s, options.rate)
         self._step = CandidateStep(self.statistics, catalogue)
         without = options.without
-        items = {index: item for index in range(1, catalogue.max_index + 1) if (item := catalogue.item(index))}
         parts = Parts("encoder" not in without, "perceptron" not in without, "learned_fusion" not in without)
         configuration = options.configuration
         if "context" in without:
             fusion = configuration.fusion.model_copy(update={"context_rate": 0.0})
             configuration = configuration.model_copy(update={"fusion": fusion})
-        self.learner = Learner(items, configuration, parts, _start(self._columns, without), options.seed)
+        start = _start(self._columns, without)
+        self.learner = Learner(catalogue.items(), configuration, parts, start, seed=options.seed)
         self._weights = self.learner.weights
         self._rules = _rules(options.rules, without)
         self._artifact: OnnxScorer | None = None

@@ -1,7 +1,7 @@
 """The learner: what the retrainer runs beside the stream, and the evaluation inside it."""
 
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -13,20 +13,24 @@ from model.configuration import ModelConfiguration
 from model.dataset.events import EventTable
 from model.dataset.windows import Windows, cut_windows
 from model.export import Exporter
+from model.learning.growth import fresh_network, grown_network
 from model.learning.log import GrowingLog
-from model.learning.moments import Moment, lessons_of
+from model.learning.moments import HISTORY_INPUTS, Moment, lessons_of
 from model.learning.ranker import RankerLearner
 from model.learning.rhythm import Rhythm
-from model.network.config import NetworkConfig
-from model.network.content import content_matrix, genre_vocabulary
-from model.network.recommender import Recommender
+from model.registry import Version
 from model.training.encoder import EncoderPass, EncoderTrainer
 from model.training.plan import plan_training
-from model.training.progress import silent
+from model.training.progress import Progress, silent
 from model.training.rating import fit_rating
-from streams.ranking import CONTEXT_NAMES, FEATURE_NAMES, FusionWeights
+from model.versions import resume
+from streams.ranking import FusionWeights
+from streams.scoring.protocol import ScoreRequest
 
 _SCORED_AT_ONCE = 128
+_GRADED_PLACES = 10
+# Beyond this rank nothing is listed: where a target stands that was no candidate.
+_FAR = 1 << 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,14 +56,17 @@ class Learner:
     good as it is on what it does not know.
 
     Args:
-        items: Dense index -> item.
+        items: Dense index -> item; may grow.
         configuration: What was chosen; the rest follows from the data.
         parts: What there is.
         start: Linear weights to start from.
+        parent: Version to go on from; None begins with random weights.
         seed: Of everything random.
+        progress: Told phase and share of what takes long.
 
     Attributes:
         recommender: The network; baked.
+        log: The events so far.
         seconds: Wall-clock seconds by phase.
         refreshes: Times each part was refreshed.
     """
@@ -70,26 +77,27 @@ class Learner:
         configuration: ModelConfiguration,
         parts: Parts | None = None,
         start: FusionWeights | None = None,
+        parent: Version | None = None,
         seed: int = 0,
+        progress: Progress = silent,
     ) -> None:
         self._items = items
         self._configuration = configuration
         self._parts = parts or Parts()
         self._seed = seed
-        self.recommender = _fresh(items, configuration, self._parts, seed)
-        self.ranker = RankerLearner(
-            self.recommender.ranker,
-            start or FusionWeights.default(),
-            configuration.fusion,
-            configuration.ranker,
-            self._parts.encoder,
-            seed,
+        self._progress = progress
+        self.recommender = resume(parent, items, seed) if parent else fresh_network(items, configuration.network, seed)
+        self.recommender.ranker.perceptron = self._parts.perceptron
+        cut = FusionWeights.from_card(parent.card.serving) if parent else start or FusionWeights.default()
+        linear = FusionWeights(*self.recommender.ranker.plain_weights()) if parent else None
+        self._ranker = RankerLearner(
+            self.recommender.ranker, cut, configuration.fusion, configuration.ranker, self._parts.encoder, seed, linear
         )
         self.log = GrowingLog()
         self._moments: list[Moment] = []
-        self._encoder_at = 0
-        self._ranker_at = 0
-        self._exporter = Exporter()
+        self._encoder_at = parent.card.encoder_events if parent else 0
+        self._ranker_at = parent.card.events if parent else 0
+        self.exporter = Exporter()
         self.seconds: dict[str, float] = {"encoder": 0.0, "ranker": 0.0, "rating": 0.0, "export": 0.0}
         self.refreshes: dict[str, int] = {"encoder": 0, "ranker": 0}
 
@@ -101,108 +109,183 @@ class Learner:
     @property
     def weights(self) -> FusionWeights:
         """The linear fusion of the pre-cut."""
-        return self.ranker.weights
+        return self._ranker.weights
 
-    def add_event(self, user_id: str, item: int, value: float, ts_ms: int) -> None:
+    @property
+    def encoder_events(self) -> int:
+        """How many events the encoder has learned."""
+        return self._encoder_at
+
+    def add_event(self, user_id: str, item: int, value: float, ts_ms: int, weight: float = 1.0) -> None:
         """Add one event to the log."""
-        self.log.add(user_id, item, value, ts_ms)
+        self.log.add(user_id, item, value, ts_ms, weight)
 
     def add_moment(self, moment: Moment) -> None:
         """Add a request and what came next; to be called before the event itself is added."""
         self._moments.append(moment)
 
+    def encoder_due(self) -> bool:
+        """Tell whether the log has grown enough for the encoder to learn again."""
+        return self._parts.encoder and self.rhythm.encoder_due(self.log.count, self._encoder_at)
+
     def refresh_due(self) -> bool:
         """Do what is due; returns whether anything was, so that a new version is to be written."""
-        count = self.log.count
-        if self._parts.encoder and self.rhythm.encoder_due(count, self._encoder_at):
+        if self.encoder_due():
             self.refresh_ranker()
             self.refresh_encoder()
-        elif self.rhythm.ranker_due(count, self._ranker_at):
+        elif self.rhythm.ranker_due(self.log.count, self._ranker_at):
             self.refresh_ranker()
         else:
             return False
         return True
 
-    def refresh_ranker(self) -> None:
-        """Let the ranker learn the moments since the last time."""
+    def refresh_ranker(self, holdout: float = 0.0) -> dict[str, float]:
+        """Let the ranker learn the moments since the last time.
+
+        Args:
+            holdout: Newest share of them that grades the ranker after it has learned the others, and is learned then.
+
+        Returns:
+            Figures of the held-out moments, as a version's card has them; empty without any.
+        """
         began = time.perf_counter()
         moments, self._moments = self._moments, []
         self._ranker_at = self.log.count
+        metrics: dict[str, float] = {}
         if moments and self._parts.learned_fusion:
+            log_prob = self._log_probabilities(moments)
+            cut = len(moments) - round(len(moments) * holdout)
             first = self.refreshes["ranker"] == 0
-            lessons = lessons_of(moments, self._log_probabilities(moments))
-            self.ranker.learn(lessons, self._configuration.ranker.epochs if first else 1)
+            before = self._graded("parent_", moments[cut:], log_prob[cut:])
+            self._learn(moments[:cut], log_prob[:cut], self._configuration.ranker.epochs if first else 1)
+            if cut < len(moments):
+                metrics = self._compared(moments[cut:], log_prob[cut:]) | ({} if first else before)
+                self._learn(moments[cut:], log_prob[cut:], 1)
             self.refreshes["ranker"] += 1
         self.seconds["ranker"] += time.perf_counter() - began
+        return metrics
 
     def refresh_encoder(self) -> None:
         """Let the encoder learn the events since the last time, and as many of the older ones."""
         if not self._parts.encoder:
             return
         began = time.perf_counter()
+        self._grow()
         events = self.log.table()
-        plan = plan_training(events, self._encoder_at, warm=self._encoder_at > 0)
+        plan = plan_training(events)
         windows = cut_windows(events, self.recommender.config.length, plan.window_targets)
         first = self._encoder_at == 0
         how = _first_pass(self._configuration, events) if first else _refresh_pass(self._configuration)
         learned = windows if first else _touching(windows, self._encoder_at, self._seed)
-        EncoderTrainer(self.recommender, windows, self._seed).run(learned, how, self._seed, silent)
+        EncoderTrainer(self.recommender, windows, self._seed).run(learned, how, self._seed, self._progress)
         middle = time.perf_counter()
-        fit_rating(self.recommender, windows)
+        fit_rating(self.recommender, events)
         self._encoder_at = self.log.count
         self.refreshes["encoder"] += 1
         self.seconds["encoder"] += middle - began
         self.seconds["rating"] += time.perf_counter() - middle
 
+    def encoder_learned(self) -> None:
+        """Take note that the encoder has learned the whole log, trained from outside."""
+        self._encoder_at = self.log.count
+        self.refreshes["encoder"] += 1
+
     def write(self, path: Path) -> None:
-        """Write the network as it is now as ONNX."""
+        """Write the network as it is now as ONNX, unchecked."""
         began = time.perf_counter()
-        self._exporter.write(self.recommender, path)
+        self.exporter.write(self.recommender, path)
         self.seconds["export"] += time.perf_counter() - began
 
-    def _log_probabilities(self, moments: list[Moment]) -> NDArray[np.float32]:
+    def proposals(self, request: ScoreRequest) -> NDArray[np.int32]:
+        """Return [B, P] what the encoder proposes for the users of a request; zeros before it has learned."""
+        if not self._parts.encoder or self._encoder_at == 0:
+            return np.zeros((len(request.history), 1), np.int32)
+        out = []
+        for first in range(0, len(request.history), _SCORED_AT_ONCE):
+            at = slice(first, first + _SCORED_AT_ONCE)
+            inputs = {name: getattr(request, name)[at] for name in HISTORY_INPUTS}
+            logits = self.recommender.logits(self.recommender.hidden(inputs))
+            out.append(np.asarray(self.recommender.proposals(logits, request.exclude[at])))
+        return np.concatenate(out)
+
+    def _grow(self) -> None:
+        """Make room for items that have come since the network was made."""
+        if max(self._items) > self.recommender.config.items:
+            self.recommender = grown_network(self.recommender, self._items, self._seed)
+            self._ranker.move_to(self.recommender.ranker)
+
+    def _learn(self, moments: Sequence[Moment], log_prob: NDArray[np.float32], epochs: int) -> None:
+        lessons = lessons_of(moments, log_prob)
+        if lessons is not None:
+            self._ranker.learn(lessons, epochs)
+
+    def _log_probabilities(self, moments: Sequence[Moment]) -> NDArray[np.float32]:
         """Return [N, C] the encoder's log-probabilities of the candidates; zeros without an encoder."""
         candidates = np.concatenate([moment.request.candidates for moment in moments])
         if not self._parts.encoder or self._encoder_at == 0:
             return np.zeros(candidates.shape, np.float32)
-        out = []
+        out = np.empty(candidates.shape, np.float32)
         for first in range(0, len(moments), _SCORED_AT_ONCE):
             requests = [moment.request for moment in moments[first : first + _SCORED_AT_ONCE]]
-            names = ("history", "history_value", "history_age")
-            inputs = {name: np.concatenate([getattr(request, name) for request in requests]) for name in names}
+            inputs = {name: np.concatenate([getattr(one, name) for one in requests]) for name in HISTORY_INPUTS}
             logits = self.recommender.logits(self.recommender.hidden(inputs))
-            part = candidates[first : first + len(requests)]
-            out.append(np.asarray(self.recommender.log_probabilities(logits, part)))
-        return np.concatenate(out)
+            at = slice(first, first + len(requests))
+            out[at] = np.asarray(self.recommender.log_probabilities(logits, candidates[at]))
+        return out
+
+    def _compared(self, moments: Sequence[Moment], log_prob: NDArray[np.float32]) -> dict[str, float]:
+        popularity = np.array([moment.popularity_rank for moment in moments])
+        counts = [_rank(_linear(self._ranker.weights, moment), moment) for moment in moments]
+        return {
+            "holdout_events": float(len(moments)),
+            **_figures("popularity_", np.where(popularity < 0, _FAR, popularity)),
+            **_figures("counts_", np.array(counts)),
+            **self._graded("", moments, log_prob),
+        }
+
+    def _graded(self, prefix: str, moments: Sequence[Moment], log_prob: NDArray[np.float32]) -> dict[str, float]:
+        ranks = []
+        for first in range(0, len(moments), _SCORED_AT_ONCE):
+            part = moments[first : first + _SCORED_AT_ONCE]
+            requests = [moment.request for moment in part]
+            scores = np.asarray(
+                self.recommender.ranker(
+                    np.concatenate([request.features for request in requests]),
+                    log_prob[first : first + len(part)],
+                    np.concatenate([request.context for request in requests]),
+                    np.concatenate([request.candidates for request in requests]),
+                )
+            )
+            ranks += [_rank(row, moment) for row, moment in zip(scores, part, strict=True)]
+        return _figures(prefix, np.array(ranks))
 
 
-def _fresh(
-    items: Mapping[int, CatalogueItem], configuration: ModelConfiguration, parts: Parts, seed: int
-) -> Recommender:
-    genres = genre_vocabulary(items.values())
-    chosen = configuration.network
-    config = NetworkConfig(
-        items=max(items),
-        genres=genres,
-        features=len(FEATURE_NAMES),
-        context=len(CONTEXT_NAMES),
-        width=chosen.width,
-        heads=chosen.heads,
-        blocks=chosen.blocks,
-        dropout=chosen.dropout,
-        id_dropout=chosen.id_dropout,
-        ranker_units=chosen.ranker_units,
-    )
-    recommender = Recommender(config, content_matrix(items, genres, config.rows), seed)
-    recommender.ranker.perceptron = parts.perceptron
-    recommender.bake()
-    return recommender
+def _linear(weights: FusionWeights, moment: Moment) -> NDArray[np.float32]:
+    request = moment.request
+    scores = request.features[0] @ weights.effective(request.context[0])
+    return np.where(request.candidates[0] > 0, scores, -np.inf)
+
+
+def _rank(scores: NDArray[np.float32], moment: Moment) -> int:
+    """Return the target's place from 0 by score; ties count against it."""
+    place = moment.place
+    return int((scores >= scores[place]).sum()) - 1 if place >= 0 else _FAR
+
+
+def _figures(prefix: str, ranks: NDArray[np.int64]) -> dict[str, float]:
+    """Return hit rate and NDCG at 10 of target ranks from 0."""
+    hits = ranks < _GRADED_PLACES
+    gains = np.where(hits, 1.0 / np.log2(ranks + 2.0), 0.0)
+    return {
+        f"{prefix}hit_rate_at_10": float(hits.mean()) if len(ranks) else 0.0,
+        f"{prefix}ndcg_at_10": float(gains.mean()) if len(ranks) else 0.0,
+    }
 
 
 def _first_pass(configuration: ModelConfiguration, events: EventTable) -> EncoderPass:
-    planned = plan_training(events, 0, warm=False).first
-    epochs = configuration.encoder.epochs or max(round(planned.epochs * configuration.encoder.epochs_scale), 1)
-    return EncoderPass(epochs, configuration.encoder.learning_rate)
+    chosen = configuration.encoder
+    epochs = chosen.epochs or max(round(plan_training(events).first.epochs * chosen.epochs_scale), 1)
+    return EncoderPass(epochs, chosen.learning_rate)
 
 
 def _refresh_pass(configuration: ModelConfiguration) -> EncoderPass:

@@ -23,7 +23,7 @@ class GrowingLog:
         self._ts_ms = np.zeros(_FIRST_ROWS, np.int64)
         self._numbers: dict[str, int] = {}
 
-    def add(self, user_id: str, item: int, value: float, ts_ms: int) -> None:
+    def add(self, user_id: str, item: int, value: float, ts_ms: int, weight: float = 1.0) -> None:
         """Append one event."""
         if self.count == len(self._users):
             size = self.count + 1
@@ -33,6 +33,10 @@ class GrowingLog:
         self._users[row] = self._numbers.setdefault(user_id, len(self._numbers))
         self._items[row], self._values[row], self._ts_ms[row] = item, value, ts_ms
         self.count += 1
+
+    def number_of(self, user_id: str) -> int:
+        """Return a user's number in the table; the next free one for a user without events."""
+        return self._numbers.get(user_id, len(self._numbers))
 
     def table(self) -> EventTable:
         """Return the events so far; a view, valid until the next `add`."""

@@ -8,6 +8,9 @@ from numpy.typing import NDArray
 
 from streams.scoring.protocol import ScoreRequest
 
+# The fields of a request that the encoder reads.
+HISTORY_INPUTS = ("history", "history_value", "history_age")
+
 
 @dataclass(frozen=True, slots=True)
 class Moment:
@@ -16,10 +19,12 @@ class Moment:
     Args:
         request: B = 1.
         target: Item that came.
+        popularity_rank: Place of the target, from 0, in the popularity list of the moment; -1 if nobody looked.
     """
 
     request: ScoreRequest
     target: int
+    popularity_rank: int = -1
 
     @property
     def place(self) -> int:
@@ -56,9 +61,16 @@ class Lessons:
         )
 
 
-def lessons_of(moments: Sequence[Moment], log_prob: NDArray[np.float32]) -> Lessons:
-    """Return moments whose target is a candidate as lessons; `log_prob` [N, C] belongs to all of them."""
+def lessons_of(moments: Sequence[Moment], log_prob: NDArray[np.float32]) -> Lessons | None:
+    """Return moments whose target is a candidate as lessons, None if there are none.
+
+    Args:
+        moments: N.
+        log_prob: [N, C] of all of them.
+    """
     kept = [number for number, moment in enumerate(moments) if moment.place >= 0]
+    if not kept:
+        return None
     requests = [moments[number].request for number in kept]
     return Lessons(
         np.concatenate([request.candidates for request in requests]),

@@ -27,7 +27,8 @@ class RankerLearner:
 
     Args:
         ranker: Its weights are replaced with every lesson.
-        start: Linear weights to start from, without the encoder's.
+        start: Linear weights of the pre-cut to start from, without the encoder's.
+        linear: Linear weights of the ranker to start from, the encoder's last; None takes those of the pre-cut.
         fusion: Rates of the linear part.
         choices: Rates of the perceptron.
         encoder: False keeps the encoder's log-probability out.
@@ -45,20 +46,21 @@ class RankerLearner:
         choices: RankerChoices,
         encoder: bool = True,
         seed: int = 0,
+        linear: FusionWeights | None = None,
     ) -> None:
         self._ranker = ranker
         self._choices = choices
         self._encoder = encoder
         self._rng = np.random.default_rng(seed)
         self._ring = LessonRing(_RING)
-        self._scaled = False
+        # A ranker that has learned keeps its scales: its perceptron has grown used to them.
+        self._scaled = linear is not None
         rates = (fusion.learning_rate, fusion.context_rate)
         self.cut = OnlineFusion(start, *rates)
-        self._linear = OnlineFusion(_with_encoder(start, _FIRST_ENCODER_WEIGHT if encoder else 0.0), *rates)
+        first = linear or _with_encoder(start, _FIRST_ENCODER_WEIGHT if encoder else 0.0)
+        self._linear = OnlineFusion(first, *rates)
         self._model = _Perceptron(ranker)
-        self._optimizer = keras.optimizers.AdamW(
-            choices.learning_rate, weight_decay=choices.weight_decay, clipnorm=_CLIP_NORM
-        )
+        self._optimizer = _optimizer(choices)
         self._step: Any = None
         self.seconds: dict[str, float] = {"linear": 0.0, "perceptron": 0.0}
 
@@ -66,6 +68,12 @@ class RankerLearner:
     def weights(self) -> FusionWeights:
         """The linear fusion of the pre-cut, a copy."""
         return FusionWeights(self.cut.weights.weights.copy(), self.cut.weights.context_weights.copy())
+
+    def move_to(self, ranker: FusionRanker) -> None:
+        """Go on with another ranker of the same weights: that of a network that has grown."""
+        self._ranker = ranker
+        self._model, self._step = _Perceptron(ranker), None
+        self._optimizer = _optimizer(self._choices)
 
     def learn(self, lessons: Lessons, epochs: int = 1) -> None:
         """Learn new lessons, and again some of the old ones.
@@ -120,10 +128,10 @@ class RankerLearner:
         replayed = round(self._choices.replay_share * len(lessons))
         if replayed and len(self._ring):
             parts.append(self._ring.draw(replayed, self._rng))
-        rows = [(part, row) for part in range(len(parts)) for row in range(len(parts[part]))]
         joined = {name: np.concatenate([getattr(part, name) for part in parts]) for name in Lessons.__slots__}
-        order = self._rng.permutation(len(rows))
-        order = np.concatenate([order, order[: -len(order) % _BATCH]]) if len(order) >= _BATCH else order
+        order = self._rng.permutation(len(joined["place"]))
+        # Full batches only, the last one filled up: another shape would be traced anew.
+        order = np.resize(order, -(-len(order) // _BATCH) * _BATCH)
         for first in range(0, len(order), _BATCH):
             self._take_step({name: column[order[first : first + _BATCH]] for name, column in joined.items()})
 
@@ -149,6 +157,10 @@ class _Perceptron(keras.Model):  # type: ignore[misc]
     def call(self, inputs: Any) -> Any:
         """Return the scores of (features, log_prob, context, candidates)."""
         return self.ranker(*inputs)
+
+
+def _optimizer(choices: RankerChoices) -> Any:
+    return keras.optimizers.AdamW(choices.learning_rate, weight_decay=choices.weight_decay, clipnorm=_CLIP_NORM)
 
 
 def _compiled_step(model: _Perceptron, optimizer: Any) -> Any:

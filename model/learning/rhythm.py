@@ -2,6 +2,12 @@
 
 from dataclasses import dataclass
 
+# Fewer events make no first model.
+LEAST_EVENTS = 200
+# The newest part of a log teaches the first ranker: the encoder that it listens to must not have seen its targets.
+_FIRST_MOMENTS_SHARE = 0.2
+_FIRST_MOMENTS = (1_000, 7_000)
+
 
 @dataclass(frozen=True, slots=True)
 class Rhythm:
@@ -22,3 +28,10 @@ class Rhythm:
     def encoder_due(self, events: int, last: int) -> bool:
         """Tell whether the encoder is due at `events` events if it was last refreshed at `last`."""
         return events - last >= max(self.encoder_growth * last, self.ranker_events)
+
+
+def first_moments(events: int) -> int:
+    """Return the row of a log from which the first ranker learns; the encoder learns what lies before it."""
+    least, most = _FIRST_MOMENTS
+    wanted = min(max(round(events * _FIRST_MOMENTS_SHARE), least), most)
+    return events - min(wanted, events // 2)

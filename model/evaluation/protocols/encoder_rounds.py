@@ -49,7 +49,7 @@ def train_in_rounds(
         told: Told the share of the most that may be done.
     """
     recommender, events = learner.recommender, learner.log.table()
-    targets = plan_training(events, 0, warm=False).window_targets
+    targets = plan_training(events).window_targets
     windows = cut_windows(events, recommender.config.length, targets)
     trainer = EncoderTrainer(recommender, windows, seed)
     epochs = int(np.clip(round(_ROUND_TARGETS / len(events)), *_ROUND_EPOCHS))

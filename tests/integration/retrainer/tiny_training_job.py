@@ -78,14 +78,15 @@ def publish(settings: Settings, parent: str | None, metrics: dict[str, float]) -
 def main() -> None:
     parser = argparse.ArgumentParser()
     parser.add_argument("--parent")
-    parser.add_argument("--seed")
     options = parser.parse_args()
-    settings = load_settings()
-    step = next_step(settings)
-    tell(phase="encoder", fraction=0.5)
-    sys.stdout.write("something a library prints\n")
-    misbehave(settings, step)
-    tell(version=publish(settings, options.parent, step.get("metrics", {})))  # type: ignore[arg-type]
+    settings, parent = load_settings(), options.parent
+    for _ in sys.stdin:
+        step = next_step(settings)
+        tell(phase="encoder", fraction=0.5)
+        sys.stdout.write("something a library prints\n")
+        misbehave(settings, step)
+        parent = publish(settings, parent, step.get("metrics", {}))  # type: ignore[arg-type]
+        tell(version=parent)
 
 
 if __name__ == "__main__":

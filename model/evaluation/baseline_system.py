@@ -1,0 +1,67 @@
+"""A baseline as a system: refitted as the log grows, graded like everything else."""
+
+import time
+from dataclasses import replace
+
+import numpy as np
+
+from model.baselines.protocol import Baseline, FittedBaseline, top_untouched
+from model.evaluation.outcomes import LISTED
+from model.evaluation.system import Ranking, Told
+from model.learning.log import GrowingLog
+from streams.catalogue import Catalogue
+from streams.scoring.protocol import RANKED
+from streams.users import ResolvedEvent, UserState
+
+
+class BaselineSystem:
+    """Ranks the whole catalogue by a baseline's scores; ties go to the lower index.
+
+    Args:
+        name: Shown in the report.
+        baseline: Fresh.
+        catalogue: Which items are available.
+        lists_from: First row for which lists are wanted.
+        seed: Of the fits.
+    """
+
+    def __init__(self, name: str, baseline: Baseline, catalogue: Catalogue, lists_from: int, seed: int = 0) -> None:
+        self.name = name
+        self.lists_from = lists_from
+        self.told = Told()
+        self._baseline = baseline
+        self._catalogue = catalogue
+        self._seed = seed
+        self._log = GrowingLog()
+        self._fitted_at = 0
+
+    def prepare(self, row: int) -> None:
+        """Fit the baseline if it is one that is fitted and the log has grown enough."""
+        baseline, count = self._baseline, self._log.count
+        if row < self.lists_from or not isinstance(baseline, FittedBaseline) or not count:
+            return
+        if count < self._fitted_at * (1.0 + baseline.refit_share):
+            return
+        began = time.perf_counter()
+        baseline.fit(self._log.table(), self._seed)
+        self._fitted_at = count
+        self.told.seconds["learning"] = self.told.seconds.get("learning", 0.0) + time.perf_counter() - began
+        self.told.counts["fits"] = self.told.counts.get("fits", 0.0) + 1.0
+
+    def recommend(self, state: UserState, now_ms: int) -> tuple[Ranking, UserState]:
+        """Return the best available items that are not touched."""
+        scores = self._baseline.scores(self._numbered(state), now_ms)
+        items = top_untouched(scores, state, self._catalogue.available, RANKED)
+        return Ranking(tuple(items[:LISTED]), np.array(items, np.int32)), state
+
+    def learn(self, row: int, before: UserState, event: ResolvedEvent, first_touch: bool) -> None:
+        """Pass the event on."""
+        self._baseline.learn(self._numbered(before), event.item, event.value, event.ts_ms)
+        self._log.add(event.user_id, event.item, event.value, event.ts_ms, event.weight)
+
+    def finish(self) -> None:
+        """Do nothing: everything is told already."""
+
+    def _numbered(self, state: UserState) -> UserState:
+        """Return the state under its user's number in the log, by which a fitted baseline knows users."""
+        return replace(state, user_id=str(self._log.number_of(state.user_id)))

@@ -1,0 +1,120 @@
+"""Following the log: every event through the statistics that serve, so that training sees what serving saw."""
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from millrace.contracts import CatalogueItem
+from model.learning.learner import Learner
+from model.learning.moments import Moment
+from streams.catalogue import Catalogue
+from streams.ranking import CONTEXT_NAMES, FEATURE_NAMES, CandidateStep
+from streams.ranking.requests import score_request
+from streams.scoring.protocol import CANDIDATES
+from streams.statistics import ItemStatistics
+from streams.users import ResolvedEvent, UserState, apply_event
+
+_TOGETHER = 256
+
+
+@dataclass(frozen=True, slots=True)
+class _Step:
+    """One event that changed something, with the user before it."""
+
+    before: UserState
+    event: ResolvedEvent
+    first_touch: bool
+
+
+class LogFollower:
+    """Statistics, catalogue and users, moved through the log, with a learner that is told of every event.
+
+    Args:
+        learner: Is given events and moments.
+        items: Dense index -> item.
+    """
+
+    def __init__(self, learner: Learner, items: Mapping[int, CatalogueItem]) -> None:
+        self._learner = learner
+        self._statistics = ItemStatistics()
+        self._catalogue = Catalogue()
+        self._step = CandidateStep(self._statistics, self._catalogue)
+        self._users: dict[str, UserState] = {}
+        self.update_items(items)
+
+    def update_items(self, items: Mapping[int, CatalogueItem]) -> None:
+        """Take over new or changed items."""
+        for index, item in items.items():
+            if self._catalogue.item(index) != item:
+                self._catalogue.upsert(index, item)
+
+    def follow(
+        self, events: Sequence[ResolvedEvent], moments: bool, told: Callable[[float], None] = lambda share: None
+    ) -> None:
+        """Move through events in log order; one that was seen before changes nothing.
+
+        A request's time is that of the user's newest event, since that is when the list was made. The network's
+        proposals are those of the learner's encoder as it is now.
+
+        Args:
+            events: The next ones.
+            moments: Whether the ranker is to learn from them.
+            told: Told the share that is done.
+        """
+        for first in range(0, len(events), _TOGETHER):
+            told(first / len(events))
+            steps = self._applied(events[first : first + _TOGETHER])
+            proposals = self._proposals([step for step in steps if step.first_touch]) if moments else iter(())
+            for step in steps:
+                if moments and step.first_touch:
+                    self._learner.add_moment(self._moment(step, next(proposals)))
+                event = step.event
+                self._learner.add_event(event.user_id, event.item, event.value, event.ts_ms, event.weight)
+                self._statistics.update(step.before, event.item, event.value, event.ts_ms, event.weight)
+        told(1.0)
+
+    def _applied(self, events: Sequence[ResolvedEvent]) -> list[_Step]:
+        """Let users take their events; those that change nothing are left out."""
+        steps = []
+        for event in events:
+            before = self._users.get(event.user_id) or UserState(event.user_id)
+            applied = apply_event(before, event)
+            if not applied.duplicate:
+                self._users[event.user_id] = applied.state
+                steps.append(_Step(before, event, applied.first_touch))
+        return steps
+
+    def _proposals(self, steps: Sequence[_Step]) -> Iterator[NDArray[np.int32]]:
+        if not steps:
+            return iter(())
+        states = [step.before for step in steps]
+        times = [_asked_ms(step) for step in steps]
+        nothing = np.zeros((len(states), CANDIDATES), np.int32)
+        features = np.zeros((len(states), CANDIDATES, len(FEATURE_NAMES)), np.float32)
+        context = np.zeros((len(states), len(CONTEXT_NAMES)), np.float32)
+        request = score_request(states, times, nothing, features, context, np.empty(0, np.int32))
+        return iter(self._learner.proposals(request))
+
+    def _moment(self, step: _Step, proposals: NDArray[np.int32]) -> Moment:
+        state = replace(step.before, proposals=proposals[proposals > 0])
+        times = [_asked_ms(step)]
+        batch = self._step.build([state], times, self._learner.weights)
+        return Moment(batch.request([state], times), step.event.item, self._popularity_rank(step))
+
+    def _popularity_rank(self, step: _Step) -> int:
+        """Return the target's place by all-time count, ties by index, among the items not touched."""
+        counts, item = self._statistics.popularity.counts, step.event.item
+        if item >= len(counts):
+            return len(counts)
+        own = counts[item]
+        ahead = int((counts[1:] > own).sum() + (counts[1:item] == own).sum())
+        touched = step.before.touched[step.before.touched < len(counts)]
+        theirs = counts[touched]
+        return ahead - int(((theirs > own) | ((theirs == own) & (touched < item))).sum())
+
+
+def _asked_ms(step: _Step) -> int:
+    last_ms = step.before.last_ts_ms
+    return step.event.ts_ms if last_ms is None else last_ms

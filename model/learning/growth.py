@@ -1,0 +1,46 @@
+"""Networks for a catalogue, and the same network for a larger one."""
+
+from collections.abc import Mapping
+
+from millrace.contracts import CatalogueItem
+from model.configuration import NetworkChoices
+from model.network.config import NetworkConfig
+from model.network.content import content_matrix, genre_vocabulary
+from model.network.recommender import Recommender
+from model.versions import load_weights, named_weights
+from streams.ranking import CONTEXT_NAMES, FEATURE_NAMES
+
+
+def fresh_network(items: Mapping[int, CatalogueItem], choices: NetworkChoices, seed: int) -> Recommender:
+    """Return a network with random weights; baked.
+
+    Args:
+        items: Dense index -> item.
+        choices: Sizes.
+        seed: Of the weights.
+    """
+    genres = genre_vocabulary(items.values())
+    config = NetworkConfig(
+        items=max(items), genres=genres, features=len(FEATURE_NAMES), context=len(CONTEXT_NAMES), **choices.model_dump()
+    )
+    recommender = Recommender(config, content_matrix(items, genres, config.rows), seed)
+    recommender.bake()
+    return recommender
+
+
+def grown_network(recommender: Recommender, items: Mapping[int, CatalogueItem], seed: int) -> Recommender:
+    """Return the same network with rows for more items; baked.
+
+    Args:
+        recommender: Network.
+        items: Dense index -> item, all of today's.
+        seed: Of dropout and of what is new.
+    """
+    before = recommender.config
+    genres = genre_vocabulary(items.values(), before.genres)
+    config = before.model_copy(update={"items": max(before.items, *items), "genres": genres})
+    larger = Recommender(config, content_matrix(items, genres, config.rows), seed)
+    larger.ranker.perceptron = recommender.ranker.perceptron
+    load_weights(larger, named_weights(recommender))
+    larger.bake()
+    return larger

@@ -1,0 +1,139 @@
+"""From a log to versions, again and again: what a retrainer does, without the servers around it."""
+
+from collections.abc import Callable, Mapping, Sequence
+from enum import StrEnum
+
+from millrace.contracts import CatalogueItem
+from millrace.errors import ConfigurationError
+from model.configuration import ModelConfiguration
+from model.item_ids import write_item_ids
+from model.learning.follower import LogFollower
+from model.learning.learner import Learner
+from model.learning.rhythm import LEAST_EVENTS, first_moments
+from model.registry import Registry, Version, VersionCard
+from model.training.progress import Progress, silent
+from model.versions import publish, serving_card
+from streams.ranking import CONTEXT_NAMES, FEATURE_NAMES
+from streams.users import ResolvedEvent
+
+# Newest share of the new moments that grades a version before it learns them too.
+_HOLDOUT = 0.25
+
+
+class Refresh(StrEnum):
+    """What a training renews: what is due by its rhythm, or everything."""
+
+    DUE = "due"
+    ALL = "all"
+
+
+class Training:
+    """A learner that follows a log and publishes versions of what it has learned.
+
+    Args:
+        items: Dense index -> item; further ones come with `update_items`.
+        registry: Where versions go.
+        parent: Version to go on from; None begins with random weights.
+        configuration: What was chosen of the model.
+        seed: Of everything random.
+        progress: Told phase (`encoder`, `replay`, `ranker`, `export`) and share.
+
+    Attributes:
+        version: Name of the version that this training has published last, or went on from.
+    """
+
+    def __init__(
+        self,
+        items: Mapping[int, CatalogueItem],
+        registry: Registry,
+        parent: Version | None = None,
+        configuration: ModelConfiguration | None = None,
+        seed: int = 0,
+        progress: Progress = silent,
+    ) -> None:
+        self._items = dict(items)
+        self._registry = registry
+        self._seed = seed
+        self._progress = progress
+        self._learner = Learner(
+            self._items, configuration or ModelConfiguration(), parent=parent, seed=seed, progress=progress
+        )
+        self._follower = LogFollower(self._learner, self._items)
+        self._parent_events = parent.card.events if parent else 0
+        self._waiting: list[ResolvedEvent] = []
+        self._seconds: dict[str, float] = {}
+        self.version = parent.name if parent else None
+
+    def update_items(self, items: Mapping[int, CatalogueItem]) -> None:
+        """Take over new or changed items."""
+        self._items.update(items)
+        self._follower.update_items(items)
+
+    def add(self, events: Sequence[ResolvedEvent]) -> None:
+        """Add the next events of the log; they are learned by the next `train`."""
+        self._waiting += events
+
+    def train(self, refresh: Refresh = Refresh.ALL, position: Mapping[int, int] | None = None) -> Version:
+        """Learn what has been added and publish a version.
+
+        Args:
+            refresh: What to renew.
+            position: Last offset that was added, by partition.
+
+        Raises:
+            ConfigurationError: There is too little to learn from.
+            FatalError: ONNX and Keras disagree, or the registry cannot be written.
+        """
+        self._follow()
+        self._progress("ranker", 0.0)
+        metrics = self._learner.refresh_ranker(_HOLDOUT)
+        self._progress("ranker", 1.0)
+        if refresh is Refresh.ALL or self._learner.encoder_due():
+            self._learner.refresh_encoder()
+        self._progress("export", 0.0)
+        version = publish(
+            self._registry, self._learner.recommender, self._card(metrics, position or {}), self._learner.exporter
+        )
+        write_item_ids(version.path, self._items)
+        self._progress("export", 1.0)
+        self.version = version.name
+        return version
+
+    def _follow(self) -> None:
+        """Move through the added events; the ranker learns from those that the encoder does not know yet."""
+        events, self._waiting = self._waiting, []
+        started = self._learner.log.count > 0
+        if not started and len(events) < LEAST_EVENTS:
+            raise ConfigurationError(
+                f"A model needs at least {LEAST_EVENTS} events to learn from; there are {len(events)}."
+            )
+        known = 0
+        if not started:
+            # A parent's own events only move the statistics; without one, the encoder learns the older ones first.
+            known = min(self._parent_events, len(events)) if self.version else first_moments(len(events))
+            self._follower.follow(events[:known], moments=False, told=self._told(0.0, 0.5))
+            if self.version is None:
+                self._learner.refresh_encoder()
+        self._follower.follow(events[known:], moments=True, told=self._told(0.5, 1.0))
+
+    def _told(self, start: float, stop: float) -> Callable[[float], None]:
+        return lambda share: self._progress("replay", start + (stop - start) * share)
+
+    def _card(self, metrics: Mapping[str, float], position: Mapping[int, int]) -> VersionCard:
+        weights = self._learner.weights
+        spent = {
+            name: round(seconds - self._seconds.get(name, 0.0), 3) for name, seconds in self._learner.seconds.items()
+        }
+        self._seconds = dict(self._learner.seconds)
+        recommender = self._learner.recommender
+        return VersionCard(
+            serving=serving_card(recommender, FEATURE_NAMES, CONTEXT_NAMES, weights.weights, weights.context_weights),
+            network=recommender.config,
+            parent=self.version,
+            position=dict(position),
+            events=self._learner.log.count,
+            encoder_events=self._learner.encoder_events,
+            metrics=dict(metrics),
+            seconds=spent,
+            seed=self._seed,
+        )
