@@ -9,6 +9,7 @@ from collections import deque
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -127,7 +128,7 @@ class ServedSystem:
         self._weights = self.learner.weights
         self._rules = _rules(options.rules, without)
         self._artifact: OnnxScorer | None = None
-        self._folder = tempfile.TemporaryDirectory(prefix="millrace-evaluate-")
+        self._folder = _scratch()
         self._version = 0
         self._asked: dict[str, ScoreRequest] = {}
         self._unrated: list[tuple[int, ScoreRequest, int]] = []
@@ -183,6 +184,14 @@ class ServedSystem:
         self.told.counts |= {f"refreshed_{name}": float(times) for name, times in self.learner.refreshes.items()}
         self.told.counts["lists"] = float(self._lists)
 
+    def __getstate__(self) -> dict[str, Any]:
+        """Return all but the artifact, which is written anew from the learner's network."""
+        return {**self.__dict__, "_artifact": None, "_folder": None}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self.__dict__.update(state)
+        self._folder = _scratch()
+
     def _scorer(self) -> OnnxScorer:
         return self._artifact or self._deploy()
 
@@ -217,6 +226,10 @@ class ServedSystem:
     def _spent(self, **seconds: float) -> None:
         for name, value in seconds.items():
             self.told.seconds[name] = self.told.seconds.get(name, 0.0) + value
+
+
+def _scratch() -> "tempfile.TemporaryDirectory[str]":
+    return tempfile.TemporaryDirectory(prefix="millrace-evaluate-")
 
 
 def _asking_for(requests: Sequence[ScoreRequest], items: Sequence[int]) -> ScoreRequest:

@@ -1,6 +1,11 @@
 """Networks for a catalogue, and the same network for a larger one."""
 
 from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
 
 from millrace.contracts import CatalogueItem
 from model.configuration import NetworkChoices
@@ -44,3 +49,34 @@ def grown_network(recommender: Recommender, items: Mapping[int, CatalogueItem], 
     load_weights(larger, named_weights(recommender))
     larger.bake()
     return larger
+
+
+@dataclass(frozen=True, slots=True)
+class FrozenNetwork:
+    """A network as plain data.
+
+    Args:
+        config: Its sizes.
+        perceptron: Whether its ranker has one.
+        variables: Everything it holds, states of random generators included, in its order.
+    """
+
+    config: NetworkConfig
+    perceptron: bool
+    variables: tuple[NDArray[Any], ...]
+
+
+def frozen(recommender: Recommender) -> FrozenNetwork:
+    """Return a network as plain data."""
+    variables = tuple(np.asarray(variable) for variable in recommender.variables)
+    return FrozenNetwork(recommender.config, recommender.ranker.perceptron, variables)
+
+
+def thawed(network: FrozenNetwork) -> Recommender:
+    """Return the network that was frozen."""
+    genres = network.config.genres
+    recommender = Recommender(network.config, content_matrix({}, genres, network.config.rows))
+    for variable, value in zip(recommender.variables, network.variables, strict=True):
+        variable.assign(value)
+    recommender.ranker.perceptron = network.perceptron
+    return recommender

@@ -4,6 +4,7 @@ import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,7 +14,7 @@ from model.configuration import ModelConfiguration
 from model.dataset.events import EventTable
 from model.dataset.windows import Windows, cut_windows
 from model.export import Exporter
-from model.learning.growth import fresh_network, grown_network
+from model.learning.growth import fresh_network, frozen, grown_network, thawed
 from model.learning.log import GrowingLog
 from model.learning.moments import HISTORY_INPUTS, Moment, lessons_of
 from model.learning.ranker import RankerLearner
@@ -207,6 +208,16 @@ class Learner:
             logits = self.recommender.logits(self.recommender.hidden(inputs))
             out.append(np.asarray(self.recommender.proposals(logits, request.exclude[at])))
         return np.concatenate(out)
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Return all but what belongs to TensorFlow, the network as arrays."""
+        return {**self.__dict__, "recommender": frozen(self.recommender), "exporter": None, "_progress": silent}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self.__dict__.update(state)
+        self.recommender = thawed(state["recommender"])
+        self._ranker.move_to(self.recommender.ranker)
+        self.exporter = Exporter()
 
     def _grow(self) -> None:
         """Make room for items that have come since the network was made."""

@@ -70,10 +70,22 @@ class RankerLearner:
         return FusionWeights(self.cut.weights.weights.copy(), self.cut.weights.context_weights.copy())
 
     def move_to(self, ranker: FusionRanker) -> None:
-        """Go on with another ranker of the same weights: that of a network that has grown."""
+        """Go on with another ranker of the same weights: that of a network that has grown, or was restored."""
+        moments = [np.asarray(variable) for variable in self._optimizer.variables]
         self._ranker = ranker
         self._model, self._step = _Perceptron(ranker), None
         self._optimizer = _optimizer(self._choices)
+        self._optimizer.build(_learned(ranker))
+        for variable, value in zip(self._optimizer.variables, moments, strict=False):
+            variable.assign(value)
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Return all but what belongs to TensorFlow; the optimizer's state as arrays. `move_to` completes the copy."""
+        state = dict(self.__dict__)
+        for name in ("_ranker", "_model", "_step"):
+            state[name] = None
+        state["_optimizer"] = _Kept([np.asarray(variable) for variable in self._optimizer.variables])
+        return state
 
     def learn(self, lessons: Lessons, epochs: int = 1) -> None:
         """Learn new lessons, and again some of the old ones.
@@ -159,6 +171,23 @@ class _Perceptron(keras.Model):  # type: ignore[misc]
         return self.ranker(*inputs)
 
 
+class _Kept:
+    """The variables of an optimizer that is gone.
+
+    Args:
+        variables: In its order.
+    """
+
+    def __init__(self, variables: list[NDArray[Any]]) -> None:
+        self.variables = variables
+
+
+def _learned(ranker: FusionRanker) -> list[Any]:
+    """Return the weights that gradient steps change: all but the linear ones."""
+    linear = {id(ranker.weights_), id(ranker.context_weights)}
+    return [weight for weight in ranker.trainable_weights if id(weight) not in linear]
+
+
 def _optimizer(choices: RankerChoices) -> Any:
     return keras.optimizers.AdamW(choices.learning_rate, weight_decay=choices.weight_decay, clipnorm=_CLIP_NORM)
 
@@ -167,9 +196,9 @@ def _compiled_step(model: _Perceptron, optimizer: Any) -> Any:
     import tensorflow as tf
 
     ranker = model.ranker
-    linear = {id(ranker.weights_), id(ranker.context_weights)}
-    variables = [weight for weight in ranker.trainable_weights if id(weight) not in linear]
-    optimizer.build(variables)
+    variables = _learned(ranker)
+    if not optimizer.built:
+        optimizer.build(variables)
 
     @tf.function(reduce_retracing=True)  # type: ignore[untyped-decorator]
     def step(features: Any, log_prob: Any, context: Any, candidates: Any, place: Any) -> None:
