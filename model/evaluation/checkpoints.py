@@ -48,13 +48,22 @@ class Checkpoints:
         return self._clock() - self._saved_s >= self._every_s
 
     def save(self, state: object) -> None:
-        """Write a state; a crash on the way leaves the one before."""
+        """Write a state; a crash on the way leaves the one before.
+
+        Raises:
+            ConfigurationError: The file cannot be written, or the state holds something that cannot be.
+        """
         unfinished = self._path.with_suffix(".unfinished")
-        with unfinished.open("wb") as file:
-            _Pickler(file, self._shared).dump((self._identity, state))
-            file.flush()
-            os.fsync(file.fileno())
-        unfinished.replace(self._path)
+        try:
+            with unfinished.open("wb") as file:
+                _Pickler(file, self._shared).dump((self._identity, state))
+                file.flush()
+                os.fsync(file.fileno())
+            unfinished.replace(self._path)
+        except (OSError, pickle.PicklingError, TypeError, AttributeError) as error:
+            raise ConfigurationError(
+                f"The checkpoint {self._path} cannot be written ({error}); leave out --work, or choose another folder."
+            ) from None
         self._saved_s = self._clock()
 
     def load(self) -> Any | None:

@@ -6,15 +6,14 @@
 """
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
-from typing import Protocol, runtime_checkable
+from dataclasses import replace
 
 import numpy as np
 from numpy.typing import NDArray
 
 from model.evaluation.outcomes import SystemOutcomes
 from model.evaluation.split import Split
-from model.evaluation.system import Ranking, System, Told
+from model.evaluation.system import Ranking, ShowsFeatures, System, Told
 from model.evaluation.test_then_train import grade
 from streams.users import ResolvedEvent, UserState
 
@@ -25,31 +24,8 @@ IMPLAUSIBLE_RECALL = 0.995
 _LEAST_LISTS = 50
 # A choice among fewer items can be right half of the time by skill.
 _LEAST_ITEMS = 50
-_LOOK_EVERY = 20
-
-
-@dataclass(frozen=True, slots=True)
-class CandidateFeatures:
-    """What a system ranked by when it last made a list.
-
-    Args:
-        names: Of the F features.
-        items: [C] candidates.
-        features: [C, F] values.
-    """
-
-    names: tuple[str, ...]
-    items: NDArray[np.int32]
-    features: NDArray[np.float32]
-
-
-@runtime_checkable
-class ShowsFeatures(Protocol):
-    """A system whose features can be looked at."""
-
-    def last_features(self) -> CandidateFeatures | None:
-        """Return the features behind the last `recommend`, None if it used none."""
-        ...
+# Enough to be sure, and no burden.
+_LOOKS = 2_000
 
 
 class LeakProbe:
@@ -57,10 +33,12 @@ class LeakProbe:
 
     Args:
         items: Items that can be recommended.
+        graded: Events to be graded, about.
     """
 
-    def __init__(self, items: int) -> None:
+    def __init__(self, items: int, graded: int) -> None:
         self._items = items
+        self._every = max(graded // _LOOKS, 1)
         self._asked = 0
         self._lists = 0
         self._largest = 0
@@ -71,7 +49,7 @@ class LeakProbe:
     def look(self, system: System, target: int) -> None:
         """Look at the list just made; `target` is the item of the event that follows."""
         self._asked += 1
-        if self._asked % _LOOK_EVERY or not isinstance(system, ShowsFeatures):
+        if self._asked % self._every or not isinstance(system, ShowsFeatures):
             return
         shown = system.last_features()
         if shown is None or len(shown.items) < _LEAST_ITEMS:

@@ -74,7 +74,8 @@ def run_one(
         replay = kept
     if replay is None:
         system = make(name, replace(stream, events=past), split, options)
-        replay = Replay(system, watch=LeakProbe(int(stream.catalogue.available.sum())))
+        probe = LeakProbe(int(stream.catalogue.available.sum()), split.stop - split.graded)
+        replay = Replay(system, watch=probe)
     outcomes = go_on(past, replay, split, options.moment, told, keeps)
     result = Result(outcomes, _findings(replay, outcomes))
     if keeps is not None:

@@ -15,7 +15,7 @@ import numpy as np
 
 from millrace.errors import ConfigurationError
 from model.configuration import ModelConfiguration
-from model.evaluation.system import Ranking, Told
+from model.evaluation.system import CandidateFeatures, Ranking, Told
 from model.learning.learner import Learner, Parts
 from model.learning.moments import Moment
 from streams.catalogue import Catalogue
@@ -131,6 +131,7 @@ class ServedSystem:
         self._folder = _scratch()
         self._version = 0
         self._asked: dict[str, ScoreRequest] = {}
+        self._last_asked: ScoreRequest | None = None
         self._unrated: list[tuple[int, ScoreRequest, int]] = []
         self._vectors = np.zeros((0, 0), np.float32)
         self._lists = 0
@@ -155,7 +156,7 @@ class ServedSystem:
         ranked = RankedItems.from_response(request, response, 0)
         self._lists += 1
         listed = select_list(self._rules, ranked, state, self._step, f"{state.user_id}-{state.count}", self._vectors)
-        self._asked[state.user_id] = request
+        self._asked[state.user_id] = self._last_asked = request
         self._spent(candidates=built - began, scoring=scored - built, selection=time.perf_counter() - scored)
         shown = tuple(entry.item for entry in listed)
         ranking = Ranking(shown, ranked.items[ranked.items > 0])
@@ -175,6 +176,15 @@ class ServedSystem:
         began = time.perf_counter()
         self._late.learn(before, event)
         self._spent(statistics=time.perf_counter() - began)
+
+    def last_features(self) -> CandidateFeatures | None:
+        """Return what the last list was ranked by."""
+        if self._last_asked is None:
+            return None
+        candidates = self._last_asked.candidates[0]
+        return CandidateFeatures(
+            FEATURE_NAMES, candidates[candidates > 0], self._last_asked.features[0, candidates > 0]
+        )
 
     def finish(self) -> None:
         """Complete what is told."""

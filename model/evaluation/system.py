@@ -1,7 +1,7 @@
 """What the evaluation asks of anything that makes lists."""
 
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
@@ -72,4 +72,28 @@ class System(Protocol):
 
     def finish(self) -> None:
         """Complete `told`."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class CandidateFeatures:
+    """What a system ranked by when it last made a list.
+
+    Args:
+        names: Of the F features.
+        items: [C] candidates.
+        features: [C, F] values.
+    """
+
+    names: tuple[str, ...]
+    items: NDArray[np.int32]
+    features: NDArray[np.float32]
+
+
+@runtime_checkable
+class ShowsFeatures(Protocol):
+    """A system whose features can be looked at."""
+
+    def last_features(self) -> CandidateFeatures | None:
+        """Return the features behind the last `recommend`, None if it used none."""
         ...

@@ -22,11 +22,11 @@ Ratings = NDArray[np.float32]
 class RatingModel(Protocol):
     """Predicts a rating and learns one at a time."""
 
-    def predict(self, user_id: str, item: int) -> float:
+    def predict(self, user_id: str, item: int, /) -> float:
         """Return the expected rating, 0.5 to 5."""
         ...
 
-    def learn(self, user_id: str, item: int, value: float) -> None:
+    def learn(self, user_id: str, item: int, value: float, /) -> None:
         """Learn a rating."""
         ...
 
