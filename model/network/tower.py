@@ -39,7 +39,9 @@ class ItemTower(keras.layers.Layer):  # type: ignore[misc]
         self.trained = self.add_weight(shape=(rows,), initializer="zeros", trainable=False, name="trained")
         self.delta = self.add_weight(shape=(rows, config.width), initializer="zeros", name="delta")
         self.bias = self.add_weight(shape=(rows,), initializer="zeros", name="bias")
-        self.new_bias = self.add_weight(shape=(), initializer="zeros", name="new_bias")
+        # Of items never trained on: by content, and a level for all; see model.training.new_items.
+        self.new_content = self.add_weight(shape=(columns,), initializer="zeros", trainable=False, name="new_content")
+        self.new_bias = self.add_weight(shape=(), initializer="zeros", trainable=False, name="new_bias")
         spread = keras.initializers.RandomNormal(stddev=_INITIAL_SPREAD, seed=seed + 1)
         self.hidden = _built(keras.layers.Dense(config.width, activation="relu", name="tower_hidden"), columns)
         self.output_layer = _built(
@@ -59,9 +61,11 @@ class ItemTower(keras.layers.Layer):  # type: ignore[misc]
         if training and self.config.id_dropout:
             draw = keras.random.uniform(ops.shape(known), seed=self.seeds)
             known = known * ops.cast(draw >= self.config.id_dropout, "float32")
-        vectors = self.output_layer(self.hidden(ops.take(self.content, rows, axis=0)))
+        content = ops.take(self.content, rows, axis=0)
+        vectors = self.output_layer(self.hidden(content))
         vectors = vectors + ops.take(self.delta, rows, axis=0) * known
-        bias = ops.take(self.bias, rows) * trained + self.new_bias * (1.0 - trained)
+        new = ops.matmul(content, self.new_content) + self.new_bias
+        bias = ops.take(self.bias, rows) * trained + new * (1.0 - trained)
         return vectors * ops.expand_dims(is_item, -1), ops.where(is_item > 0, bias, NO_ITEM_LOGIT)
 
 

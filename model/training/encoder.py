@@ -1,24 +1,29 @@
-"""Training the encoder: full softmax over the catalogue, all targets of a window at once."""
+"""Training the encoder on windows of the log."""
 
+import math
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from model.dataset.windows import Windows
-from model.network.backend import keras, ops
 from model.network.recommender import Recommender
+from model.training.new_items import fit_new_items
+from model.training.next_item import Batch, NextItemStep
 from model.training.progress import Progress
-from model.training.steps import Fitter
 
 _WEIGHT_DECAY = 0.01
 # A small log needs steps more than it needs large batches.
 _STEPS_PER_EPOCH = 40
-_BATCH_WINDOWS = (2, 32)
+_BATCH_TARGETS = 1_600
+_LEAST_BATCH = 2
+# The rate rises over the first steps and falls along a cosine to a share of its peak.
+_WARM_UP_STEPS = 10
+_LAST_RATE = 0.1
 # An item met only as history counts as if half seen.
 _UNSEEN_COUNT = 0.5
 _UNTOUCHED_SAMPLE = 512
+_PHASE = "encoder"
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,37 +37,6 @@ class EncoderPass:
 
     epochs: int
     learning_rate: float = 1e-3
-
-
-class _NextItem(keras.Model):  # type: ignore[misc]
-    """Logits [B, S, R] of the next item after each of the last S slots, over the rows of a softmax.
-
-    Args:
-        recommender: Network to train.
-        softmax: The rows and their weights.
-        targets: S.
-    """
-
-    def __init__(self, recommender: Recommender, softmax: "SoftmaxRows", targets: int) -> None:
-        super().__init__(name="next_item")
-        # Only what this loss reaches: Keras warns of weights without a gradient.
-        self.tower, self.encoder = recommender.tower, recommender.encoder
-        self.rows = ops.convert_to_tensor(softmax.rows)
-        self.log_weights = ops.convert_to_tensor(softmax.log_weights)
-        self.targets = targets
-
-    def build(self, input_shape: Any) -> None:
-        """Do nothing: the layers come built."""
-
-    def call(self, inputs: Any, training: bool = False) -> Any:
-        """Return the logits of a batch of (history, value, age, ahead)."""
-        history, value, age, ahead = inputs
-        vectors, bias = self.tower(self.rows, training=training)
-        heard = ops.take(vectors, history, axis=0)
-        hidden = self.encoder(history, heard, value, age, ahead, queries=self.targets, training=training)
-        flat = ops.reshape(hidden, (-1, self.tower.config.width))
-        logits = ops.matmul(flat, ops.transpose(vectors)) + bias + self.log_weights
-        return ops.reshape(logits, (-1, self.targets, self.rows.shape[0]))
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,20 +77,36 @@ def softmax_rows(trained: NDArray[np.bool_], items: int, rng: np.random.Generato
 class EncoderTrainer:
     """Trains tower and encoder of one network, in as many passes as wanted.
 
+    Its first step takes seconds to trace. Keep it while the network is the same, and tell it of a log that has grown
+    with `cover`.
+
     Args:
         recommender: Network.
         windows: All windows of all passes: their items are in the softmax.
         seed: Draws the untouched items of the softmax.
+        weight_decay: Of AdamW.
     """
 
-    def __init__(self, recommender: Recommender, windows: Windows, seed: int) -> None:
+    def __init__(
+        self, recommender: Recommender, windows: Windows, seed: int, weight_decay: float = _WEIGHT_DECAY
+    ) -> None:
         self._recommender = recommender
-        met = np.asarray(recommender.tower.trained) > 0
+        self._targets = windows.target.shape[1]
+        self._step = NextItemStep(recommender, self._targets, weight_decay)
+        self.cover(windows, seed)
+
+    def cover(self, windows: Windows, seed: int) -> None:
+        """Take the items of other windows into the softmax.
+
+        Args:
+            windows: All windows of all passes from here on, with as many targets each as the first ones.
+            seed: Draws the untouched items of the softmax.
+        """
+        met = np.asarray(self._recommender.tower.trained) > 0
         met[np.unique(windows.target)] = True
         met[np.unique(windows.history)] = True
-        self._softmax = softmax_rows(met, recommender.config.items, np.random.default_rng(seed))
-        model = _NextItem(recommender, self._softmax, windows.target.shape[1])
-        self._fitter = Fitter(model, _WEIGHT_DECAY, "encoder")
+        self._windows = windows
+        self._softmax = softmax_rows(met, self._recommender.config.items, np.random.default_rng(seed))
 
     def run(self, windows: Windows, how: EncoderPass, seed: int, progress: Progress) -> float:
         """Learn some windows, then bake the catalogue; returns the mean loss of the last epoch.
@@ -128,23 +118,38 @@ class EncoderTrainer:
             progress: Told the share of steps done.
         """
         mark_trained(self._recommender, windows)
+        rng, batch = np.random.default_rng(seed), self._batch(len(windows))
+        total = how.epochs * math.ceil(len(windows) / batch)
+        done, losses = 0, list[float]()
+        for _ in range(how.epochs):
+            losses = []
+            for rows in np.array_split(rng.permutation(len(windows)), math.ceil(len(windows) / batch)):
+                rate = how.learning_rate * rate_share(done, total)
+                part = self._tensors(windows.take(rows))
+                losses.append(float(self._step(self._softmax.rows, self._softmax.log_weights, part, rate)))
+                done += 1
+                progress(_PHASE, done / total)
+        fit_new_items(self._recommender, self._windows)
+        return float(np.mean(losses)) if losses else float("nan")
+
+    def _batch(self, windows: int) -> int:
+        most = max(_BATCH_TARGETS // self._targets, _LEAST_BATCH)
+        return int(np.clip(windows // _STEPS_PER_EPOCH, _LEAST_BATCH, most))
+
+    def _tensors(self, windows: Windows) -> Batch:
         places = self._softmax.places
-        loss = self._fitter.fit(
-            (places[windows.history], windows.value, windows.age, windows.ahead),
-            places[windows.target],
-            (windows.target > 0).astype(np.float32),
-            how.epochs,
-            how.learning_rate,
-            int(np.clip(len(windows) // _STEPS_PER_EPOCH, *_BATCH_WINDOWS)),
-            seed,
-            progress,
-        )
-        self._recommender.bake()
-        return loss
+        return places[windows.history], windows.value, windows.age, windows.ahead, places[windows.target]
+
+
+def rate_share(step: int, steps: int) -> float:
+    """Return the learning rate of a step as a share of the peak."""
+    rising = min((step + 1) / min(_WARM_UP_STEPS, steps), 1.0)
+    falling = 0.5 * (1.0 + math.cos(math.pi * step / steps))
+    return rising * (_LAST_RATE + (1.0 - _LAST_RATE) * falling)
 
 
 def mark_trained(recommender: Recommender, windows: Windows) -> None:
-    """Let the items of the windows have deltas; a new one's bias starts at the logarithm of its count."""
+    """Let the items of the windows have deltas; a new one's bias starts as its share of the targets says."""
     tower = recommender.tower
     counts = np.bincount(windows.target.ravel(), minlength=recommender.config.rows)[: recommender.config.rows]
     met = counts > 0
@@ -153,6 +158,11 @@ def mark_trained(recommender: Recommender, windows: Windows) -> None:
     trained = np.asarray(tower.trained) > 0
     bias = np.asarray(tower.bias).copy()
     new = met & ~trained
-    bias[new] = np.log(counts[new] + _UNSEEN_COUNT)
+    bias[new] = np.log(counts[new] + _UNSEEN_COUNT) + _level(bias[trained], counts[trained])
     tower.bias.assign(bias)
     tower.trained.assign((trained | met).astype(np.float32))
+
+
+def _level(bias: NDArray[np.float32], counts: NDArray[np.int64]) -> float:
+    """Return what turns the logarithm of a count into a bias like those of trained items; 0 without any."""
+    return float(np.log(np.exp(bias).sum() / (counts.sum() + 1.0))) if len(bias) else 0.0

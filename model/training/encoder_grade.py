@@ -1,6 +1,7 @@
 """How well the encoder alone, with frozen weights, ranks the whole catalogue for the next event."""
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,17 +22,21 @@ class EncoderGrade:
 
     Args:
         events: Graded events: those on an item that the user had not touched.
-        hit_rate: Share whose item is among the 10 best untouched ones of the catalogue.
+        hit_rate: Share whose item is among the 10 best untouched ones of the catalogue; all shares of nothing are NaN.
         ndcg: Mean of 1 / log2(place + 2) over them, 0 beyond place 10 (places count from 0).
         log_loss: Mean negative log-probability of the item among untouched ones, nats.
-        new_hit_rate: Hit rate on items that were never trained; NaN without any.
+        new_events: Those of them on items that were never trained.
+        new_hit_rate: Hit rate on them.
+        new_log_loss: Log-loss on them.
     """
 
     events: int
     hit_rate: float
     ndcg: float
     log_loss: float
+    new_events: int
     new_hit_rate: float
+    new_log_loss: float
 
 
 def grade_encoder(recommender: Recommender, events: EventTable, first: int, request_time: bool = True) -> EncoderGrade:
@@ -76,7 +81,8 @@ class _TouchedItems:
         self._start = np.searchsorted(users, events.users)
 
     def before(self, row: int) -> NDArray[np.int32]:
-        return self._items[self._start[row] : self._place[row]]
+        items: NDArray[np.int32] = self._items[self._start[row] : self._place[row]]
+        return items
 
 
 def _logits(recommender: Recommender, windows: Windows, request_time: bool) -> NDArray[np.float32]:
@@ -96,10 +102,17 @@ def _log_sum(logits: NDArray[np.float32]) -> float:
 
 def _summary(ranks: NDArray[np.int64], losses: NDArray[np.float64], new: NDArray[np.bool_]) -> EncoderGrade:
     hits = ranks < _PLACES
+    gains = np.where(hits, 1.0 / np.log2(ranks + 2.0), 0.0)
     return EncoderGrade(
         events=len(ranks),
-        hit_rate=float(hits.mean()),
-        ndcg=float(np.where(hits, 1.0 / np.log2(ranks + 2.0), 0.0).mean()),
-        log_loss=float(losses.mean()),
-        new_hit_rate=float(hits[new].mean()) if new.any() else float("nan"),
+        hit_rate=_mean(hits),
+        ndcg=_mean(gains),
+        log_loss=_mean(losses),
+        new_events=int(new.sum()),
+        new_hit_rate=_mean(hits[new]),
+        new_log_loss=_mean(losses[new]),
     )
+
+
+def _mean(values: NDArray[Any]) -> float:
+    return float(values.mean()) if len(values) else float("nan")
