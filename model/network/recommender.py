@@ -98,13 +98,15 @@ class Recommender(keras.layers.Layer):  # type: ignore[misc]
         items = _pick(candidates, places, ops.shape(candidates)[1])
         rows = self._rows(items)
         vectors = ops.take(self.vectors, rows, axis=0)
-        rating = self.rating(inputs["history_value"], inputs["history"], hidden, rows, vectors)
+        rating = self.rating(
+            inputs["history_value"], inputs["history"], inputs["history_age"], inputs["context"], items
+        )
         return {
             "items": ops.where(scores > PADDED_SCORE / 2, items, 0),
             "scores": scores,
             "predicted_ratings": rating,
             "because": self._because(inputs["history"], vectors),
-            "proposals": self._proposals(logits, inputs["exclude"]),
+            "proposals": self.proposals(logits, inputs["exclude"]),
         }
 
     def similarities(self, history: Any, vectors: Any) -> Any:
@@ -127,7 +129,8 @@ class Recommender(keras.layers.Layer):  # type: ignore[misc]
         best, place = ops.top_k(self.similarities(history, vectors), 1)
         return ops.where(best[..., 0] > 0.0, ops.cast(place[..., 0], "int32"), -1)
 
-    def _proposals(self, logits: Any, exclude: Any) -> Any:
+    def proposals(self, logits: Any, exclude: Any) -> Any:
+        """Return [B, P] the network's own best items outside `exclude`, best first, 0 where fewer."""
         best, items = ops.top_k(self.masked_logits(logits, exclude), PROPOSALS)
         return ops.where(best > _NOTHING, ops.cast(items, "int32"), 0)
 

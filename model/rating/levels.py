@@ -46,4 +46,5 @@ def fit_levels(events: EventTable, rows: int) -> Levels:
         item_bias = np.bincount(items, values - mean - user_bias[users], minlength=rows) / (counts + _ITEM_PRIOR)
         user_bias = np.bincount(users, values - mean - item_bias[items]) / (user_counts + _USER_PRIOR)
     rest = values - mean - user_bias[users]
-    return Levels(mean, rest, np.bincount(items, rest, minlength=rows), counts)
+    total = np.bincount(items, rest, minlength=rows).astype(np.float64)
+    return Levels(mean, rest, total, counts)

@@ -50,7 +50,7 @@ CONTEXT_NAMES: Final = (
 )
 CONTEXTS: Final = len(CONTEXT_NAMES)
 NEUTRAL_VALUE: Final = 3.5
-_LOG_HISTORY_SCALE: Final = 5.0
+LOG_HISTORY_SCALE: Final = 5.0
 
 
 def context_of(state: UserState, now_ms: int) -> NDArray[np.float32]:
@@ -62,7 +62,7 @@ def context_of(state: UserState, now_ms: int) -> NDArray[np.float32]:
     context[HISTORY_BUCKETS + bisect_left(GAP_BOUNDS_S, gap_s)] = 1.0
     mean = state.mean_value
     if mean is not None:
-        context[-3] = np.log1p(state.count) / _LOG_HISTORY_SCALE
+        context[-3] = np.log1p(state.count) / LOG_HISTORY_SCALE
         context[-2] = state.values[0] - NEUTRAL_VALUE
         context[-1] = mean - NEUTRAL_VALUE
     return context
