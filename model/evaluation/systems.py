@@ -32,10 +32,12 @@ def served_options(split: Split, options: EvaluateOptions) -> "ServedOptions":
     """Return how the served system is run."""
     from model.evaluation.served import ServedOptions
 
+    configuration = configuration_of(options)
     return ServedOptions(
         training_end=split.warm_up,
         without=frozenset(options.without),
-        configuration=configuration_of(options),
+        configuration=configuration,
+        rules=rules_of(configuration),
         lag_s=options.delay_s,
         rate=options.rate_per_s,
         request_time=options.request_time,

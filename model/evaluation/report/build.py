@@ -155,8 +155,8 @@ class _Slicer:
             highest=highest,
             hit_rate_difference=rates[highest] - rates[lowest],
             interval=interval,
-            sentence=f"By {cut.by}, {highest} has the highest hit rate at 10, {rates[highest]:.3f}, and {lowest} the "
-            f"lowest, {rates[lowest]:.3f}: a gap of {rates[highest] - rates[lowest]:.3f}{certain}.",
+            sentence=f"By {cut.by}, the hit rate at 10 is highest for {highest} ({rates[highest]:.3f}) and lowest for "
+            f"{lowest} ({rates[lowest]:.3f}): a gap of {rates[highest] - rates[lowest]:.3f}{certain}.",
         )
 
 

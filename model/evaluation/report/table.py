@@ -9,30 +9,34 @@ from rich.text import Text
 from model.evaluation.report.figures import Bounds, PrequentialReport, SliceFigures, SystemFigures
 
 _BAR_WIDTH = 24
+_BARS_FROM_WIDTH = 108
+# More would not fit beside the groups.
+_BASELINES_BESIDE = 3
 _US_PHASES = {"statistics": "statistics update", "candidates": "candidates and features"}
 _MS_PHASES = {"scoring": "scoring", "selection": "rules and diversity", "all": "everything, learning included"}
 
 
 def show_report(report: PrequentialReport, console: Console) -> None:
-    """Print quality, slices, ratings and times."""
+    """Print quality, slices, ratings and times; 80 columns are enough."""
     console.print()
-    for part in (_quality(report), _slices(report), _others(report)):
+    for part in (_quality(report, console.width), _slices(report), _others(report)):
         console.print(part)
         console.print()
     for gap in report.largest_gaps.values():
         console.print(gap.sentence, highlight=False)
 
 
-def _quality(report: PrequentialReport) -> RenderableType:
+def _quality(report: PrequentialReport, width: int) -> RenderableType:
     title = f"{report.events_graded:,} graded events, 95 % intervals by user"
     table = Table(title=title, title_justify="left", box=None, header_style="bold")
-    for name in ("", "HR@10", "", "NDCG@10", "", "MRR", "coverage", ""):
-        table.add_column(name, justify="left" if not name else "right", no_wrap=True)
+    for name in ("", "HR@10", " ", "NDCG@10", " ", "MRR", "coverage"):
+        table.add_column(name, justify="right" if name else "left", no_wrap=True)
+    with_bars = width >= _BARS_FROM_WIDTH
     best = max(*(one.hit_rate_at_10 for one in report.systems.values()), 1e-9)
     for name, figures in report.systems.items():
-        style = "bold" if figures is report else ""
-        bar = Text("█" * round(_BAR_WIDTH * figures.hit_rate_at_10 / best), "green" if figures is report else "dim")
-        table.add_row(name, *_figures(figures), bar, style=style)
+        ours = figures is report
+        bar = [Text("█" * round(_BAR_WIDTH * figures.hit_rate_at_10 / best), "green" if ours else "dim")]
+        table.add_row(name, *_figures(figures), *(bar if with_bars else []), style="bold" if ours else "")
     return table
 
 
@@ -48,20 +52,23 @@ def _figures(figures: SystemFigures) -> tuple[str, ...]:
 
 
 def _slices(report: PrequentialReport) -> RenderableType:
-    table = Table(title="Where it is good", title_justify="left", box=None, header_style="bold")
-    for name in ("", "", "events", "HR@10", "", *report.baselines):
-        table.add_column(name, justify="left" if not name else "right", no_wrap=True)
+    baselines = list(report.baselines)[:_BASELINES_BESIDE]
+    table = Table(title="Hit rate at 10 by part", title_justify="left", box=None, header_style="bold")
+    for name in ("", "", "events", report.system, " ", *baselines):
+        # Spaces let a long name wrap.
+        table.add_column(name.replace("_", " "), justify="right" if name else "left")
     cuts: dict[str, Mapping[str, SliceFigures]] = {
-        "events before": report.by_history_length,
+        "user's events so far": report.by_history_length,
         "new items": {"first of their item": report.cold_items},
-        "user's activity": report.by_user_activity,
+        "user's events in all": report.by_user_activity,
         "gender": report.by_gender,
         "age": report.by_age,
     }
     for by, groups in cuts.items():
-        for place, (label, one) in enumerate(groups.items()):
-            rates = (f"{rate:.3f}" for rate in one.baselines.values())
-            interval = _bounds(one.intervals["hit_rate_at_10"])
+        filled = {label: one for label, one in groups.items() if one.events}
+        for place, (label, one) in enumerate(filled.items()):
+            rates = (f"{one.baselines[name]:.3f}" for name in baselines)
+            interval = _bounds(one.intervals["hit_rate_at_10"], digits=3)
             table.add_row(
                 by if place == 0 else "", label, f"{one.events:,}", f"{one.hit_rate_at_10:.3f}", interval, *rates
             )
@@ -97,5 +104,7 @@ def _ratings(report: PrequentialReport) -> dict[str, str]:
     }
 
 
-def _bounds(bounds: Bounds) -> str:
-    return f"{bounds[0]:.4f}-{bounds[1]:.4f}"
+def _bounds(bounds: Bounds, digits: int = 4) -> str:
+    """Return `.1312-.1378`: rates are below 1, and so short that a table fits."""
+    low, high = (f"{bound:.{digits}f}".removeprefix("0") for bound in bounds)
+    return f"{low}-{high}"

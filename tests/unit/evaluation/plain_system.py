@@ -79,7 +79,7 @@ def small_stream(events: int = 400, users: int = 12, items: int = 60, seed: int 
         now_ms += int(rng.choice([0, 20_000, 5_000_000]))
         value = float(rng.integers(1, 11)) / 2
         recorded.append(ResolvedEvent(f"e{len(recorded)}", f"u{user}", item, value, now_ms))
-    facts = {f"u{user}": UserFacts("FM"[user % 2], 20 + 5 * user, "writer") for user in range(users)}
+    facts = {f"u{user}": UserFacts("FM"[user % 2], 15 + 5 * (user % 10), "writer") for user in range(users)}
     return RecordedStream(recorded, catalogue, facts)
 
 
