@@ -16,14 +16,16 @@ class BackOff(RecentPopularity):
         """Return [N] scores: the model's in units of their largest size, popularity ordering its equals.
 
         Args:
-            model: [at most N] scores by item index; None before there is a model.
+            model: [at most N] scores by item index, not empty; items beyond count as its lowest. None before there is
+                a model.
         """
         shares = self.shares
         if model is None:
             return shares
-        scores = np.zeros(max(len(shares), len(model)))
+        lowest = float(model.min())
+        scores = np.full(max(len(shares), len(model)), lowest)
         scores[: len(model)] = model
-        largest = max(float(scores.max()), -float(scores.min()))
+        largest = max(float(model.max()), -lowest)
         if largest > 0.0:
             scores /= largest
         scores[: len(shares)] += _TIE_WEIGHT * shares

@@ -64,16 +64,10 @@ class Ease:
         """Solve for B."""
         self.setting = self.setting or self._choose(events, seed)
         known = interactions_of(events, self._size, self._max_items)
-        weights = item_weights(known, self.setting.penalty)
-        columns = known.columns
-        self._size = len(columns)
+        self._size = len(known.columns)
         self._items = known.items
-
-        def add_row(total: NDArray[np.float64], item: int) -> None:
-            if item < len(columns) and columns[item] >= 0:
-                total += weights[columns[item]]
-
-        self._sums = HistorySums(len(known), add_row, self.setting.window)
+        rows = _DenseRows(known.columns, item_weights(known, self.setting.penalty))
+        self._sums = HistorySums(rows, self.setting.window)
 
     def _choose(self, events: EventTable, seed: int) -> EaseSetting:
         def make(setting: EaseSetting) -> Ease:
@@ -81,6 +75,20 @@ class Ease:
 
         setting = best_setting([EaseSetting(window=window) for window in WINDOWS], make, events, seed)
         return best_setting([replace(setting, penalty=penalty) for penalty in _PENALTIES], make, events, seed)
+
+
+@dataclass(frozen=True, slots=True)
+class _DenseRows:
+    columns: NDArray[np.int32]
+    weights: NDArray[np.float32]
+
+    @property
+    def width(self) -> int:
+        return len(self.weights)
+
+    def add_to(self, total: NDArray[np.float64], item: int) -> None:
+        if item < len(self.columns) and self.columns[item] >= 0:
+            total += self.weights[self.columns[item]]
 
 
 def item_weights(known: Interactions, penalty: float) -> NDArray[np.float32]:

@@ -1,7 +1,7 @@
 """Sums of item rows over a user's history: over its newest items, or over all of it without starting anew each time."""
 
 from collections import OrderedDict
-from collections.abc import Callable
+from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,7 +13,18 @@ WINDOWS: tuple[int | None, ...] = (5, 10, 20, 50, None)
 # At 10,000 items a sum takes 80 kB.
 _USERS_KEPT = 512
 
-AddRow = Callable[[NDArray[np.float64], int], None]
+
+class ItemRows(Protocol):
+    """One row of numbers per item; kept with the sums, so anything that can be pickled."""
+
+    @property
+    def width(self) -> int:
+        """Entries of a row."""
+        ...
+
+    def add_to(self, total: NDArray[np.float64], item: int) -> None:
+        """Add the row of an item to a sum in place; do nothing for an item without one."""
+        ...
 
 
 class HistorySums:
@@ -23,14 +34,12 @@ class HistorySums:
     touch, so that a sum does not depend on what was kept.
 
     Args:
-        width: Entries of a row.
-        add_row: Adds the row of an item to a sum in place; does nothing for an item without one.
+        rows: Summed.
         window: Newest items that count; None for all.
     """
 
-    def __init__(self, width: int, add_row: AddRow, window: int | None = None) -> None:
-        self._width = width
-        self._add_row = add_row
+    def __init__(self, rows: ItemRows, window: int | None = None) -> None:
+        self._rows = rows
         self._window = window
         self._kept: OrderedDict[str, tuple[ItemArray, NDArray[np.float64]]] = OrderedDict()
 
@@ -38,17 +47,17 @@ class HistorySums:
         """Return [width] for a user; do not modify."""
         if self._window is None:
             return self._of_all(state)
-        total = np.zeros(self._width)
+        total = np.zeros(self._rows.width)
         for item in dict.fromkeys(state.items[: self._window].tolist()):
-            self._add_row(total, item)
+            self._rows.add_to(total, item)
         return total
 
     def _of_all(self, state: UserState) -> NDArray[np.float64]:
-        touched, total = self._kept.pop(state.user_id, (state.touched[:0], np.zeros(self._width)))
+        touched, total = self._kept.pop(state.user_id, (state.touched[:0], np.zeros(self._rows.width)))
         if not np.array_equal(state.touched[: len(touched)], touched):
-            touched, total = state.touched[:0], np.zeros(self._width)
+            touched, total = state.touched[:0], np.zeros(self._rows.width)
         for item in state.touched[len(touched) :].tolist():
-            self._add_row(total, item)
+            self._rows.add_to(total, item)
         self._kept[state.user_id] = (state.touched, total)
         if len(self._kept) > _USERS_KEPT:
             self._kept.popitem(last=False)

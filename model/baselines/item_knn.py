@@ -71,15 +71,9 @@ class ItemKnn:
         """Find each item's nearest neighbours."""
         self.setting = self.setting or self._choose(events, seed)
         known = interactions_of(events, self._size, self._max_items)
+        self._size = len(known.columns)
         items, cosines = nearest(known, self.setting.shrinkage, self._neighbours)
-        columns = known.columns
-        self._size = len(columns)
-
-        def add_row(total: NDArray[np.float64], item: int) -> None:
-            if item < len(columns) and columns[item] >= 0:
-                total[items[columns[item]]] += cosines[columns[item]]
-
-        self._sums = HistorySums(self._size, add_row, self.setting.window)
+        self._sums = HistorySums(_SparseRows(known.columns, items, cosines), self.setting.window)
 
     def _choose(self, events: EventTable, seed: int) -> ItemKnnSetting:
         def make(setting: ItemKnnSetting) -> ItemKnn:
@@ -87,6 +81,22 @@ class ItemKnn:
 
         setting = best_setting([ItemKnnSetting(window=window) for window in WINDOWS], make, events, seed)
         return best_setting([replace(setting, shrinkage=shrinkage) for shrinkage in _SHRINKAGES], make, events, seed)
+
+
+@dataclass(frozen=True, slots=True)
+class _SparseRows:
+    columns: NDArray[np.int32]
+    items: NDArray[np.int32]
+    cosines: NDArray[np.float32]
+
+    @property
+    def width(self) -> int:
+        return len(self.columns)
+
+    def add_to(self, total: NDArray[np.float64], item: int) -> None:
+        if item < len(self.columns) and self.columns[item] >= 0:
+            row = self.columns[item]
+            total[self.items[row]] += self.cosines[row]
 
 
 def nearest(known: Interactions, shrinkage: float, neighbours: int) -> tuple[NDArray[np.int32], NDArray[np.float32]]:

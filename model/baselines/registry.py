@@ -6,8 +6,11 @@ from dataclasses import dataclass
 from model.baselines.ease import Ease
 from model.baselines.item_knn import ItemKnn
 from model.baselines.markov import DecayedMarkov
+from model.baselines.matrix_factorisation import MatrixFactorisation
+from model.baselines.ncf import Ncf
 from model.baselines.popularity import Popularity, RecentPopularity
 from model.baselines.protocol import Baseline
+from model.baselines.sasrec import Sasrec
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,4 +32,7 @@ BASELINES: Mapping[str, Callable[[BaselineSetup], Baseline]] = {
     "markov": lambda setup: DecayedMarkov(setup.size),
     "item_knn": lambda setup: ItemKnn(setup.size),
     "ease": lambda setup: Ease(setup.size),
+    "mf": lambda setup: MatrixFactorisation(setup.size, setup.seed),
+    "ncf": lambda setup: Ncf(setup.size, setup.seed),
+    "sasrec": lambda setup: Sasrec(setup.size, setup.seed),
 }

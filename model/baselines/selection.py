@@ -33,11 +33,17 @@ def best_setting(
         events: The log so far.
         seed: Of the fits.
     """
-    cut = len(events) - int(_NEWEST_SHARE * len(events))
-    if len(events) - cut < _MIN_GRADED:
+    cut = newest_from(events)
+    if cut is None:
         return settings[len(settings) // 2]
     gains = [_ndcg(_fitted(make(setting), events.head(cut), seed), events, cut) for setting in settings]
     return settings[int(np.argmax(gains))]
+
+
+def newest_from(events: EventTable) -> int | None:
+    """Return the first row of the newest tenth, None if that is too short to compare anything on."""
+    graded = int(_NEWEST_SHARE * len(events))
+    return len(events) - graded if graded >= _MIN_GRADED else None
 
 
 def _fitted(baseline: FittedBaseline, events: EventTable, seed: int) -> FittedBaseline:
@@ -49,14 +55,15 @@ def _ndcg(baseline: FittedBaseline, events: EventTable, cut: int) -> float:
     metrics = RankingMetrics()
     available = np.ones(int(events.items.max()) + 1, np.bool_)
     available[0] = False
-    for state, item, ts_ms in _moments(events, cut):
-        listed = top_untouched(baseline.scores(state, ts_ms), state, available)
+    for state, row in newest_moments(events, cut):
+        item = int(events.items[row])
+        listed = top_untouched(baseline.scores(state, int(events.ts_ms[row])), state, available)
         metrics.add(listed.index(item) if item in listed else None)
     return metrics.ndcg
 
 
-def _moments(events: EventTable, cut: int) -> Iterator[tuple[UserState, int, int]]:
-    """Yield state, item and time of the first touches from row `cut` on, evenly thinned to at most _MAX_GRADED."""
+def newest_moments(events: EventTable, cut: int) -> Iterator[tuple[UserState, int]]:
+    """Yield the state before each first touch from row `cut` on, and its row; evenly thinned to at most _MAX_GRADED."""
     rows_of: defaultdict[int, list[int]] = defaultdict(list)
     for row, user in enumerate(events.users[:cut].tolist()):
         rows_of[user].append(row)
@@ -64,7 +71,7 @@ def _moments(events: EventTable, cut: int) -> Iterator[tuple[UserState, int, int
     for row in range(cut, len(events)):
         user, item = int(events.users[row]), int(events.items[row])
         if row % step == 0 and not (events.items[rows_of[user]] == item).any():
-            yield _state(events, str(user), np.asarray(rows_of[user], np.int64)), item, int(events.ts_ms[row])
+            yield _state(events, str(user), np.asarray(rows_of[user], np.int64)), row
         rows_of[user].append(row)
 
 

@@ -1,0 +1,140 @@
+"""Neural collaborative filtering, NeuMF (He et al., "Neural Collaborative Filtering", WWW 2017), on a stream."""
+
+import numpy as np
+from numpy.typing import NDArray
+
+from model.baselines.back_off import BackOff
+from model.baselines.lazy_adam import LazyAdam
+from model.baselines.ncf_network import (
+    WIDTH,
+    Floats,
+    Weights,
+    gradient,
+    initial_embeddings,
+    initial_weights,
+    logits,
+)
+from model.baselines.selection import best_setting
+from model.dataset.events import EventTable
+from streams.statistics.growing import grown
+from streams.users import UserState
+
+# As the paper: drawn for each touched item, uniformly.
+_NEGATIVES = 4
+_BATCH_PAIRS = 256
+_RATE = 2e-3
+_EPOCHS = (5, 10, 20, 40)
+_NEXT_EPOCHS = 3
+# Of the plain gradient step that each event takes on its user's embedding.
+_USER_RATE = 0.3
+
+
+class Ncf:
+    """Binary cross-entropy on touched items against drawn ones; between two fits only users' embeddings learn.
+
+    A user met since the last fit starts from the mean of all users; one without events gets popularity.
+
+    Args:
+        size: Item indexes are below this, or the tables grow.
+        seed: Of initial weights.
+        setting: Epochs of the first fit; None lets it choose by the newest tenth of its log.
+    """
+
+    refit_share = 0.1
+
+    def __init__(self, size: int, seed: int = 0, setting: int | None = None) -> None:
+        self.setting = setting
+        self._seed = seed
+        self._back_off = BackOff(size)
+        self._size = size
+        self._rows: dict[str, int] = {}
+        self._tables: _Tables | None = None
+        self._draws = np.random.default_rng(seed)
+
+    def scores(self, state: UserState, now_ms: int) -> NDArray[np.float64]:
+        """Return [N] logits, in units of the largest."""
+        row = self._rows.get(state.user_id)
+        if self._tables is None or row is None:
+            return self._back_off.under(None)
+        found = logits(self._tables.users[row], self._tables.items, self._tables.weights)
+        return self._back_off.under(found.astype(np.float64))
+
+    def learn(self, before: UserState, item: int, value: float, ts_ms: int) -> None:
+        """Move the user's embedding towards the item and away from drawn ones."""
+        self._back_off.learn(before, item, value, ts_ms)
+        if self._tables is None or item >= len(self._tables.items):
+            return
+        row = self._rows.setdefault(before.user_id, len(self._rows))
+        self._tables.ensure_users(len(self._rows), self._draws)
+        drawn = self._draws.integers(1, len(self._tables.items), _NEGATIVES)
+        self._tables.move_user(row, np.append(drawn, item))
+
+    def fit(self, events: EventTable, seed: int) -> None:
+        """Train on the whole log; a later fit starts from the last one and is shorter."""
+        if self.setting is None:
+            self.setting = best_setting(_EPOCHS, lambda epochs: Ncf(self._size, self._seed, epochs), events, seed)
+        rng = np.random.default_rng((self._seed, seed))
+        epochs = self.setting if self._tables is None else _NEXT_EPOCHS
+        self._size = max(self._size, int(events.items.max(initial=0)) + 1)
+        if self._tables is None:
+            self._tables = _Tables(self._size, rng)
+        users = np.array(
+            [self._rows.setdefault(str(user), len(self._rows)) for user in events.users.tolist()], np.int64
+        )
+        self._tables.ensure_users(len(self._rows), rng)
+        self._tables.ensure_items(self._size, rng)
+        self._tables.train(users, events.items.astype(np.int64), epochs, rng)
+
+
+class _Tables:
+    """Embeddings and shared weights with the moments of their optimiser."""
+
+    def __init__(self, items: int, rng: np.random.Generator) -> None:
+        self.users: Floats = initial_embeddings(1, rng)
+        self.items: Floats = initial_embeddings(items, rng)
+        self.weights: Weights = initial_weights(rng)
+        self._known_users = 0
+        self._centre: Floats = np.zeros(WIDTH, np.float32)
+
+    def ensure_users(self, count: int, rng: np.random.Generator) -> None:
+        """Make room for `count` users; new ones start around the centre of those of the last fit."""
+        new = count - self._known_users
+        if new <= 0:
+            return
+        if count > len(self.users):
+            self.users = grown(self.users, count)
+        self.users[self._known_users : count] = self._centre + initial_embeddings(new, rng)
+        self._known_users = count
+
+    def ensure_items(self, count: int, rng: np.random.Generator) -> None:
+        """Make room for item indexes below `count`."""
+        if count > len(self.items):
+            self.items = np.concatenate([self.items, initial_embeddings(count - len(self.items), rng)])
+
+    def move_user(self, row: int, items: NDArray[np.int64]) -> None:
+        """Take one gradient step of a user: the last item was touched, the others were drawn."""
+        labels = np.zeros(len(items), np.float32)
+        labels[-1] = 1.0
+        user = np.broadcast_to(self.users[row], (len(items), WIDTH))
+        self.users[row] -= _USER_RATE * gradient(user, self.items[items], labels, self.weights).users.sum(axis=0)
+
+    def train(self, users: NDArray[np.int64], items: NDArray[np.int64], epochs: int, rng: np.random.Generator) -> None:
+        """Run over the touched pairs `epochs` times, with fresh negatives each time."""
+        optimisers = [LazyAdam(array.shape) for array in self.weights.all()]
+        for_users, for_items = LazyAdam(self.users.shape), LazyAdam(self.items.shape)
+        labels = np.repeat(np.array([1.0, 0.0], np.float32), [1, _NEGATIVES])
+        for _ in range(epochs):
+            order = rng.permutation(len(items))
+            for first in range(0, len(order), _BATCH_PAIRS):
+                rows = order[first : first + _BATCH_PAIRS]
+                drawn = rng.integers(1, len(self.items), (len(rows), _NEGATIVES))
+                pair_items = np.concatenate([items[rows, None], drawn], axis=1).ravel()
+                pair_users = np.repeat(users[rows], 1 + _NEGATIVES)
+                found = gradient(
+                    self.users[pair_users], self.items[pair_items], np.tile(labels, len(rows)), self.weights
+                )
+                for_users.step_rows(self.users, pair_users, found.users, _RATE)
+                for_items.step_rows(self.items, pair_items, found.items, _RATE)
+                for optimiser, array, step in zip(optimisers, self.weights.all(), found.weights.all(), strict=True):
+                    optimiser.step(array, step, _RATE)
+        self._centre = self.users[: self._known_users].mean(axis=0)
