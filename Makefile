@@ -7,7 +7,7 @@ UV_VERSION := 0.13.9
 INSTALLED := $(VENV)/.installed
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo bench test lint format lock clean
+.PHONY: help install demo up down bench test lint format lock clean
 
 help: ## Show this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | awk -F'\t' '{printf "  make %-10s %s\n", $$1, $$2}'
@@ -24,6 +24,12 @@ $(INSTALLED): requirements.lock pyproject.toml
 
 demo: $(INSTALLED) ## Run the main job end to end on the embedded stack (about 4 minutes)
 	$(BIN)/millrace demo $(ARGS)
+
+up: $(INSTALLED) ## Start real Kafka, Cassandra, Redis, Triton and all roles in the background (Java 17)
+	$(BIN)/millrace up --stack local --detach $(ARGS)
+
+down: $(INSTALLED) ## End what `make up` started; its data stays
+	$(BIN)/millrace down $(ARGS)
 
 bench: $(INSTALLED) ## Measure throughput and latency on the embedded stack
 	$(BIN)/millrace bench $(ARGS)

@@ -1,7 +1,7 @@
 """Real Kafka and Cassandra for tests, started once per session where Java 17 is there and the jars can be had.
 
-tests/conftest.py makes them known everywhere. As with the other servers a test is skipped, loudly, where they cannot run; with
-MILLRACE_REQUIRE_SERVICES=1 it fails instead.
+tests/conftest.py makes them known everywhere. As with the other servers a test is skipped, loudly, where they cannot
+run; with MILLRACE_REQUIRE_SERVICES=1 it fails instead.
 """
 
 import os

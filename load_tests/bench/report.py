@@ -24,6 +24,15 @@ class PipelineThroughput(Throughput):
     fallback_lists: int
 
 
+class EventLogThroughput(_Frozen):
+    """One writer and one reader of the event log, with nothing else at work."""
+
+    adapter: str = Field(description="sqlite or cassandra.")
+    events: int
+    written_per_s: float
+    read_per_s: float
+
+
 class LatencyAtRate(_Frozen):
     """Event to recommendation at a steady rate."""
 
@@ -46,6 +55,7 @@ class BenchReport(_Frozen):
 
     stack: str
     cores: int
+    event_log: EventLogThroughput
     bare_faust: Throughput
     pipeline: PipelineThroughput
     ratio: float = Field(description="Pipeline over bare Faust, events per second.")

@@ -15,6 +15,7 @@ from consumers.event_log import open_event_log
 from consumers.subscriber_reader import connect_consumer
 from load_tests.bench.burst import Burst
 from load_tests.bench.drain import DrainRate, measure_drain, topic_end
+from load_tests.bench.event_log import measure_event_log
 from load_tests.bench.report import BenchReport, LatencyAtRate, MemorySample, PipelineThroughput, Throughput
 from millrace.config import Settings
 from millrace.contracts import ActivityEvent
@@ -25,8 +26,9 @@ from millrace.demo.screen import PhaseBar, Screen
 from millrace.demo.view import StoreView
 from millrace.errors import ConfigurationError
 from millrace.stacks.child import Child
-from millrace.stacks.embedded import EmbeddedStack
+from millrace.stacks.choosing import StackOptions, make_stack
 from millrace.stacks.roles import Roles, default_roles
+from millrace.stacks.stack import Stack
 from producers import ActivityPublisher
 from producers.movielens import MovieLensData, load_movielens
 from producers.records import encode_event
@@ -52,6 +54,7 @@ class BenchOptions:
         seconds_per_rate: How long each is held.
         soak_events: Synthetic events of the memory measurement; 0 leaves it out.
         home: Folder for this run's data and logs.
+        stack: Which servers: `embedded` or `local`.
     """
 
     data: Path = Path("data/ml-latest-small")
@@ -60,6 +63,7 @@ class BenchOptions:
     seconds_per_rate: float = 10.0
     soak_events: int = 0
     home: Path = Path(".millrace/bench")
+    stack: str = "embedded"
 
     @property
     def needed_events(self) -> int:
@@ -95,15 +99,18 @@ class Bench:
                 f"The bench needs {self.options.needed_events} ratings after the first {HISTORY_SHARE:.0%}, but "
                 f"{self.options.data} has {available}; give fewer with --events or --seconds-per-rate."
             )
-        with EmbeddedStack(self.options.home, fresh=True) as stack, Screen(self.console) as screen:
+        stack = make_stack(self.options.stack, self.options.home, StackOptions(fresh=True))
+        with stack, Screen(self.console) as screen:
             return self._run(screen, stack, data)
 
-    def _run(self, screen: Screen, stack: EmbeddedStack, data: MovieLensData) -> BenchReport:
+    def _run(self, screen: Screen, stack: Stack, data: MovieLensData) -> BenchReport:
         settings = stack.settings
         with self._phase(screen, "history", "Learning the past: oldest 60 %") as bar:
             first = load_history(data, HISTORY_SHARE, settings, bar.advance)
         events = data.slice(first, first + self.options.needed_events)
         records = [encode_event(event, settings.event_policy) for event in islice(events, self.options.events)]
+        with self._phase(screen, "event_log", "Event log alone"):
+            event_log = measure_event_log(settings)
         with self._phase(screen, "bare", "Bare Faust agent") as bar:
             bare = self._bare(stack, records, bar)
         roles = Roles(stack, default_roles(retrain_every_events=None))
@@ -118,8 +125,9 @@ class Bench:
             with self._phase(screen, "memory", "Worker memory") as bar:
                 memory = self._memory(settings, roles, view, bar)
         return BenchReport(
-            stack="embedded",
+            stack=self.options.stack,
             cores=os.cpu_count() or 1,
+            event_log=event_log,
             bare_faust=Throughput(events=bare.events, events_per_s=bare.per_s),
             pipeline=pipeline,
             ratio=pipeline.events_per_s / bare.per_s,
@@ -134,9 +142,10 @@ class Bench:
             yield bar
         self._seconds[name] = round(bar.seconds, 2)
 
-    def _bare(self, stack: EmbeddedStack, records: Sequence[tuple[bytes, bytes]], bar: PhaseBar) -> DrainRate:
+    def _bare(self, stack: Stack, records: Sequence[tuple[bytes, bytes]], bar: PhaseBar) -> DrainRate:
         settings = stack.settings
         burst, consumer = Burst(settings.kafka_bootstrap), connect_consumer(settings)
+        stack.create_topics([_BARE_IN, _BARE_OUT])
         burst.send(_BARE_IN, records[:1])
         partitions = len(consumer.partitions_for_topic(_BARE_IN) or ())
         argv = [sys.executable, "-m", "load_tests.bench.bare_agent"]
@@ -163,7 +172,7 @@ class Bench:
 
     def _pipeline(
         self,
-        stack: EmbeddedStack,
+        stack: Stack,
         view: StoreView,
         records: Sequence[tuple[bytes, bytes]],
         bar: PhaseBar,

@@ -8,7 +8,7 @@ from load_tests.bench.report import BenchReport
 
 def print_summary(console: Console, report: BenchReport) -> None:
     """Print throughput, cost per event, latency and memory."""
-    for table in (_throughput(report), _cost(report), _latency(report), _memory(report)):
+    for table in (_throughput(report), _event_log(report), _cost(report), _latency(report), _memory(report)):
         console.print()
         console.print(table)
 
@@ -27,6 +27,14 @@ def _throughput(report: BenchReport) -> Table:
     table.add_row("full pipeline", f"{pipeline.events:,}", f"{pipeline.events_per_s:,.0f}", f"{report.ratio:.2f}")
     for role, rate in pipeline.by_role_per_s.items():
         table.add_row(f"  {role.replace('_', ' ')}", "", f"{rate:,.0f}", f"{rate / bare.events_per_s:.2f}", style="dim")
+    return table
+
+
+def _event_log(report: BenchReport) -> Table:
+    log = report.event_log
+    table = _table(f"Event log ({log.adapter}), one process", "", "events/s")
+    table.add_row("written", f"{log.written_per_s:,.0f}")
+    table.add_row("read in order", f"{log.read_per_s:,.0f}")
     return table
 
 

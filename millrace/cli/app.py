@@ -23,6 +23,7 @@ EXIT_INTERRUPTED = 130  # 128 + SIGINT, as shells report it
 COMMAND_MODULES = (
     "demo",
     "up",
+    "down",
     "status",
     "replay",
     "publish",
@@ -36,6 +37,7 @@ COMMAND_MODULES = (
     "train",
     "importing",
     "rebuild",
+    "log_schema",
     "models",
     "evaluate",
     "bench",

@@ -16,29 +16,31 @@ def bench(
     events: Annotated[int, typer.Option(min=100, help="Records of the throughput measurement.")] = 10_000,
     seconds_per_rate: Annotated[float, typer.Option(min=1.0, help="How long each steady rate is held.")] = 10.0,
     soak: Annotated[int, typer.Option(min=0, help="Synthetic events of the memory measurement.")] = 0,
-    stack: Annotated[str, typer.Option(help="Which servers to start.")] = "embedded",
+    stack: Annotated[str | None, typer.Option(help="embedded or local; default: MILLRACE_STACK.")] = None,
     report: Annotated[Path | None, typer.Option(help="Write the figures to this file as JSON.")] = None,
-    home: Annotated[Path, typer.Option(help="Folder for data and logs; emptied at the start.")] = Path(
-        ".millrace/bench"
-    ),
+    home: Annotated[
+        Path | None, typer.Option(help="Folder for data and logs, emptied at the start; default: .millrace/bench.")
+    ] = None,
 ) -> None:
     """Measure throughput beside a bare Faust agent, CPU per event, and latency at 100, 300 and 500 events/s.
 
     Examples:
       millrace bench --report bench.json
       millrace bench --soak 100000
+      millrace bench --stack local
     """
     from rich.console import Console
 
     from load_tests.bench.run import Bench, BenchOptions
     from load_tests.bench.summary import print_summary
-    from millrace.errors import ConfigurationError
+    from millrace.config import load_settings
+    from millrace.stacks.choosing import measuring_home
     from millrace.stacks.signals import ended_by_signals
 
-    if stack != "embedded":
-        raise ConfigurationError(f"There is no stack {stack} to start here; use --stack embedded.")
     console = Console()
-    options = BenchOptions(data, events, seconds_per_rate=seconds_per_rate, soak_events=soak, home=home)
+    chosen = stack or load_settings().stack
+    folder = home or measuring_home("bench", chosen)
+    options = BenchOptions(data, events, seconds_per_rate=seconds_per_rate, soak_events=soak, home=folder, stack=chosen)
     with ended_by_signals():
         result = Bench(options, console).run()
     print_summary(console, result)

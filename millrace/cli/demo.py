@@ -7,8 +7,8 @@ import typer
 
 if TYPE_CHECKING:
     from millrace.demo.report import DemoReport
-    from millrace.stacks.embedded import EmbeddedStack
     from millrace.stacks.roles import Roles
+    from millrace.stacks.stack import Stack
 
 _NEXT = """[bold]Everything keeps running. In another terminal, in this folder:[/bold]
   export MILLRACE_HOME={home}
@@ -33,33 +33,39 @@ def demo(
     seed: Annotated[int, typer.Option(help="Orders ratings of the same second.")] = 0,
     stay: Annotated[bool, typer.Option("--stay", help="Keep everything running at the end.")] = False,
     report: Annotated[Path | None, typer.Option(help="Write the figures to this file as JSON.")] = None,
-    home: Annotated[Path, typer.Option(help="Folder for data and logs; emptied at the start.")] = Path(
-        ".millrace/demo"
-    ),
+    stack: Annotated[str | None, typer.Option(help="embedded or local; default: MILLRACE_STACK.")] = None,
+    home: Annotated[
+        Path | None, typer.Option(help="Folder for data and logs, emptied at the start; default: .millrace/demo.")
+    ] = None,
 ) -> None:
     """Run the main job end to end on this machine: stream, serve, learn, swap, and measure it all.
 
     Examples:
       millrace demo --report r.json
       millrace demo --events 20000 --rate 0 --stay
+      millrace demo --stack local
     """
     from rich.console import Console
 
     from millrace.cli.watching import watch
+    from millrace.config import load_settings
     from millrace.demo.options import DemoOptions
     from millrace.demo.run import Demo
     from millrace.demo.summary import print_summary
+    from millrace.stacks.choosing import measuring_home
     from millrace.stacks.signals import ended_by_signals
 
     console = Console()
-    options = DemoOptions(data, bootstrap, events, rate or None, seed, home)
+    chosen = stack or load_settings().stack
+    folder = home or measuring_home("demo", chosen)
+    options = DemoOptions(data, bootstrap, events, rate or None, seed, folder, chosen)
 
-    def at_the_end(figures: "DemoReport", stack: "EmbeddedStack", roles: "Roles") -> None:
+    def at_the_end(figures: "DemoReport", stack: "Stack", roles: "Roles") -> None:
         print_summary(console, figures)
         if report is not None:
             report.write_text(figures.model_dump_json(indent=2) + "\n")
         if stay:
-            console.print(_NEXT.format(home=home))
+            console.print(_NEXT.format(home=folder))
             watch(console, stack, roles)
 
     with ended_by_signals():

@@ -12,7 +12,7 @@ from millrace.config import DEFAULT_HOME, load_settings
 from millrace.stacks.roles import DEFAULT_RETRAIN_EVENTS, Roles, default_roles
 
 if TYPE_CHECKING:
-    from millrace.stacks.embedded import EmbeddedStack
+    from millrace.stacks.stack import Stack
 
 _NEXT = """[bold]In another terminal[/bold]
   millrace replay data/ml-latest-small --rate 200    [dim]ratings as they came[/dim]
@@ -22,42 +22,58 @@ _NEXT = """[bold]In another terminal[/bold]
   millrace status                                    [dim]lag, rates, model versions[/dim]"""
 
 
+# What a server is to a system, where its own name says less.
+_CALLED = {"cassandra": "event log"}
+
+
 def register(app: typer.Typer) -> None:
     """Add the command."""
     app.command()(up)
 
 
 def up(
-    stack: Annotated[str, typer.Option(help="Which servers to start.")] = "embedded",
+    stack: Annotated[
+        str | None, typer.Option(help="Which servers to start: embedded or local; default: MILLRACE_STACK.")
+    ] = None,
     home: Annotated[Path | None, typer.Option(help="Folder for logs and data; default: MILLRACE_HOME.")] = None,
-    fresh: Annotated[
-        bool, typer.Option("--fresh", help="Delete what an earlier run left instead of setting it aside.")
-    ] = False,
+    fresh: Annotated[bool, typer.Option("--fresh", help="Delete what an earlier run left.")] = False,
+    brokers: Annotated[int, typer.Option(help="Kafka brokers of the local stack: 1, or 3 that replicate.")] = 1,
     servers_only: Annotated[bool, typer.Option("--servers-only", help="Start no worker and no other role.")] = False,
+    detach: Annotated[
+        bool, typer.Option("--detach", help="Return once everything runs; `millrace down` ends it.")
+    ] = False,
     retrain_every_events: Annotated[
         int, typer.Option(min=1, help="Train a new version after so many events.")
     ] = DEFAULT_RETRAIN_EVENTS,
+    kafka_port: Annotated[int, typer.Option(min=0, max=65535, help="Port of the local stack's first broker.")] = 0,
+    cassandra_port: Annotated[int, typer.Option(min=0, max=65535, help="Port of the local stack's Cassandra.")] = 0,
     redis_port: Annotated[int, typer.Option(min=0, max=65535, help="Port for Redis; 0: any free one.")] = 0,
     triton_port: Annotated[int, typer.Option(min=0, max=65535, help="Port for Triton's gRPC; 0: any free one.")] = 0,
 ) -> None:
     """Start Kafka, Redis, Triton and every role on this machine, and stay until Ctrl-C.
 
-    Other terminals find the servers by themselves while they share the home folder.
+    The embedded stack keeps nothing; the local one runs real Kafka and Cassandra (Java 17) and keeps its data. Other
+    terminals find the servers by themselves while they share the home folder.
 
-    Example: millrace up --fresh
+    Examples:
+      millrace up --fresh
+      millrace up --stack local --brokers 3 --detach
     """
-    from millrace.errors import ConfigurationError
-    from millrace.stacks.embedded import EmbeddedStack
+    from millrace.stacks.choosing import StackOptions, make_stack
+    from millrace.stacks.detached import start_detached
     from millrace.stacks.ports import Ports
     from millrace.stacks.signals import ended_by_signals
 
-    if stack != "embedded":
-        raise ConfigurationError(f"There is no stack {stack} to start here; use --stack embedded.")
     console = Console()
-    folder = home or load_settings().home
-    ports = Ports(redis=redis_port, triton_grpc=triton_port)
+    settings = load_settings()
+    folder = home or settings.home
+    if detach:
+        console.print(start_detached(folder), markup=False)
+        return
+    ports = Ports(redis=redis_port, triton_grpc=triton_port, kafka=kafka_port, cassandra=cassandra_port)
+    chosen = make_stack(stack or settings.stack, folder, StackOptions(ports, fresh, brokers))
     try:
-        with ended_by_signals(), EmbeddedStack(folder, ports=ports, fresh=fresh) as running:
+        with ended_by_signals(), chosen as running:
             roles = Roles(running, {} if servers_only else default_roles(retrain_every_events))
             roles.start()
             _introduce(console, running, roles)
@@ -66,7 +82,7 @@ def up(
         console.print("Stopped; no process is left.")
 
 
-def _introduce(console: Console, stack: "EmbeddedStack", roles: Roles) -> None:
+def _introduce(console: Console, stack: "Stack", roles: Roles) -> None:
     settings = stack.settings
     table = Table("component", box=None, header_style="bold")
     # Addresses and paths are there to be copied: a second line is better than an ellipsis.
@@ -78,8 +94,8 @@ def _introduce(console: Console, stack: "EmbeddedStack", roles: Roles) -> None:
         "triton": settings.triton_url,
         "event log": settings.event_log_url,
     }
-    children = {child.name: child for child in stack.children}
-    for name in [*addresses, *roles.children]:
+    children = {_CALLED.get(child.name, child.name): child for child in stack.children}
+    for name in dict.fromkeys([*addresses, *children]):
         child = children.get(name)
         log = str(child.log_path) if child else ""
         table.add_row(name, addresses.get(name, ""), str(child.pid) if child else "in process", log)

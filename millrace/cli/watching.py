@@ -6,13 +6,13 @@ from typing import TYPE_CHECKING
 from rich.console import Console
 
 if TYPE_CHECKING:
-    from millrace.stacks.embedded import EmbeddedStack
     from millrace.stacks.roles import Roles
+    from millrace.stacks.stack import Stack
 
 SUPERVISE_S = 1.0
 
 
-def watch(console: Console, stack: "EmbeddedStack", roles: "Roles") -> None:
+def watch(console: Console, stack: "Stack", roles: "Roles") -> None:
     """Start again what ends, and say so, until a signal raises KeyboardInterrupt.
 
     Raises:

@@ -20,6 +20,7 @@ class DemoOptions:
         rate: Upper bound of the replay, events per second; None for as fast as answers come.
         seed: Orders ratings of the same second.
         home: Folder for this run's data and logs.
+        stack: Which servers: `embedded` or `local`.
     """
 
     data: Path = DEFAULT_DATA
@@ -28,6 +29,7 @@ class DemoOptions:
     rate: float | None = 120.0
     seed: int = 0
     home: Path = Path(".millrace/demo")
+    stack: str = "embedded"
 
     def check(self, available: int) -> None:
         """Refuse what cannot work with a data set of `available` ratings.

@@ -21,8 +21,9 @@ from millrace.demo.report import DemoReport
 from millrace.demo.screen import PhaseBar, Screen
 from millrace.demo.stream import StreamMonitor
 from millrace.demo.view import StoreView
-from millrace.stacks.embedded import EmbeddedStack
+from millrace.stacks.choosing import StackOptions, make_stack
 from millrace.stacks.roles import Roles, default_roles
+from millrace.stacks.stack import Stack
 from producers import ActivityPublisher
 from producers.movielens import MovieLensData, load_movielens
 from producers.replay import Replayer, ReplayOptions, ReplayResult
@@ -34,7 +35,7 @@ HELD_BACK = 0.1
 DRAIN_DEADLINE_S = 30.0
 _POLL_S = 0.1
 
-Afterwards = Callable[[DemoReport, EmbeddedStack, Roles], None]
+Afterwards = Callable[[DemoReport, Stack, Roles], None]
 
 
 @dataclass(slots=True)
@@ -62,10 +63,10 @@ class Demo:
         """
         data = load_movielens(self.options.data, self.options.seed)
         self.options.check(len(data))
-        stack = EmbeddedStack(self.options.home, fresh=True)
+        stack = make_stack(self.options.stack, self.options.home, StackOptions(fresh=True))
         try:
             with Screen(self.console) as screen:
-                with self._phase(screen, "start", "Starting Kafka, Redis and Triton"):
+                with self._phase(screen, "start", f"Starting the {self.options.stack} stack"):
                     stack.start()
                 for note in stack.notes:
                     screen.say(note)

@@ -3,6 +3,7 @@
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from millrace.config import DEFAULT_HOME
 from millrace.errors import ConfigurationError
 from millrace.stacks.ports import Ports
 from millrace.stacks.stack import Stack
@@ -51,3 +52,8 @@ def make_stack(name: str, home: Path, options: StackOptions | None = None) -> St
     from millrace.stacks.embedded import EmbeddedStack
 
     return EmbeddedStack(home, ports=chosen.ports, fresh=chosen.fresh)
+
+
+def measuring_home(command: str, stack: str) -> Path:
+    """Return the folder of a run that starts from nothing: one for each stack, so that none meets another's data."""
+    return DEFAULT_HOME / (command if stack == "embedded" else f"{command}-{stack}")

@@ -50,7 +50,11 @@ def _version(program: Path) -> int | None:
     """Return the major version a program reports, None if it is no Java."""
     try:
         answer = subprocess.run(  # noqa: S603 - a Java of this machine
-            [str(program), "-version"], capture_output=True, text=True, timeout=_ASK_DEADLINE_S, check=False
+            [str(program), "-XX:-UsePerfData", "-version"],
+            capture_output=True,
+            text=True,
+            timeout=_ASK_DEADLINE_S,
+            check=False,
         )
     except (OSError, subprocess.TimeoutExpired):
         return None

@@ -1,0 +1,75 @@
+"""How fast one writer fills the event log, and how fast it is read back.
+
+`python -m load_tests.bench.event_log` measures the log that MILLRACE_EVENT_LOG names, under a name of its own.
+"""
+
+import time
+import uuid
+from collections.abc import Sequence
+from contextlib import closing
+from itertools import islice
+from urllib.parse import urlsplit
+
+from consumers.event_log import LoggedEvent, open_event_log
+from load_tests.bench.report import EventLogThroughput
+from millrace.config import Settings, load_settings
+from producers.synthetic import SyntheticOptions, SyntheticStream
+
+EVENTS = 20_000
+# Before the clock starts: connections, prepared statements and, on a JVM, compiled code.
+_WARM_UP_EVENTS = 5_000
+# What the log writer hands over at most.
+_BATCH = 5_000
+_PARTITIONS = 4
+
+
+def measure_event_log(settings: Settings, events: int = EVENTS) -> EventLogThroughput:
+    """Write synthetic events as the log writer does, one batch after another, then read them all.
+
+    Args:
+        settings: Names the log; its events are not touched.
+        events: How many are measured.
+
+    Raises:
+        MillraceError: The log cannot be used.
+    """
+    adapter = urlsplit(settings.event_log_url).scheme
+    with closing(open_event_log(_of_its_own(settings))) as log:
+        logged = _logged(_WARM_UP_EVENTS + events)
+        log.append(logged[:_WARM_UP_EVENTS])
+        started_s = time.monotonic()
+        for start in range(_WARM_UP_EVENTS, len(logged), _BATCH):
+            log.append(logged[start : start + _BATCH])
+        written_s = time.monotonic() - started_s
+        started_s = time.monotonic()
+        read = sum(len(page) for page in log.read({}))
+        read_s = time.monotonic() - started_s
+    return EventLogThroughput(
+        adapter=adapter, events=events, written_per_s=events / written_s, read_per_s=read / read_s
+    )
+
+
+def _of_its_own(settings: Settings) -> Settings:
+    """Return settings of a log that nobody else uses: a file of its own, or another name in the same tables."""
+    mark = uuid.uuid4().hex[:10]
+    changes = {"topic_prefix": f"bench-{mark}."}
+    if urlsplit(settings.event_log_url).scheme == "sqlite":
+        changes["event_log"] = f"sqlite:///{(settings.home / f'bench-{mark}.sqlite').absolute()}"
+    return settings.model_copy(update=changes)
+
+
+def _logged(count: int) -> Sequence[LoggedEvent]:
+    stream = SyntheticStream(SyntheticOptions(events=count)).events()
+    return [
+        LoggedEvent(number % _PARTITIONS, number // _PARTITIONS, event.ts_ms, event)
+        for number, event in enumerate(islice(stream, count))
+    ]
+
+
+def main() -> None:
+    """Print the figures as JSON."""
+    print(measure_event_log(load_settings()).model_dump_json(indent=2))  # noqa: T201 - its purpose
+
+
+if __name__ == "__main__":
+    main()
