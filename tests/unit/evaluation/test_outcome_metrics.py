@@ -87,7 +87,5 @@ def test_a_constant_score_hits_no_more_than_its_lowest_indexes() -> None:
     stream = small_stream(items=60)
     available = np.ones(61, np.bool_)
     available[0] = False
-    hits = [
-        event.item in top_untouched(np.zeros(61), UserState(event.user_id), available) for event in stream.events
-    ]
+    hits = [event.item in top_untouched(np.zeros(61), UserState(event.user_id), available) for event in stream.events]
     assert np.mean(hits) == np.mean([event.item <= 10 for event in stream.events])
