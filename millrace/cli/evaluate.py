@@ -58,6 +58,14 @@ def evaluate(
             rich_help_panel=_SYSTEM_PANEL,
         ),
     ] = None,
+    diversity: Annotated[
+        str,
+        typer.Option(
+            metavar="WEIGHTS",
+            help="Also make lists at these weights of dissimilarity, to see what diversity costs: 0,0.1,0.3.",
+            rich_help_panel=_SYSTEM_PANEL,
+        ),
+    ] = "",
     every: Annotated[
         str,
         typer.Option(
@@ -84,7 +92,7 @@ def evaluate(
         typer.Option(
             min=0.0,
             max=1.0,
-            help="Weights are frozen at this share of the stream (time-split, incremental).",
+            help="Weights are frozen at this share of the stream (time-split).",
             rich_help_panel=_OTHERS_PANEL,
         ),
     ] = 0.9,
@@ -167,6 +175,7 @@ def evaluate(
         request_time=not no_request_time,
         without=tuple(without or ()),
         baselines=parse_baselines(baseline),
+        diversities=parse_weights(diversity),
         ranker_events=ranker_events,
         encoder_growth=encoder_growth,
         configuration=configuration,
@@ -221,6 +230,23 @@ def parse_statistics(text: str) -> bool:
     if text not in ("frozen", "live"):
         raise ConfigurationError(f"There are no {text} statistics; choose one of: frozen, live.")
     return text == "live"
+
+
+def parse_weights(text: str) -> tuple[float, ...]:
+    """Read `0,0.1,0.3`.
+
+    Raises:
+        ConfigurationError: One of them is not a number from 0 on.
+    """
+    from millrace.errors import ConfigurationError
+
+    try:
+        weights = tuple(float(part) for part in text.split(",") if part)
+    except ValueError:
+        weights = (-1.0,)
+    if not all(0.0 <= weight < float("inf") for weight in weights):
+        raise ConfigurationError(f"The value {text!r} of --diversity is unusable; expected numbers from 0: 0,0.1,0.3.")
+    return tuple(sorted(set(weights)))
 
 
 def parse_moment(text: str) -> "Moment":

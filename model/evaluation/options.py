@@ -28,6 +28,7 @@ class EvaluateOptions:
         request_time: Whether the time since the user's last event is known to the features.
         without: Parts of the system left out.
         baselines: Graded beside the system; `ALL_BASELINES` for every one.
+        diversities: Weights of dissimilarity at which lists are made again, to see what diversity costs.
         ranker_events: New events after which the ranker is refreshed; None for the default.
         encoder_growth: Share by which the log grows until the encoder is refreshed; None for the default.
         configuration: What was chosen of the model, as TOML; None for the defaults.
@@ -58,6 +59,7 @@ class EvaluateOptions:
     request_time: bool = True
     without: tuple[str, ...] = ()
     baselines: tuple[str, ...] = DEFAULT_BASELINES
+    diversities: tuple[float, ...] = ()
     ranker_events: int | None = None
     encoder_growth: float | None = None
     configuration: Path | None = None

@@ -10,13 +10,14 @@ from pathlib import Path
 from typing import Protocol
 
 from model.evaluation.checkpoints import Checkpoints
+from model.evaluation.diversity import DiverseLists, DiversityWatch
 from model.evaluation.leaks import LeakProbe
 from model.evaluation.options import EvaluateOptions
 from model.evaluation.outcomes import SystemOutcomes
 from model.evaluation.past import PastEvents
 from model.evaluation.split import Split
 from model.evaluation.system import System
-from model.evaluation.test_then_train import Replay, go_on
+from model.evaluation.test_then_train import Moment, Replay, Watch, go_on
 from model.stream import RecordedStream, load_stream
 
 _LOOK_EVERY_S = 0.25
@@ -31,10 +32,30 @@ class Result:
     Args:
         outcomes: On the graded events.
         leaks: Findings of the leak checks.
+        diverse: Its lists at other settings of diversity, if asked for.
     """
 
     outcomes: SystemOutcomes
     leaks: tuple[str, ...]
+    diverse: DiverseLists | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Watches:
+    """Everything that looks on.
+
+    Args:
+        leaks: For features that know the answer.
+        diversity: Makes lists again at other settings.
+    """
+
+    leaks: LeakProbe
+    diversity: DiversityWatch
+
+    def look(self, system: System, target: int) -> None:
+        """Pass on."""
+        self.leaks.look(system, target)
+        self.diversity.look(system, target)
 
 
 class MakeSystem(Protocol):
@@ -74,10 +95,9 @@ def run_one(
         replay = kept
     if replay is None:
         system = make(name, replace(stream, events=past), split, options)
-        probe = LeakProbe(int(stream.catalogue.available.sum()), split.stop - split.graded)
-        replay = Replay(system, watch=probe)
+        replay = Replay(system, watch=_watches(stream, split, options))
     outcomes = go_on(past, replay, split, options.moment, told, keeps)
-    result = Result(outcomes, _findings(replay, outcomes))
+    result = _result(outcomes, replay.watch)
     if keeps is not None:
         keeps.save(result)
     return result
@@ -144,8 +164,17 @@ def _stream(path: Path, seed: int) -> RecordedStream:
     return load_stream(path, seed)
 
 
-def _findings(replay: Replay, outcomes: SystemOutcomes) -> tuple[str, ...]:
-    return replay.watch.findings(outcomes) if isinstance(replay.watch, LeakProbe) else ()
+def _watches(stream: RecordedStream, split: Split, options: EvaluateOptions) -> Watches:
+    graded = split.stop - split.graded
+    # In the other moment a list is older than the events that are graded with it.
+    settings = options.diversities if options.moment is Moment.ON_REQUEST else ()
+    return Watches(LeakProbe(int(stream.catalogue.available.sum()), graded), DiversityWatch(settings, graded))
+
+
+def _result(outcomes: SystemOutcomes, watch: Watch | None) -> Result:
+    if not isinstance(watch, Watches):
+        return Result(outcomes, ())
+    return Result(outcomes, watch.leaks.findings(outcomes), watch.diversity.lists())
 
 
 def _identity(name: str, stream: RecordedStream, options: EvaluateOptions) -> str:

@@ -132,6 +132,7 @@ class ServedSystem:
         self._version = 0
         self._asked: dict[str, ScoreRequest] = {}
         self._last_asked: ScoreRequest | None = None
+        self._last_ranked: tuple[RankedItems, UserState] | None = None
         self._unrated: list[tuple[int, ScoreRequest, int]] = []
         self._vectors = np.zeros((0, 0), np.float32)
         self._lists = 0
@@ -154,6 +155,7 @@ class ServedSystem:
         response = self._scorer().score_now("network", request)
         scored = time.perf_counter()
         ranked = RankedItems.from_response(request, response, 0)
+        self._last_ranked = ranked, state
         self._lists += 1
         listed = select_list(self._rules, ranked, state, self._step, f"{state.user_id}-{state.count}", self._vectors)
         self._asked[state.user_id] = self._last_asked = request
@@ -185,6 +187,14 @@ class ServedSystem:
         return CandidateFeatures(
             FEATURE_NAMES, candidates[candidates > 0], self._last_asked.features[0, candidates > 0]
         )
+
+    def relisted(self, diversity: float) -> tuple[int, ...]:
+        """Return what the last list would show at another weight of dissimilarity, without exploration."""
+        if self._last_ranked is None:
+            return ()
+        rules = replace(self._rules, diversity=diversity, exploration_rate=0.0)
+        listed = select_list(rules, *self._last_ranked, self._step, "again", self._vectors)
+        return tuple(entry.item for entry in listed)
 
     def finish(self) -> None:
         """Complete what is told."""

@@ -90,6 +90,7 @@ def run(options: EvaluateOptions, console: Console, make: MakeSystem = make_syst
                 predicted_ratings=lambda bootstrap: _ratings(stream, split, graded, system, bootstrap),
                 leaks=tuple(finding for result in results.values() for finding in result.leaks),
                 protocol=protocol_facts(options, split),
+                diverse=results[SERVED].diverse,
                 seed=options.seed,
             )
         )

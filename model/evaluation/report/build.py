@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from model.evaluation.diversity import DiverseLists
 from model.evaluation.outcomes import GradedEvents, SystemOutcomes
 from model.evaluation.report import slices
 from model.evaluation.report.data_facts import data_facts
@@ -14,6 +15,7 @@ from model.evaluation.report.figures import (
     BaselineFigures,
     Block,
     Bounds,
+    DiversityPoint,
     Gap,
     ListShape,
     PredictedRatings,
@@ -22,7 +24,7 @@ from model.evaluation.report.figures import (
     SliceFigures,
 )
 from model.evaluation.report.intervals import UserBootstrap, none_of
-from model.evaluation.report.lists import list_figures, shown_share_curve
+from model.evaluation.report.lists import diversity, list_figures, shown_share_curve
 from model.evaluation.split import Split
 from model.stream import RecordedStream
 
@@ -47,6 +49,7 @@ class Evaluated:
         predicted_ratings: How well ratings were predicted; None if nobody predicted any.
         leaks: Findings of the leak checks.
         protocol: How it was run.
+        diverse: The system's lists at other settings of diversity.
         seed: Of the resamples.
     """
 
@@ -58,6 +61,7 @@ class Evaluated:
     predicted_ratings: Callable[[UserBootstrap], PredictedRatings | None]
     leaks: tuple[str, ...]
     protocol: Mapping[str, Any]
+    diverse: DiverseLists | None = None
     seed: int = 0
 
 
@@ -89,6 +93,7 @@ def build_report(evaluated: Evaluated) -> PrequentialReport:
         predicted_rating=evaluated.predicted_ratings(bootstrap),
         over_time=_blocks(graded, {system.name: system, **evaluated.baselines}),
         shown_curve=_shown_curve(evaluated),
+        diversity_curve=_diversity_curve(evaluated),
         seconds_by_phase=dict(system.seconds),
         ms_per_event=ms_per_event(system, evaluated.split.stop),
         counts=dict(system.counts),
@@ -219,6 +224,24 @@ def _shown_curve(evaluated: Evaluated) -> ShownCurve:
     curves = {name: shown_share_curve(shown, items) for name, shown in systems.items()}
     shares = next(iter(curves.values()))[0]
     return ShownCurve(catalogue=shares.tolist(), shown={name: curve[1].tolist() for name, curve in curves.items()})
+
+
+def _diversity_curve(evaluated: Evaluated) -> list[DiversityPoint]:
+    """Return one point for each setting; intervals are of the hit rate, by user."""
+    diverse = evaluated.diverse
+    if diverse is None:
+        return []
+    bootstrap = UserBootstrap(evaluated.graded.users[diverse.events], evaluated.seed)
+    intervals = bootstrap.intervals([hits.astype(np.float64) for hits in diverse.hits], np.ones(len(diverse.events)))
+    return [
+        DiversityPoint(
+            setting=setting,
+            list_diversity=diversity(shown, evaluated.stream.catalogue.genres),
+            hit_rate_at_10=_mean(hits),
+            interval=interval,
+        )
+        for setting, shown, hits, interval in zip(diverse.settings, diverse.shown, diverse.hits, intervals, strict=True)
+    ]
 
 
 def _mean(values: NDArray[Any]) -> float:
