@@ -4,6 +4,8 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from streams.scoring.protocol import HISTORY_TENSOR_LENGTH, PROPOSALS
 
+DEFAULT_LENGTH = 50
+
 
 class NetworkConfig(BaseModel):
     """Sizes and vocabularies.
@@ -31,7 +33,7 @@ class NetworkConfig(BaseModel):
     width: int = 64
     heads: int = 2
     blocks: int = 2
-    length: int = Field(default=50, ge=1, le=HISTORY_TENSOR_LENGTH)
+    length: int = Field(default=DEFAULT_LENGTH, ge=1, le=HISTORY_TENSOR_LENGTH)
     dropout: float = 0.3
     id_dropout: float = 0.25
     ranker_units: tuple[int, int] = (64, 32)

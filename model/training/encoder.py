@@ -33,10 +33,12 @@ class EncoderPass:
     Args:
         epochs: Times each window is seen.
         learning_rate: Peak of AdamW's.
+        falling: Whether the rate falls to a tenth towards the end.
     """
 
     epochs: int
     learning_rate: float = 1e-3
+    falling: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,7 +126,7 @@ class EncoderTrainer:
         for _ in range(how.epochs):
             losses = []
             for rows in np.array_split(rng.permutation(len(windows)), math.ceil(len(windows) / batch)):
-                rate = how.learning_rate * rate_share(done, total)
+                rate = how.learning_rate * rate_share(done, total, how.falling)
                 part = self._tensors(windows.take(rows))
                 losses.append(float(self._step(self._softmax.rows, self._softmax.log_weights, part, rate)))
                 done += 1
@@ -141,11 +143,13 @@ class EncoderTrainer:
         return places[windows.history], windows.value, windows.age, windows.ahead, places[windows.target]
 
 
-def rate_share(step: int, steps: int) -> float:
+def rate_share(step: int, steps: int, falling: bool = True) -> float:
     """Return the learning rate of a step as a share of the peak."""
     rising = min((step + 1) / min(_WARM_UP_STEPS, steps), 1.0)
-    falling = 0.5 * (1.0 + math.cos(math.pi * step / steps))
-    return rising * (_LAST_RATE + (1.0 - _LAST_RATE) * falling)
+    if not falling:
+        return rising
+    cosine = 0.5 * (1.0 + math.cos(math.pi * step / steps))
+    return rising * (_LAST_RATE + (1.0 - _LAST_RATE) * cosine)
 
 
 def mark_trained(recommender: Recommender, windows: Windows) -> None:

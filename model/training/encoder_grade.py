@@ -24,6 +24,7 @@ class EncoderGrade:
         events: Graded events: those on an item that the user had not touched.
         hit_rate: Share whose item is among the 10 best untouched ones of the catalogue; all shares of nothing are NaN.
         ndcg: Mean of 1 / log2(place + 2) over them, 0 beyond place 10 (places count from 0).
+        gain: Mean of 1 / log2(place + 2) over all places: the same without the cut, so with less noise.
         log_loss: Mean negative log-probability of the item among untouched ones, nats.
         new_events: Those of them on items that were never trained.
         new_hit_rate: Hit rate on them.
@@ -33,13 +34,16 @@ class EncoderGrade:
     events: int
     hit_rate: float
     ndcg: float
+    gain: float
     log_loss: float
     new_events: int
     new_hit_rate: float
     new_log_loss: float
 
 
-def grade_encoder(recommender: Recommender, events: EventTable, first: int, request_time: bool = True) -> EncoderGrade:
+def grade_encoder(
+    recommender: Recommender, events: EventTable, first: int, request_time: bool = True, most: int | None = None
+) -> EncoderGrade:
     """Grade the events from row `first` on; histories advance with every event, weights do not.
 
     Args:
@@ -47,9 +51,10 @@ def grade_encoder(recommender: Recommender, events: EventTable, first: int, requ
         events: The log; nothing behind it is read.
         first: First graded row.
         request_time: Whether the encoder knows the time of the request, or thinks it is that of the event before.
+        most: About how many events are graded, spread evenly over the users' sequences; None for all.
     """
     windows = cut_windows(events, recommender.config.length, max(recommender.config.length // 2, 1))
-    windows = windows.take(np.flatnonzero(windows.newest >= first))
+    windows = _spread(windows.take(np.flatnonzero(windows.newest >= first)), first, most)
     touched = _TouchedItems(events)
     trained = np.asarray(recommender.tower.trained) > 0
     ranks, losses, new = [], [], []
@@ -67,6 +72,13 @@ def grade_encoder(recommender: Recommender, events: EventTable, first: int, requ
                 losses.append(_log_sum(own) - float(own[item]))
                 new.append(not trained[item])
     return _summary(np.array(ranks), np.array(losses), np.array(new, bool))
+
+
+def _spread(windows: Windows, first: int, most: int | None) -> Windows:
+    graded = int((windows.target_row >= first).sum())
+    if most is None or graded <= most:
+        return windows
+    return windows.take(np.linspace(0, len(windows) - 1, max(len(windows) * most // graded, 1)).astype(np.int64))
 
 
 class _TouchedItems:
@@ -102,11 +114,12 @@ def _log_sum(logits: NDArray[np.float32]) -> float:
 
 def _summary(ranks: NDArray[np.int64], losses: NDArray[np.float64], new: NDArray[np.bool_]) -> EncoderGrade:
     hits = ranks < _PLACES
-    gains = np.where(hits, 1.0 / np.log2(ranks + 2.0), 0.0)
+    gains = 1.0 / np.log2(ranks + 2.0)
     return EncoderGrade(
         events=len(ranks),
         hit_rate=_mean(hits),
-        ndcg=_mean(gains),
+        ndcg=_mean(np.where(hits, gains, 0.0)),
+        gain=_mean(gains),
         log_loss=_mean(losses),
         new_events=int(new.sum()),
         new_hit_rate=_mean(hits[new]),

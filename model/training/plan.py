@@ -5,12 +5,13 @@ from dataclasses import dataclass
 import numpy as np
 
 from model.dataset.events import EventTable
+from model.network.config import DEFAULT_LENGTH
 from model.training.encoder import EncoderPass
 
 # Encoder: about this many targets in total, so that a small log is seen often and a large one is seen in time.
 _ENCODER_TARGETS = 150_000
 _ENCODER_EPOCHS = (2, 20)
-_TARGETS_LONG, _TARGETS_SHORT = 25, 10
+_SHORT_TARGETS = 10
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,20 +20,27 @@ class TrainingPlan:
 
     Args:
         window_targets: S, targets of an encoder window.
-        first: Encoder's pass over a log it has never seen.
+        first: Encoder's pass over a log it has never seen, where nothing is held out to count passes.
+        refresh: Encoder's pass over new windows and as many old ones.
     """
 
     window_targets: int
     first: EncoderPass
+    refresh: EncoderPass
 
 
-def plan_training(events: EventTable) -> TrainingPlan:
-    """Return the sizes for a log."""
+def plan_training(events: EventTable, length: int = DEFAULT_LENGTH) -> TrainingPlan:
+    """Return the sizes for a log and an encoder that reads `length` history entries."""
     epochs = int(np.clip(round(_ENCODER_TARGETS / max(len(events), 1)), *_ENCODER_EPOCHS))
-    return TrainingPlan(_window_targets(events), EncoderPass(epochs, learning_rate=2e-3))
+    return TrainingPlan(
+        window_targets=_window_targets(events, length),
+        first=EncoderPass(epochs, learning_rate=2e-3),
+        refresh=EncoderPass(epochs=5, learning_rate=5e-4),
+    )
 
 
-def _window_targets(events: EventTable) -> int:
+def _window_targets(events: EventTable, length: int) -> int:
     """Return the targets of a window: few where most users have few events, or windows would be mostly padding."""
     counts = np.bincount(events.users)
-    return _TARGETS_LONG if np.median(counts[counts > 0]) >= _TARGETS_LONG else _TARGETS_SHORT
+    many = max(length // 2, 1)
+    return many if np.median(counts[counts > 0]) >= many else min(_SHORT_TARGETS, many)

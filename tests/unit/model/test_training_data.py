@@ -10,6 +10,7 @@ from model.dataset.events import EventTable, from_events, from_log
 from model.dataset.windows import cut_windows
 from model.network.content import FIXED_COLUMNS, YEAR_KNOTS, content_matrix, genre_vocabulary
 from model.training.plan import plan_training
+from model.training.refresh import refresh_windows
 
 
 def event(number: int, user: str, item: str, kind: str = "rating") -> ActivityEvent:
@@ -124,16 +125,22 @@ def table_of(count: int) -> EventTable:
 
 
 def test_a_small_log_is_seen_more_often_than_a_large_one() -> None:
-    small, large = plan_training(table_of(3000), 0, False), plan_training(table_of(300_000), 0, False)
-    assert small.first is not None
-    assert large.first is not None
-    assert small.first.epochs > large.first.epochs
-    assert 300_000 - large.ranker_from <= 15_000
+    small, large = plan_training(table_of(3000)), plan_training(table_of(300_000))
+    assert small.first.epochs > large.first.epochs >= 1
+    assert small.refresh.learning_rate < small.first.learning_rate
 
 
-def test_a_refresh_ranks_with_what_the_parent_has_not_seen() -> None:
-    plan = plan_training(table_of(50_000), 45_000, True)
-    assert plan.first is None
-    assert plan.ranker_from == 45_000
-    few = plan_training(table_of(50_000), 49_990, True)
-    assert few.ranker_from == 49_000
+def test_windows_have_fewer_targets_where_users_have_few_events() -> None:
+    assert plan_training(table_of(3000), 50).window_targets == 25
+    assert plan_training(table_of(3000), 100).window_targets == 10
+    assert plan_training(table_of(3000), 6).window_targets == 3
+
+
+def test_a_refresh_runs_over_what_is_new_and_as_much_that_is_old() -> None:
+    windows = cut_windows(table_of(900), 10, 5)
+    part = refresh_windows(windows, 800, 1.0, seed=1)
+    new = windows.newest >= 800
+    assert len(part) == 2 * new.sum()
+    assert (part.newest[: new.sum()] >= 800).all()
+    assert (part.newest[new.sum() :] < 800).all()
+    assert len(refresh_windows(windows, 0, 1.0, seed=1)) == len(windows)

@@ -1,0 +1,20 @@
+"""Which windows a refresh of the encoder runs over."""
+
+import numpy as np
+
+from model.dataset.windows import Windows
+
+
+def refresh_windows(windows: Windows, first: int, replay: float, seed: int) -> Windows:
+    """Return the windows that reach into the log from row `first` on, and some of the others against forgetting.
+
+    Args:
+        windows: Of the whole log.
+        first: First row that was not learned yet.
+        replay: Old windows for each new one.
+        seed: Draws the old ones.
+    """
+    new, old = np.flatnonzero(windows.newest >= first), np.flatnonzero(windows.newest < first)
+    count = min(round(len(new) * replay), len(old))
+    replayed = np.random.default_rng([seed, first]).choice(old, count, replace=False)
+    return windows.take(np.concatenate([new, replayed]))
