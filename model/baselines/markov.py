@@ -30,14 +30,14 @@ class DecayedMarkov:
 
     def scores(self, state: UserState, now_ms: int) -> NDArray[np.float64]:
         """Return [N] backed-off transition scores."""
-        size = len(self._sums)
-        popularity = 0.49 * self._recent[0].shares + 0.49 * self._recent[1].shares + 0.02 / size
+        popularity = 0.49 * self._recent[0].shares + 0.49 * self._recent[1].shares
+        popularity += 0.02 / len(popularity)
         if not len(state.items):
             return popularity
-        scores = np.zeros(size)
+        scores = np.zeros(len(popularity))
         from_popularity = 0.0
         for lag, row in enumerate(state.items[:_SCORED_LAGS].tolist()):
-            factor = _DECAY**lag / ((self._sums[row] if row < size else 0.0) + _BACK_OFF)
+            factor = _DECAY**lag / ((self._sums[row] if row < len(self._sums) else 0.0) + _BACK_OFF)
             from_popularity += factor * _BACK_OFF
             followers = self._rows.get(row)
             if followers:

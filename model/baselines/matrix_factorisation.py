@@ -4,6 +4,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from model.baselines.back_off import BackOff
+from model.baselines.ridge import solve_one, solve_side
 from model.baselines.selection import newest_from, newest_moments
 from model.dataset.events import EventTable
 from streams.statistics.growing import grown
@@ -83,12 +84,17 @@ class MatrixFactorisation:
     def _user(self, state: UserState) -> Doubles:
         """Return [factors + 1] vector and bias of a user."""
         known = state.items < len(self._items)
-        return _ridge(self._items[state.items[known]], state.values[known] - self._mean, self.setting or 1.0)
+        centred = state.values[known].astype(np.float64) - self._mean
+        return np.asarray(solve_one(self._items, state.items[known], centred, self._penalty))
+
+    @property
+    def _penalty(self) -> float:
+        return _PENALTIES[len(_PENALTIES) // 2] if self.setting is None else self.setting
 
     def _choose(self, events: EventTable, seed: int) -> float:
         cut = newest_from(events)
         if cut is None:
-            return _PENALTIES[len(_PENALTIES) // 2]
+            return self._penalty
         return min(_PENALTIES, key=lambda penalty: self._squared_error(penalty, events, cut, seed))
 
     def _squared_error(self, penalty: float, events: EventTable, cut: int, seed: int) -> float:
@@ -112,33 +118,9 @@ def alternate(items: Doubles, events: EventTable, mean: float, penalty: float, s
         penalty: Ridge penalty of every vector and bias.
         sweeps: How often.
     """
-    user_rows, item_rows = _rows_of(events.users), _rows_of(events.items)
+    by_user, by_item = np.argsort(events.users, kind="stable"), np.argsort(events.items, kind="stable")
     users = np.zeros((int(events.users.max(initial=-1)) + 1, items.shape[1]))
     centred = events.values.astype(np.float64) - mean
     for _ in range(sweeps):
-        for user, rows in user_rows:
-            users[user] = _ridge(items[events.items[rows]], centred[rows], penalty)
-        for item, rows in item_rows:
-            items[item] = _ridge(users[events.users[rows]], centred[rows], penalty)
-
-
-def _ridge(others: Doubles, centred: Doubles, penalty: float) -> Doubles:
-    """Return vector and bias x minimising sum (centred - b_other - x . (other, 1))^2 + penalty |x|^2.
-
-    Args:
-        others: [R, factors + 1] vectors and biases of the other side, one for each rating.
-        centred: [R] ratings less their mean.
-        penalty: Ridge penalty.
-    """
-    features = others.copy()
-    features[:, -1] = 1.0
-    gram = features.T @ features
-    gram[np.diag_indices_from(gram)] += penalty
-    return np.asarray(np.linalg.solve(gram, features.T @ (centred - others[:, -1])))
-
-
-def _rows_of(numbers: NDArray[np.int32]) -> list[tuple[int, NDArray[np.int64]]]:
-    """Return each number that occurs, with the rows it occurs at."""
-    order = np.argsort(numbers, kind="stable")
-    starts = np.flatnonzero(np.diff(numbers[order])) + 1
-    return [(int(numbers[rows[0]]), rows) for rows in np.split(order, starts) if len(rows)]
+        solve_side(users, by_user, events.users, items, events.items, centred, penalty)
+        solve_side(items, by_item, events.items, users, events.users, centred, penalty)
