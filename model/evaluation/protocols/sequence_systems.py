@@ -27,8 +27,8 @@ _MOMENTS_A_REFRESH = 1_000
 Told = Callable[[str, float], None]
 
 
-class SequenceSystem(Protocol):
-    """Learns events in order; ranks the whole catalogue for a user."""
+class SequenceLearner(Protocol):
+    """Learns events in order; ranks items that it is given."""
 
     name: str
 
@@ -40,12 +40,16 @@ class SequenceSystem(Protocol):
         """Take note that the training stream is over."""
         ...
 
-    def rank(self, state: UserState, now_ms: int) -> Ranking:
-        """Return the ranking of what the user has not touched."""
-        ...
-
     def rank_given(self, state: UserState, now_ms: int, items: NDArray[np.int32]) -> NDArray[np.int32]:
         """Return given items, best first."""
+        ...
+
+
+class SequenceSystem(SequenceLearner, Protocol):
+    """Ranks the whole catalogue as well."""
+
+    def rank(self, state: UserState, now_ms: int) -> Ranking:
+        """Return the ranking of what the user has not touched."""
         ...
 
     def learn_held_out(self, ranked: Sequence[tuple[UserState, ResolvedEvent]]) -> None:
@@ -105,40 +109,42 @@ class BaselineOnSequences:
         return allowed
 
 
-class ServedOnSequences(SteeredSystem):
-    """The served system: statistics learn every event, the encoder in rounds, the ranker from the newest part.
+class ServedOnStream(SteeredSystem):
+    """The served system: statistics learn every event, the encoder the older part first, the ranker the newest part.
 
     A list is asked for twice: the first answer brings the network's own items, which are candidates of the second, as
     they are of the next list in service.
 
     Args:
         catalogue: Items.
-        parts: The split sequences.
+        events: How many events there are to learn.
         options: How the system is run; its rules are replaced by none.
-        told: Told phase and share.
     """
 
-    def __init__(self, catalogue: Catalogue, parts: LeaveOneOut, options: ServedOptions, told: Told) -> None:
+    def __init__(self, catalogue: Catalogue, events: int, options: ServedOptions) -> None:
         plain = replace(options, rules=ListRules(diversity=0.0, exploration_rate=0.0))
         super().__init__(catalogue, plain)
-        self._parts = parts
-        self._told = told
-        self._first_moment = max(round(len(parts.training) * _MOMENTS_FROM), 1)
-        later = len(parts.training) - self._first_moment
-        self._every = max(-(-later // _MOST_MOMENTS), 1)
+        self._first_moment = max(round(events * _MOMENTS_FROM), 1)
+        self._every = max(-(-(events - self._first_moment) // _MOST_MOMENTS), 1)
         self._new_moments = 0
-        self.rounds: Rounds | None = None
 
     def learn(self, row: int, before: UserState, event: ResolvedEvent, first_touch: bool) -> None:
         """Learn an event; some of the newest part are moments for the ranker."""
         if row == self._first_moment:
-            self._train_encoder()
+            self.train_encoder()
+            self.serve()
         if row >= self._first_moment and row % self._every == 0 and first_touch:
             self.rank(before, event.ts_ms)
             self._new_moments += 1
         super().learn(row, before, event, first_touch)
         if self._new_moments >= _MOMENTS_A_REFRESH:
-            self._refresh_ranker()
+            self.learner.refresh_ranker()
+            self.serve()
+            self._new_moments = 0
+
+    def train_encoder(self) -> None:
+        """Let the encoder learn the older part of the stream."""
+        self.learner.refresh_encoder()
 
     def trained(self) -> None:
         """Let the ranker learn its last moments and the encoder the newest part."""
@@ -155,31 +161,42 @@ class ServedOnSequences(SteeredSystem):
         """Return whether the last ranking of a user could have had an item."""
         return bool((self._asked[state.user_id].candidates[0] == item).any())
 
-    def learn_held_out(self, ranked: Sequence[tuple[UserState, ResolvedEvent]]) -> None:
-        """Learn the validation items as the newest part of the stream."""
-        for row, (before, event) in enumerate(ranked):
-            super().learn(len(self._parts.training) + row, before, event, True)
-        self.refresh()
 
-    def _refresh_ranker(self) -> None:
-        self.learner.refresh_ranker()
-        self.serve()
-        self._new_moments = 0
+class ServedOnSequences(ServedOnStream):
+    """The served system on sequences; validation items say how long the encoder is trained.
 
-    def _train_encoder(self) -> None:
+    Args:
+        catalogue: Items.
+        parts: The split sequences.
+        options: How the system is run.
+        told: Told phase and share.
+    """
+
+    def __init__(self, catalogue: Catalogue, parts: LeaveOneOut, options: ServedOptions, told: Told) -> None:
+        super().__init__(catalogue, len(parts.training), options)
+        self._parts = parts
+        self._told = told
+        self.rounds: Rounds | None = None
+
+    def train_encoder(self) -> None:
+        """Train in rounds until the validation items say that it is enough."""
         if "encoder" in self._options.without:
-            self.serve()
             return
-        everything = [*self._parts.training, *self._parts.validation.events]
         self.rounds = train_in_rounds(
             self.learner,
-            _table(everything),
+            _table([*self._parts.training, *self._parts.validation.events]),
             len(self._parts.training),
             self._options.configuration.encoder.learning_rate,
             self._options.seed,
             lambda share: self._told("encoder", share),
         )
-        self.serve()
+
+    def learn_held_out(self, ranked: Sequence[tuple[UserState, ResolvedEvent]]) -> None:
+        """Learn the validation items as the newest part of the stream."""
+        for row, (before, event) in enumerate(ranked):
+            # The request that ranked the item is its moment; no other list is made.
+            super(ServedOnStream, self).learn(len(self._parts.training) + row, before, event, True)
+        self.refresh()
 
 
 def _table(events: Sequence[ResolvedEvent]) -> EventTable:

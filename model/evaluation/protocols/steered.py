@@ -5,7 +5,6 @@ from dataclasses import replace
 import numpy as np
 from numpy.typing import NDArray
 
-from millrace.errors import ConfigurationError
 from model.evaluation.outcomes import LISTED
 from model.evaluation.served import ServedSystem
 from streams.ranking import CandidateBatch
@@ -15,7 +14,7 @@ from streams.users import ResolvedEvent, UserState
 # Besides the items that are to be ranked, some of the usual candidates stay: the ranker compares within a pool.
 _COMPANY = RANKED - LISTED
 # The candidate step keeps a few new items whatever else it is given.
-MOST_GIVEN = CANDIDATES - 8
+_MOST_GIVEN = CANDIDATES - 8
 
 
 class SteeredSystem(ServedSystem):
@@ -31,6 +30,10 @@ class SteeredSystem(ServedSystem):
 
     def prepare(self, row: int) -> None:
         """Do nothing: the protocol calls `refresh`."""
+
+    def prepare_at_rhythm(self, row: int) -> None:
+        """Refresh what is due, as in service."""
+        super().prepare(row)
 
     def refresh(self) -> None:
         """Let the ranker learn its moments, then the encoder the events, and let the result serve."""
@@ -57,16 +60,19 @@ class SteeredSystem(ServedSystem):
     def rank_given(self, state: UserState, now_ms: int, items: NDArray[np.int32]) -> NDArray[np.int32]:
         """Return the given items that are untouched and available, best first; at least the LISTED best of them.
 
+        Of more items than one request holds, the best of each part compete again.
+
         Args:
             state: The user.
             now_ms: Time of the request.
-            items: At most MOST_GIVEN.
-
-        Raises:
-            ConfigurationError: There are more.
+            items: Distinct item indexes.
         """
-        if len(items) > MOST_GIVEN:
-            raise ConfigurationError(f"At most {MOST_GIVEN} given items can be ranked at once; there are {len(items)}.")
+        while len(items) > _MOST_GIVEN:
+            parts = np.array_split(items, -(-len(items) // _MOST_GIVEN))
+            items = np.concatenate([self._rank_part(state, now_ms, part) for part in parts])
+        return self._rank_part(state, now_ms, items)
+
+    def _rank_part(self, state: UserState, now_ms: int, items: NDArray[np.int32]) -> NDArray[np.int32]:
         asked = replace(state, proposals=items)
         batch = _with_company(self._masked(self._step.build([asked], [now_ms], self._weights)), items)
         response = self._scorer().score_now("network", batch.request([state], [now_ms]))
