@@ -6,7 +6,7 @@ rows a second time, which changes nothing.
 """
 
 import heapq
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import chain, islice
 from typing import Any
 
@@ -24,7 +24,7 @@ from consumers.event_log.cassandra_rows import (
     catalogue_item,
     chunks,
     event_text,
-    falling,
+    first_wins,
     item_text,
     logged_event,
 )
@@ -45,9 +45,12 @@ _ARCHIVE_EVENTS = 2000
 _IMPORTED = 0
 _FIRST_GENERATION = 1
 _BEFORE_ALL = -1
+# The largest offset Kafka can give.
+_LAST_OFFSET = (1 << 63) - 1
 
 # Log, generation, partition, block.
 _BlockKey = tuple[str, int, int, int]
+_TimeOf = Callable[[LoggedEvent], int]
 
 
 class CassandraEventLog:
@@ -91,9 +94,12 @@ class CassandraEventLog:
         first = {(each.partition, each.offset): each for each in reversed(events)}
         unique = [first[place] for place in sorted(first)]
         before = self.end()
-        self._write_rows(unique, self._times.falling_us(), (), "writing events")
+        fresh_us, late_us = self._times.fresh_us(), self._times.late_us()
+        late = [each for each in unique if each.offset <= before.get(each.partition, _BEFORE_ALL)]
+        late_us_of = dict.fromkeys(map(_place, late), late_us)
+        self._write_rows(unique, lambda each: late_us_of.get(_place(each), fresh_us), (), "writing events")
         ends = self._end_statements({each.partition: each.offset for each in unique})
-        self._requests.run([*ends, *self._recount(unique, before)], "writing the log's ends")
+        self._requests.run([*ends, *self._recount(late)], "writing the log's ends")
 
     def upsert_items(self, items: Sequence[CatalogueItem]) -> None:
         """Write items: the newest content, the first sequence number."""
@@ -108,7 +114,7 @@ class CassandraEventLog:
             for item, text, now_us in chunk:
                 key = (self._name, bucket_of(item.item_id), item.item_id)
                 batch.add(self._statements.insert_item, (*key, text, now_us))
-                batch.add(self._statements.insert_sequence, (*key, now_us, falling(now_us)))
+                batch.add(self._statements.insert_sequence, (*key, now_us, first_wins(now_us)))
             batches.append(batch)
         self._requests.run(batches, "writing items")
 
@@ -157,8 +163,11 @@ class CassandraEventLog:
 
     def user_history(self, user_id: str, limit: int = 200) -> list[LoggedEvent]:
         """Return a user's newest events by event time, newest first."""
-        rows = self._ask(self._statements.read_user, (self._name, user_id, limit), "reading a user's history")
-        return [logged_event(row) for row in rows]
+        ends = self.end()
+        rows = self._ask(self._statements.read_user, (self._name, user_id), "reading a user's history", limit)
+        # A row may be there before the write it belongs to is complete.
+        confirmed = (row for row in rows if row[1] <= ends.get(row[0], _BEFORE_ALL))
+        return [logged_event(row) for row in islice(confirmed, limit)]
 
     def gaps(self) -> dict[int, list[tuple[int, int]]]:
         """Return per partition the missing ranges [first, last] of offsets below its end."""
@@ -181,6 +190,7 @@ class CassandraEventLog:
         imported = ends.pop(IMPORT_PARTITION, _BEFORE_ALL)
         if not ends:
             return 0
+        self._forget_attempt(imported)
         rows = self._rows({}, ends, DEFAULT_PAGE_SIZE)
         place = imported
         while page := list(islice(rows, _ARCHIVE_EVENTS)):
@@ -200,7 +210,7 @@ class CassandraEventLog:
     def _generation_of(self, partition: int) -> int:
         return _IMPORTED if partition == IMPORT_PARTITION else self._generation
 
-    def _write_rows(self, events: Sequence[LoggedEvent], time_us: int, others: Iterable[Any], doing: str) -> None:
+    def _write_rows(self, events: Sequence[LoggedEvent], time_us: _TimeOf, others: Iterable[Any], doing: str) -> None:
         """Write events in order of their coordinates, with whatever else may be written beside them."""
         blocks = {self._block_key(each) for each in events} - self._known_blocks
         self._requests.run(
@@ -214,9 +224,9 @@ class CassandraEventLog:
         )
         self._known_blocks |= blocks
 
-    def _block_batches(self, events: Sequence[LoggedEvent], time_us: int) -> Iterator[Any]:
+    def _block_batches(self, events: Sequence[LoggedEvent], time_us: _TimeOf) -> Iterator[Any]:
         rows = [
-            (self._block_key(each), (each.offset, each.received_ts_ms, event_text(each.event), time_us))
+            (self._block_key(each), (each.offset, each.received_ts_ms, event_text(each.event), time_us(each)))
             for each in events
         ]
         sized = ((key, len(row[2]) + _ROW_BYTES, (*key, *row)) for key, row in rows)
@@ -225,9 +235,9 @@ class CassandraEventLog:
     def _block_key(self, event: LoggedEvent) -> _BlockKey:
         return self._name, self._generation_of(event.partition), event.partition, block_of(event.offset)
 
-    def _user_batches(self, events: Iterable[LoggedEvent], time_us: int) -> Iterator[Any]:
+    def _user_batches(self, events: Iterable[LoggedEvent], time_us: _TimeOf) -> Iterator[Any]:
         rows = [
-            (self._user_key(each), (each.received_ts_ms, event_text(each.event), time_us))
+            (self._user_key(each), (each.received_ts_ms, event_text(each.event), time_us(each)))
             for each in sorted(events, key=_user_id)
         ]
         sized = ((key[1], len(row[1]) + _ROW_BYTES, (*key, *row)) for key, row in rows)
@@ -255,17 +265,9 @@ class CassandraEventLog:
             for partition, end in ends.items()
         ]
 
-    def _recount(self, events: Iterable[LoggedEvent], ends: dict[int, int]) -> list[Any]:
+    def _recount(self, late: Iterable[LoggedEvent]) -> list[Any]:
         """Return statements that drop the counts of blocks written to below the log's end."""
-        late = {
-            (each.partition, block_of(each.offset))
-            for each in events
-            if each.offset <= ends.get(each.partition, _BEFORE_ALL)
-        }
-        return [
-            self._statements.forget_count.bind((self._name, self._generation_of(partition), partition, block))
-            for partition, block in sorted(late)
-        ]
+        return [self._statements.forget_count.bind(key) for key in sorted({self._block_key(each) for each in late})]
 
     # Reading
 
@@ -336,13 +338,22 @@ class CassandraEventLog:
 
     def _copy(self, page: Sequence[EventRow], first: int) -> None:
         """Copy streamed events to imported coordinates, and move them in their users' histories."""
-        time_us = self._times.archiving_us()
+        time_us = self._times.fresh_us()
         old = [logged_event(row) for row in page]
         new = [LoggedEvent(IMPORT_PARTITION, first + n, each.received_ts_ms, each.event) for n, each in enumerate(old)]
-        keys = [self._user_key(each) for each in sorted(old, key=_user_id)]
-        sized = ((key[1], _ROW_BYTES, (DELETED_US, *key)) for key in keys)
-        gone = self._batches(self._statements.delete_user_event, chunks(sized, _USER_ROWS, _USER_BYTES, _USER_KEYS))
-        self._write_rows(new, time_us, gone, "archiving events")
+        self._write_rows(new, lambda _: time_us, self._user_deletions(old, DELETED_US), "archiving events")
+
+    def _forget_attempt(self, imported: int) -> None:
+        """Take what an attempt that failed has left beyond the imported events out of the users' histories."""
+        time_us = self._times.fresh_us()
+        rows = self._partition(IMPORT_PARTITION, imported + 1, _LAST_OFFSET, DEFAULT_PAGE_SIZE)
+        while page := list(islice(rows, _ARCHIVE_EVENTS)):
+            self._requests.run(list(self._user_deletions(map(logged_event, page), time_us)), "archiving events")
+
+    def _user_deletions(self, events: Iterable[LoggedEvent], time_us: int) -> Iterator[Any]:
+        keys = (self._user_key(each) for each in sorted(events, key=_user_id))
+        sized = ((key[1], _ROW_BYTES, (time_us, *key)) for key in keys)
+        return self._batches(self._statements.delete_user_event, chunks(sized, _USER_ROWS, _USER_BYTES, _USER_KEYS))
 
     def _switch_generation(self, last_imported: int) -> None:
         """Show the copies and hide what they were made of, in one step."""
@@ -366,3 +377,7 @@ class CassandraEventLog:
 
 def _user_id(logged: LoggedEvent) -> str:
     return logged.event.user_id
+
+
+def _place(logged: LoggedEvent) -> tuple[int, int]:
+    return logged.partition, logged.offset

@@ -3,9 +3,10 @@
 Cassandra keeps the cell with the larger write time. Three kinds of write time make it do what a log needs, without
 reading before each write:
 
-- An event is written with a time that *falls* as the clock rises, so the first write of its coordinates wins.
-- An archived copy's time rises with the clock and is larger than any of those: a later attempt replaces what an
-  earlier one left.
+- An event beyond the log's end was seen by nobody: its time rises with the clock, so a writer that goes on for one that
+  was killed replaces what that one left.
+- An event below the end is there for good: a second one comes with a time that is smaller than any of those, and
+  falls, so that it changes nothing, and the first to fill a gap stays.
 - A deletion's time is larger than both.
 """
 
@@ -25,8 +26,8 @@ BLOCK_EVENTS = 10_000
 # The catalogue is spread over so many Cassandra partitions.
 ITEM_BUCKETS = 16
 
-# In microseconds since 1970 this is the year 2112: until then falling times stay positive.
-_FALLING_FROM_US = 1 << 52
+# In microseconds since 1970 this is the year 2112: until then write times stay positive and below a deletion's.
+_MIDDLE_US = 1 << 52
 DELETED_US = 1 << 53
 
 EventRow = tuple[int, int, int, str]
@@ -51,18 +52,18 @@ class WriteTimes:
             self._last_us = max(self._last_us + 1, time.time_ns() // 1000)
             return self._last_us
 
-    def falling_us(self) -> int:
-        """Return a time with which the first write wins."""
-        return falling(self.rising_us())
+    def fresh_us(self) -> int:
+        """Return a time for an event beyond the log's end: the newest write wins."""
+        return _MIDDLE_US + self.rising_us()
 
-    def archiving_us(self) -> int:
-        """Return a time that wins against every event's, and against earlier attempts."""
-        return _FALLING_FROM_US + self.rising_us()
+    def late_us(self) -> int:
+        """Return a time for an event below the log's end: what is there wins."""
+        return first_wins(self.rising_us())
 
 
-def falling(rising_us: int) -> int:
-    """Return the time with which the first of several writes wins."""
-    return _FALLING_FROM_US - rising_us
+def first_wins(rising_us: int) -> int:
+    """Return the time with which the first of several writes wins, and any fresh event's against all of them."""
+    return _MIDDLE_US - rising_us
 
 
 def block_of(offset: int) -> int:

@@ -177,7 +177,11 @@ def translated(error: Exception, doing: str) -> Exception:
     """
     if isinstance(error, MillraceError):
         return error
-    causes = list(error.errors.values()) if isinstance(error, NoHostAvailable) else [error]
+    causes = _causes(error)
+    if not causes:
+        return ConfigurationError(
+            "Cassandra answers, but none of its nodes is in the data centre of MILLRACE_EVENT_LOG; correct its ?dc=."
+        )
     if any(isinstance(cause, AuthenticationFailed | Unauthorized) for cause in causes):
         return ConfigurationError(
             f"Cassandra refuses the login while {doing} ({_first_line(causes[0])}); check MILLRACE_CASSANDRA_USERNAME, "
@@ -188,9 +192,18 @@ def translated(error: Exception, doing: str) -> Exception:
     if isinstance(error, _REFUSALS):
         return FatalError(f"Cassandra refuses {doing} ({_first_line(error)}); its log says why.")
     if isinstance(error, _TRANSIENT):
-        what = _first_line(causes[0]) if causes else "no node of that data centre is there"
+        what = _first_line(causes[0])
         return TransientError(f"Cassandra did not answer while {doing} ({what}); it may be starting, full or away.")
     return error
+
+
+def _causes(error: Exception) -> list[Exception]:
+    """Return what each node said; nothing if nodes were found, but none that may be asked."""
+    if not isinstance(error, NoHostAvailable):
+        return [error]
+    if isinstance(error.errors, dict):
+        return list(error.errors.values()) or [error]
+    return []
 
 
 def _first_line(error: BaseException) -> str:

@@ -44,8 +44,7 @@ class Statements:
             " VALUES (?, ?, ?, ?, ?, ?, ?, ?) USING TIMESTAMP ?"
         )
         self.read_user = prepare(
-            'SELECT partition, "offset", received_ts_ms, event FROM $events_by_user'
-            " WHERE log = ? AND user_id = ? LIMIT ?"
+            'SELECT partition, "offset", received_ts_ms, event FROM $events_by_user WHERE log = ? AND user_id = ?'
         )
         self.delete_user_event = prepare(
             "DELETE FROM $events_by_user USING TIMESTAMP ? WHERE log = ? AND user_id = ? AND ts_ms = ?"
