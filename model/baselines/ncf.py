@@ -8,11 +8,13 @@ from model.baselines.lazy_adam import LazyAdam
 from model.baselines.ncf_network import (
     WIDTH,
     Floats,
+    PreparedItems,
     Weights,
     gradient,
     initial_embeddings,
     initial_weights,
     logits,
+    prepare_items,
 )
 from model.baselines.selection import best_setting
 from model.dataset.events import EventTable
@@ -56,8 +58,7 @@ class Ncf:
         row = self._rows.get(state.user_id)
         if self._tables is None or row is None:
             return self._back_off.under(None)
-        found = logits(self._tables.users[row], self._tables.items, self._tables.weights)
-        return self._back_off.under(found.astype(np.float64))
+        return self._back_off.under(self._tables.logits(row).astype(np.float64))
 
     def learn(self, before: UserState, item: int, value: float, ts_ms: int) -> None:
         """Move the user's embedding towards the item and away from drawn ones."""
@@ -93,8 +94,15 @@ class _Tables:
         self.users: Floats = initial_embeddings(1, rng)
         self.items: Floats = initial_embeddings(items, rng)
         self.weights: Weights = initial_weights(rng)
+        self._prepared: PreparedItems | None = None
         self._known_users = 0
         self._centre: Floats = np.zeros(WIDTH, np.float32)
+
+    def logits(self, row: int) -> Floats:
+        """Return [N] logits of a user."""
+        if self._prepared is None:
+            self._prepared = prepare_items(self.items, self.weights)
+        return logits(self.users[row], self._prepared, self.weights)
 
     def ensure_users(self, count: int, rng: np.random.Generator) -> None:
         """Make room for `count` users; new ones start around the centre of those of the last fit."""
@@ -138,3 +146,4 @@ class _Tables:
                 for optimiser, array, step in zip(optimisers, self.weights.all(), found.weights.all(), strict=True):
                     optimiser.step(array, step, _RATE)
         self._centre = self.users[: self._known_users].mean(axis=0)
+        self._prepared = None

@@ -25,7 +25,7 @@ _FIRST_EPOCHS = (2, 30)
 _FIRST_RATE = 2e-3
 _NEXT_EPOCHS, _NEXT_RATE = 3, 1e-3
 _STEPS_PER_EPOCH = 40
-_BATCH_WINDOWS = (4, 32)
+_BATCH_WINDOWS = (8, 32)
 _WEIGHT_DECAY = 0.01
 # The item table grows by this many rows: for each size a graph is traced anew.
 _ROWS_STEP = 2_048
