@@ -17,13 +17,15 @@ from streams.ranking.evidence_kernel import (
     forget_found,
     gather_evidence,
 )
-from streams.ranking.feature_kernel import PROFILES, YEARS, compute_features, profile_ratios
-from streams.ranking.features import CONTEXTS, FEATURES, NEUTRAL_VALUE, context_of
+from streams.ranking.feature_kernel import compute_features
+from streams.ranking.features import CONTEXTS, FEATURES, NEUTRAL_VALUE, TASTES, context_of
 from streams.ranking.fusion import FusionWeights
 from streams.ranking.pool_kernel import linear_cut, pool_by_evidence, pool_from_list
 from streams.ranking.popularity_view import PopularityView
+from streams.ranking.profile_kernel import taste_of
 from streams.ranking.relatives import TitleRelatives
 from streams.ranking.requests import score_request
+from streams.ranking.taste import Taste, UnseenSearch
 from streams.scoring.protocol import CANDIDATES, ScoreRequest
 from streams.statistics import ItemStatistics
 from streams.statistics.popularity import history_bucket
@@ -35,10 +37,11 @@ _POOL_EVIDENCE = 160
 _POOL_RECENT = 32
 _POOL_HISTORY_LENGTH = 64
 _POOL_POPULAR = 16
-_POOL_NEWEST = 16
+_POOL_NEWEST = 8
 _RELATIVES_OF_LAST = 5
 # These stay candidates whatever the linear fusion thinks of them: it cannot know the network's reasons, nor new items.
 _KEPT_NEWEST = 4
+_KEPT_UNSEEN = 8
 _POOL_SIZE = 1024
 _EPOCH_YEAR, _YEAR_MS = 1970, 365.2425 * 86_400_000
 _Array = TypeVar("_Array", bound=NDArray[Any])
@@ -92,8 +95,8 @@ class CandidateStep:
         self._totals = np.zeros(EVIDENCE)
         self._pool: NDArray[np.int32] = np.zeros(_POOL_SIZE, np.int32)
         self._features: NDArray[np.float32] = np.zeros((_POOL_SIZE, FEATURES), np.float32)
-        self._genre_ratios = np.zeros((PROFILES, len(self.view.genre_shares)))
-        self._year_ratios = np.zeros((PROFILES, YEARS))
+        self._taste = Taste()
+        self._unseen = UnseenSearch()
 
     def needed_pages(self, states: Sequence[UserState]) -> list[int]:
         """Return the items whose pages `build` will read for these users, each once."""
@@ -121,14 +124,16 @@ class CandidateStep:
         linear = np.full((users, CANDIDATES), -np.inf, np.float32)
         for row, (state, time_ms) in enumerate(zip(states, now_ms, strict=True)):
             context[row] = context_of(state, time_ms)
+            taste_of(_fresh(state.items), self.statistics.popularity.counts, context[row, -TASTES:])
+            effective = weights.effective(context[row])
             forced = state.proposals[(state.proposals > 0) & (state.proposals < len(self.marks))]
-            size = self._pool_and_describe(state, time_ms, forced)
-            kept = np.append(forced, self.view.newest[:_KEPT_NEWEST])
+            size = self._pool_and_describe(state, time_ms, forced, effective)
+            kept = np.concatenate((forced, self.view.newest[:_KEPT_NEWEST], self._unseen.best[:_KEPT_UNSEEN]))
             linear_cut(
                 self._pool,
                 size,
                 self._features,
-                weights.effective(context[row]),
+                effective,
                 kept,
                 self.marks,
                 candidates[row],
@@ -153,11 +158,15 @@ class CandidateStep:
             self._token_weights = np.zeros(len(self.catalogue.token_items), np.float32)
         self.view.refresh(self.statistics, self.catalogue)
 
-    def _pool_and_describe(self, state: UserState, now_ms: int, forced: NDArray[np.int32]) -> int:
+    def _pool_and_describe(
+        self, state: UserState, now_ms: int, forced: NDArray[np.int32], weights: NDArray[np.float32]
+    ) -> int:
         """Fill pool and features for one user, the pool marked POOLED; returns its size."""
         touched = state.touched[state.touched < len(self.marks)]
         self.marks[touched] = BLOCKED
         number = self._gather(state, now_ms)
+        self._taste.compare(_fresh(state.items), self.catalogue, self.view)
+        self._unseen.search(self._taste, weights, _year_of(now_ms), self.catalogue, self.view.content, self.marks)
         size = self._fill_pool(state, number, forced)
         self._describe(state, now_ms, size)
         self.marks[touched] = FREE
@@ -179,6 +188,7 @@ class CandidateStep:
             rows.sums,
             rows.landmarks,
             self.statistics.popularity.counts,
+            self.view.shares,
             self.marks,
             self._found,
             self._evidence,
@@ -204,6 +214,7 @@ class CandidateStep:
         bucket = history_bucket(state.count)
         lists = (
             (forced, len(forced)),
+            (self._unseen.best, len(self._unseen.best)),
             (self.view.newest, _POOL_NEWEST),
             (self._relatives.of(state.items[:_RELATIVES_OF_LAST]), _POOL_SIZE),
             (self.view.recent, _POOL_RECENT),
@@ -223,15 +234,7 @@ class CandidateStep:
     def _describe(self, state: UserState, now_ms: int, size: int) -> None:
         statistics, catalogue, view = self.statistics, self.catalogue, self.view
         bucket = history_bucket(state.count)
-        profile_ratios(
-            _fresh(state.items),
-            catalogue.genres,
-            catalogue.years,
-            view.genre_shares,
-            view.year_shares,
-            self._genre_ratios,
-            self._year_ratios,
-        )
+        taste, content = self._taste, view.content
         compute_features(
             self._pool,
             size,
@@ -247,11 +250,18 @@ class CandidateStep:
             float(statistics.bucket_totals[bucket]),
             catalogue.genres,
             catalogue.years,
-            self._genre_ratios,
-            self._year_ratios,
+            taste.genre_ratios,
+            taste.year_ratios,
             catalogue.tokens,
             view.token_idf,
             self._token_weights,
+            content.classes,
+            taste.class_ratios,
+            content.genre_sets,
+            taste.set_ratios,
+            content.eras,
+            taste.era_ratios,
+            content.first_rates,
             self._features,
         )
 

@@ -34,6 +34,18 @@ DEFAULT_WEIGHTS: Final[Mapping[str, float]] = {
     "unreleased": -2.0,
     "mean_rating": 0.31,
     "idle_events": 0.18,
+    "lift_session": 0.05,
+    "lift_timed": 0.05,
+    "strongest_link": 0.0,
+    "obscurity_recent": 0.1,
+    "obscurity_long": 0.0,
+    "genre_set": 0.02,
+    "stream_age": 0.0,
+    "catalogue_era": 0.0,
+    "first_rate": 0.6,
+    "unseen_genre": 0.3,
+    "unseen_year": 0.3,
+    "unseen_era": 0.4,
 }
 
 # Additions per unit of a context entry.

@@ -6,9 +6,12 @@ from numpy.typing import NDArray
 from streams.compiled import compiled
 from streams.statistics.row_kernels import COVISITED, SHORT, TIMED, WIDE, fading
 
-# Columns of the evidence: five transition kernels, then three of co-visitation.
+# Columns of the evidence: five transition kernels, three of co-visitation, two sums of log lifts, the strongest link.
 TRANSITIONS = 5
-EVIDENCE = 8
+COVISITS = 3
+LIFTS = TRANSITIONS + COVISITS
+STRONGEST = LIFTS + 2
+EVIDENCE = STRONGEST + 1
 
 # Pseudo-count with which a row backs off to popularity.
 BACK_OFF = 10.0
@@ -21,6 +24,7 @@ _LONG_DECAY = 0.95
 _WIDE_DECAY = 0.93
 _TIMED_DECAY = 0.93
 _COVISIT_DECAY = 0.98
+_LIFT_LAGS, _LIFT_DECAY = 30, 0.9
 
 # What is known of an item during one request.
 FREE, FOUND, POOLED, BLOCKED = 0, 1, 2, 3
@@ -39,6 +43,7 @@ def gather_evidence(
     sums: NDArray[np.float64],
     landmarks: NDArray[np.float64],
     counts: NDArray[np.int64],
+    shares: NDArray[np.float32],
     marks: NDArray[np.uint8],
     found: NDArray[np.int32],
     evidence: NDArray[np.float32],
@@ -49,7 +54,8 @@ def gather_evidence(
 
     The chance that i comes next is estimated as sum_d w_d (A[j_d, i] + m p_i) / (row sum of j_d + m) / sum_d w_d, with
     m = BACK_OFF and p_i the popularity: `evidence` holds the part with A, `back_off` the factor of p_i, `totals` the
-    sum of w_d.
+    sum of w_d. Beside these arithmetic means over the history stand two geometric ones, sum_d w_d log(1 + A[j_d,i] /
+    (m p_i)): many weak links can say more than one strong one.
 
     Args:
         history: [H] items, newest first; the first EVIDENCE_LAGS count.
@@ -63,6 +69,7 @@ def gather_evidence(
         sums: See ids.
         landmarks: See ids.
         counts: [N] all-time counts.
+        shares: [N] recent shares, the p_i.
         marks: [N] scratch; BLOCKED items are left out, new ones become FOUND.
         found: [N] out: the items found, in order of discovery.
         evidence: [N, EVIDENCE] out: rows of the items found.
@@ -96,10 +103,13 @@ def gather_evidence(
             factors[kernel] = weights[kernel] / norm
             back_off[kernel] += weights[kernel] * BACK_OFF / norm
         factors[4] *= fade
-        for kernel in range(TRANSITIONS, EVIDENCE):
+        for kernel in range(TRANSITIONS, LIFTS):
             factors[kernel] = weights[kernel] / np.sqrt(counts[row] + COVISIT_PRIOR)
-        for kernel in range(EVIDENCE):
+        for kernel in range(LIFTS):
             totals[kernel] += weights[kernel]
+        factors[LIFTS] = weights[1]
+        factors[LIFTS + 1] = _LIFT_DECAY**lag
+        worth = np.float32(fade / BACK_OFF)
         for slot in range(lengths[row]):
             item = ids[row, slot]
             mark = marks[item]
@@ -116,7 +126,17 @@ def gather_evidence(
                 evidence[item, 1] += factors[1] * followed
                 evidence[item, 2] += factors[2] * followed
             evidence[item, 3] += factors[3] * row_values[row, slot, WIDE]
-            evidence[item, 4] += factors[4] * row_values[row, slot, TIMED]
+            timed_link = factors[4] * row_values[row, slot, TIMED]
+            evidence[item, 4] += timed_link
+            if timed_link > evidence[item, STRONGEST]:
+                evidence[item, STRONGEST] = timed_link
+            if lag < _LIFT_LAGS:
+                scale = np.float32(1.0) / shares[item]
+                if followed > 0.0:
+                    lift = np.log(np.float32(1.0) + followed * scale * np.float32(1.0 / BACK_OFF))
+                    evidence[item, LIFTS] += factors[LIFTS] * lift
+                lift = np.log(np.float32(1.0) + row_values[row, slot, TIMED] * worth * scale)
+                evidence[item, LIFTS + 1] += factors[LIFTS + 1] * lift
             together = row_values[row, slot, COVISITED]
             evidence[item, 5] += factors[5] * together
             evidence[item, 6] += factors[6] * together

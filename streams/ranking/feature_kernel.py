@@ -4,7 +4,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from streams.compiled import compiled
-from streams.ranking.evidence_kernel import COVISIT_PRIOR, TRANSITIONS
+from streams.ranking.evidence_kernel import COVISIT_PRIOR, COVISITS, LIFTS, STRONGEST, TRANSITIONS
 
 PROFILES = 3  # genre profiles: last, recent, long; the years use the latter two
 _PROFILE_DECAYS = (0.5, 0.8, 0.97)
@@ -19,11 +19,11 @@ _SHARE_FLOOR = 1e-3
 _TITLE_LAGS, _TITLE_DECAY = 20, 0.9
 _COVISIT_FLOOR = 1e-3
 _RATING_PRIOR = 5.0
-_UNKNOWN_AGE = 15.0
+UNKNOWN_AGE = 15.0
 
 # Columns of the features that depend on the item alone; the first three are the log shares.
-ITEM_LOG_COUNT, ITEM_NEVER_SEEN, ITEM_MEAN, ITEM_IDLE, ITEM_BUCKET_FADE, ITEM_COVISIT_NORM = range(3, 9)
-ITEM_FEATURES = 9
+ITEM_LOG_COUNT, ITEM_NEVER_SEEN, ITEM_MEAN, ITEM_IDLE, ITEM_BUCKET_FADE, ITEM_COVISIT_NORM, ITEM_AGE = range(3, 10)
+ITEM_FEATURES = 10
 
 
 @compiled
@@ -45,11 +45,13 @@ def profile_ratios(
         genre_shares: [MAX_GENRES] share of recent events on items of each genre.
         year_shares: [YEARS] smoothed share of recent events by release year.
         genre_ratios: [PROFILES, MAX_GENRES] out.
-        year_ratios: [PROFILES, YEARS] out.
+        year_ratios: [PROFILES, YEARS] out, the first row untouched.
     """
     for profile in range(PROFILES):
         genre_sums = np.zeros(len(genre_shares))
         year_sums = np.zeros(YEARS)
+        # The years have no use for the shortest profile.
+        dated = profile > 0
         genre_total, year_total = 0.0, 0.0
         weight = 1.0
         for item in history:
@@ -59,15 +61,17 @@ def profile_ratios(
                 if genre == 0:
                     break
                 genre_sums[genre] += weight
-            if years[item] > 0:
+            if dated and years[item] > 0:
                 year_sums[min(max(years[item] - FIRST_YEAR, 0), YEARS - 1)] += weight
                 year_total += weight
             weight *= _PROFILE_DECAYS[profile]
-        smooth_years(year_sums)
         for genre in range(len(genre_shares)):
             share = genre_shares[genre] + _SHARE_FLOOR
             own = (genre_sums[genre] + _PROFILE_PRIOR * share) / (genre_total + _PROFILE_PRIOR)
             genre_ratios[profile, genre] = np.log(own / share)
+        if not dated:
+            continue
+        smooth_years(year_sums)
         for year in range(YEARS):
             share = year_shares[year] + _SHARE_FLOOR
             own = (year_sums[year] + _PROFILE_PRIOR * share) / (year_total + _PROFILE_PRIOR)
@@ -98,6 +102,7 @@ def compute_item_features(
     decayed: NDArray[np.float32],
     value_sums: NDArray[np.float64],
     last_clock: NDArray[np.int64],
+    first_clock: NDArray[np.int64],
     decays: NDArray[np.float64],
     decayed_totals: NDArray[np.float64],
     bucket_decay: float,
@@ -107,7 +112,7 @@ def compute_item_features(
     """Fill `out` [N, ITEM_FEATURES] with what depends on the item alone, for all items at once.
 
     Columns: log shares at the three decays, log count, never seen, mean rating, log events since the last one, the
-    fading of counts by history length, and the normalisation of co-visitation.
+    fading of counts by history length, the normalisation of co-visitation, and log events since the first one.
 
     Args:
         now_clock: The statistics' clock.
@@ -116,6 +121,7 @@ def compute_item_features(
         decayed: [N, 3] decayed counts as of `last_clock`.
         value_sums: [N] sums of ratings.
         last_clock: [N] clock of the last event.
+        first_clock: [N] clock of the first event.
         decays: [3] time constants in events.
         decayed_totals: [3] sums of the decayed counts over all items, now.
         bucket_decay: Time constant of the counts by history length.
@@ -137,6 +143,7 @@ def compute_item_features(
         row[ITEM_MEAN] = (value_sums[item] - counts[item] * mean_value) / (counts[item] + _RATING_PRIOR)
         row[ITEM_IDLE] = np.log1p(past)
         row[ITEM_BUCKET_FADE] = np.exp(-past / bucket_decay)
+        row[ITEM_AGE] = np.log1p(now_clock - first_clock[item]) if counts[item] > 0 else 0.0
         row[ITEM_COVISIT_NORM] = 1.0 / np.sqrt(counts[item] + COVISIT_PRIOR)
 
 
@@ -161,12 +168,20 @@ def compute_features(
     tokens: NDArray[np.int32],
     token_idf: NDArray[np.float32],
     token_weights: NDArray[np.float32],
+    classes: NDArray[np.int8],
+    class_ratios: NDArray[np.float64],
+    genre_sets: NDArray[np.int32],
+    set_ratios: NDArray[np.float32],
+    eras: NDArray[np.int16],
+    era_ratios: NDArray[np.float64],
+    first_rates: NDArray[np.float32],
     out: NDArray[np.float32],
 ) -> None:
     """Fill `out` [size, F] with the features of `pool[:size]`.
 
-    Most arguments are the arrays of `Popularity`, `PopularityView`, `Catalogue` and the outputs of `gather_evidence`
-    and `profile_ratios`; `token_weights` [T] is scratch, all zero before and after; `popularity` [N] the recent shares.
+    Most arguments are the arrays of `Popularity`, `PopularityView`, `ContentView`, `Catalogue` and the outputs of
+    `gather_evidence`, `profile_ratios` and `profile_kernel`; `token_weights` [T] is scratch, all zero before
+    and after; `popularity` [N] the recent shares.
     """
     titled = min(len(history), _TITLE_LAGS)
     for lag in range(titled):
@@ -189,7 +204,7 @@ def compute_features(
             row[5 + decay] = own[decay]
         row[8] = np.log((by_history[item, bucket] * own[ITEM_BUCKET_FADE] + 10.0 * share) / (bucket_total + 10.0))
         row[9] = own[ITEM_LOG_COUNT]
-        for kernel in range(3):
+        for kernel in range(COVISITS):
             together = evidence[item, TRANSITIONS + kernel] * own[ITEM_COVISIT_NORM] / covisit_total
             row[10 + kernel] = np.log(_COVISIT_FLOOR + together)
         carried = 0
@@ -210,7 +225,7 @@ def compute_features(
             row[20] = np.log1p(max(now_year - years[item], 0.0))
             row[21] = 1.0 if years[item] > now_year + 1.0 else 0.0
         else:
-            row[20] = np.log1p(_UNKNOWN_AGE)
+            row[20] = np.log1p(UNKNOWN_AGE)
         row[18] = 0.0
         for token in tokens[item]:
             if token == 0:
@@ -219,6 +234,21 @@ def compute_features(
         row[19] = own[ITEM_NEVER_SEEN]
         row[22] = own[ITEM_MEAN]
         row[23] = own[ITEM_IDLE]
+        row[24] = evidence[item, LIFTS]
+        row[25] = evidence[item, LIFTS + 1]
+        row[26] = np.log(evidence[item, STRONGEST] + share)
+        row[27] = class_ratios[0, classes[item]]
+        row[28] = class_ratios[1, classes[item]]
+        row[29] = set_ratios[genre_sets[item]]
+        row[30] = own[ITEM_AGE]
+        row[31] = era_ratios[eras[item]]
+        if own[ITEM_NEVER_SEEN] > 0.0:
+            row[32] = first_rates[item]
+            row[33] = row[15]
+            row[34] = row[16]
+            row[35] = row[31]
+        else:
+            row[32] = row[33] = row[34] = row[35] = 0.0
     for lag in range(titled):
         for token in tokens[history[lag]]:
             token_weights[token] = 0.0

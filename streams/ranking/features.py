@@ -34,6 +34,18 @@ FEATURE_NAMES: Final = (
     "unreleased",  # 1 if the release year lies ahead
     "mean_rating",  # Bayesian mean, less everyone's mean
     "idle_events",  # log of the events since the item's last
+    "lift_session",  # geometric mean of the lifts over popularity, kernel of transition_session
+    "lift_timed",  # the same over transitions that fade with time, .9^lag
+    "strongest_link",  # log of the strongest single timed transition
+    "obscurity_recent",  # log ratio of the user's profile over classes of popularity to everyone's, decay .8
+    "obscurity_long",  # decay .97
+    "genre_set",  # log ratio for exactly these genres, decay .9
+    "stream_age",  # log of the events since the item's first
+    "catalogue_era",  # log ratio for this place in the catalogue, decay .8
+    "first_rate",  # never-seen items: log rate of first events among those of this age, place and these genres
+    "unseen_genre",  # never-seen items: genre_long again
+    "unseen_year",  # never-seen items: year_recent again
+    "unseen_era",  # never-seen items: catalogue_era again
 )
 FEATURES: Final = len(FEATURE_NAMES)
 
@@ -47,14 +59,21 @@ CONTEXT_NAMES: Final = (
     "log_history",  # log(1 + events), divided by 5
     "last_value",  # the last value less 3.5
     "mean_value",  # the user's mean less 3.5
+    "unseen_share",  # decayed share of items without events of others among the last 20
+    "pick_count",  # decayed mean of their log counts, divided by 5, less 1
 )
 CONTEXTS: Final = len(CONTEXT_NAMES)
+# The last entries of the context that `context_of` leaves to `profile_kernel.taste_of`.
+TASTES: Final = 2
 NEUTRAL_VALUE: Final = 3.5
 LOG_HISTORY_SCALE: Final = 5.0
 
 
 def context_of(state: UserState, now_ms: int) -> NDArray[np.float32]:
-    """Return the context [U] of a request made at `now_ms`, in the order of CONTEXT_NAMES."""
+    """Return the context [U] of a request made at `now_ms`, in the order of CONTEXT_NAMES.
+
+    The last two entries are left 0: they need item statistics, see `profile_kernel.taste_of`.
+    """
     context = np.zeros(CONTEXTS, np.float32)
     context[history_bucket(state.count)] = 1.0
     last_ms = state.last_ts_ms
@@ -62,7 +81,7 @@ def context_of(state: UserState, now_ms: int) -> NDArray[np.float32]:
     context[HISTORY_BUCKETS + bisect_left(GAP_BOUNDS_S, gap_s)] = 1.0
     mean = state.mean_value
     if mean is not None:
-        context[-3] = np.log1p(state.count) / LOG_HISTORY_SCALE
-        context[-2] = state.values[0] - NEUTRAL_VALUE
-        context[-1] = mean - NEUTRAL_VALUE
+        context[-5] = np.log1p(state.count) / LOG_HISTORY_SCALE
+        context[-4] = state.values[0] - NEUTRAL_VALUE
+        context[-3] = mean - NEUTRAL_VALUE
     return context

@@ -4,21 +4,23 @@ import numpy as np
 from numpy.typing import NDArray
 
 from streams.ranking.fusion import FusionWeights
+from streams.ranking.fusion_kernel import learn_fusion
 
 _LEARNING_RATE = 0.02
 # Steps of context weights are smaller: each context is seen in a part of the events only.
 _CONTEXT_RATE = 0.01
-_GRADIENT_LIMIT = 3.0
 
 
 class OnlineFusion:
     """Weights that follow the gradient phi(target) - E[phi] of the log-likelihood of what users do next.
 
+    Features differ in scale by a factor of 100, so each is measured in its own mean spread over a list's candidates.
+
     AdaGrad: J. Duchi, E. Hazan, Y. Singer, "Adaptive subgradient methods", JMLR 2011.
 
     Args:
         start: Weights to start from.
-        learning_rate: Step size of the weights.
+        learning_rate: Step size of the weights, in spreads.
         context_rate: Step size of the context weights; 0 leaves them alone.
     """
 
@@ -27,8 +29,10 @@ class OnlineFusion:
     ) -> None:
         self.weights = FusionWeights(start.weights.copy(), start.context_weights.copy())
         self._rates = (learning_rate, context_rate)
-        self._squares = np.ones_like(start.weights)
-        self._context_squares = np.ones_like(start.context_weights)
+        self._squares = np.ones(start.weights.shape)
+        self._context_squares = np.ones(start.context_weights.shape)
+        self._spreads = np.zeros(start.weights.shape)
+        self._lists = 0
 
     def learn(self, features: NDArray[np.float32], context: NDArray[np.float32], target: int) -> None:
         """Take one step.
@@ -38,14 +42,18 @@ class OnlineFusion:
             context: [U].
             target: Place of the item that the user took.
         """
-        scores = np.einsum("cf,f->c", features, self.weights.effective(context))
-        chances = np.exp(scores - scores.max())
-        chances /= chances.sum()
-        gradient = features[target] - np.einsum("c,cf->f", chances, features)
-        np.clip(gradient, -_GRADIENT_LIMIT, _GRADIENT_LIMIT, out=gradient)
-        self._squares += gradient * gradient
-        self.weights.weights[:] += self._rates[0] * gradient / np.sqrt(self._squares)
-        if self._rates[1] > 0.0:
-            outer = np.outer(context, gradient)
-            self._context_squares += outer * outer
-            self.weights.context_weights[:] += self._rates[1] * outer / np.sqrt(self._context_squares)
+        if len(features) == 0:
+            return
+        self._lists += 1
+        learn_fusion(
+            np.ascontiguousarray(features, np.float32),
+            np.ascontiguousarray(context, np.float32),
+            target,
+            *self._rates,
+            self._lists,
+            self._spreads,
+            self._squares,
+            self._context_squares,
+            self.weights.weights,
+            self.weights.context_weights,
+        )

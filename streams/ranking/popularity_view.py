@@ -4,6 +4,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from streams.catalogue import MAX_GENRES, Catalogue
+from streams.ranking.content_view import ContentView
 from streams.ranking.feature_kernel import FIRST_YEAR, ITEM_FEATURES, YEARS, compute_item_features, smooth_years
 from streams.statistics import ItemStatistics
 from streams.statistics.popularity import BUCKET_DECAY_EVENTS, DECAY_EVENTS
@@ -32,6 +33,7 @@ class PopularityView:
         genre_shares: [MAX_GENRES] float64.
         year_shares: [YEARS] float64.
         item_features: [N, ITEM_FEATURES] float32, the features that depend on the item alone.
+        content: Classes of items and their rates of first events.
         token_idf: [T] float32, how much a shared title word says: less the more items carry it.
     """
 
@@ -45,6 +47,7 @@ class PopularityView:
         self.year_shares: NDArray[np.float64] = np.zeros(YEARS)
         self.item_features: NDArray[np.float32] = np.zeros((0, ITEM_FEATURES), np.float32)
         self.token_idf: NDArray[np.float32] = np.zeros(0, np.float32)
+        self.content = ContentView()
         self._made_at = (-1, -1, -1)
 
     def refresh(self, statistics: ItemStatistics, catalogue: Catalogue) -> None:
@@ -59,6 +62,7 @@ class PopularityView:
         self._renew_newest(statistics, catalogue)
         self._renew_profiles(catalogue)
         self._renew_item_features(statistics, catalogue)
+        self.content.renew(statistics, catalogue, self.shares)
 
     def _renew_popular(self, statistics: ItemStatistics, catalogue: Catalogue) -> None:
         decayed = statistics.popularity.decayed_at(statistics.clock)
@@ -102,6 +106,7 @@ class PopularityView:
             popularity.decayed,
             popularity.value_sums,
             popularity.last_clock,
+            popularity.first_clock,
             _DECAYS,
             statistics.decayed_totals,
             BUCKET_DECAY_EVENTS,

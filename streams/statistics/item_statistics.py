@@ -8,16 +8,20 @@ from numpy.typing import NDArray
 from streams.statistics.popularity import (
     BUCKET_DECAY_EVENTS,
     CHUNK_ITEMS,
+    CLASS_DECAY_EVENTS,
     DECAY_EVENTS,
     HISTORY_BUCKETS,
+    POPULARITY_CLASSES,
     Popularity,
     history_bucket,
+    popularity_class,
 )
 from streams.statistics.rows import Rows
 from streams.users import UserState
 
 NEIGHBOURS_PER_ITEM = 256
 _FADES = np.exp(-1.0 / np.array(DECAY_EVENTS))
+_CLASS_FADE = math.exp(-1.0 / CLASS_DECAY_EVENTS)
 _BUCKET_FADE = math.exp(-1.0 / BUCKET_DECAY_EVENTS)
 
 
@@ -35,8 +39,10 @@ class ItemStatistics:
         self.rows = Rows(neighbours_per_item)
         self.popularity = Popularity()
         self.clock = 0
+        self.last_ts_ms = 0
         self.value_sum = 0.0
         self.decayed_totals: NDArray[np.float64] = np.zeros(len(DECAY_EVENTS))
+        self.class_totals: NDArray[np.float64] = np.zeros(POPULARITY_CLASSES)
         self.bucket_totals: NDArray[np.float64] = np.zeros(HISTORY_BUCKETS)
         # Changes with every change of popularity: whoever derives something from it knows when to derive it anew.
         self.popularity_sequence = 0
@@ -51,12 +57,16 @@ class ItemStatistics:
             before: The user's state before the event.
             item: Dense index, from 1.
             value: 0.5 to 5.
-            ts_ms: Event time; the decays run on the clock, so it is not used yet.
+            ts_ms: Event time; the decays run on the clock, so it only tells how late in the stream it is.
             weight: What the event adds to transitions and decayed counts; 1 for a rating. Counts stay whole numbers.
         """
-        self.rows.learn(before.items, item, self.clock, weight)
-        self.clock += 1
+        if weight > 0.0:
+            self.rows.learn(before.items, item, self.clock, weight)
         self.popularity.ensure(item + 1)
+        self.class_totals *= _CLASS_FADE
+        self.class_totals[popularity_class(int(self.popularity.counts[item]))] += weight
+        self.clock += 1
+        self.last_ts_ms = max(self.last_ts_ms, ts_ms)
         self.popularity.learn(item, value, before.count, self.clock, weight)
         self.value_sum += value
         self.bucket_totals *= _BUCKET_FADE
@@ -116,14 +126,23 @@ class ItemStatistics:
         """Return clock and totals as text that `load_scalars` reads back exactly."""
         totals = {f"bucket_total_{number}": repr(float(total)) for number, total in enumerate(self.bucket_totals)}
         totals |= {f"decayed_total_{number}": repr(float(total)) for number, total in enumerate(self.decayed_totals)}
-        return {"clock": str(self.clock), "value_sum": repr(self.value_sum), **totals}
+        totals |= {f"class_total_{number}": repr(float(total)) for number, total in enumerate(self.class_totals)}
+        return {
+            "clock": str(self.clock),
+            "last_ts_ms": str(self.last_ts_ms),
+            "value_sum": repr(self.value_sum),
+            **totals,
+        }
 
     def load_scalars(self, scalars: dict[str, str]) -> None:
         """Take clock and totals over; missing ones are 0, unknown ones are ignored."""
         self.clock = int(scalars.get("clock", "0"))
+        self.last_ts_ms = int(scalars.get("last_ts_ms", "0"))
         self.value_sum = float(scalars.get("value_sum", "0"))
         for number in range(HISTORY_BUCKETS):
             self.bucket_totals[number] = float(scalars.get(f"bucket_total_{number}", "0"))
+        for number in range(POPULARITY_CLASSES):
+            self.class_totals[number] = float(scalars.get(f"class_total_{number}", "0"))
         for number in range(len(DECAY_EVENTS)):
             self.decayed_totals[number] = float(scalars.get(f"decayed_total_{number}", "0"))
         self.popularity_sequence += 1

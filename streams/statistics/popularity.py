@@ -19,16 +19,25 @@ HISTORY_BUCKET_BOUNDS = (0, 2, 5, 10, 25, 60, 120, 250)
 HISTORY_BUCKETS = len(HISTORY_BUCKET_BOUNDS) + 1
 # Counts by history length fade with this time constant, in events.
 BUCKET_DECAY_EVENTS = 30_000.0
+# Items fall into classes by their count: 0, 1, 2, 3-4, 5-8, ...; the last class is open.
+POPULARITY_CLASSES = 14
+# Events by class fade with this time constant, in events.
+CLASS_DECAY_EVENTS = 3_000.0
 CHUNK_ITEMS = 1024
 
 _HEADER = struct.Struct("<BxHxxxx")  # format version, items
-_VERSION = 1
+_VERSION = 2
 _DECAYS = np.array(DECAY_EVENTS)
 
 
 def history_bucket(length: int) -> int:
     """Return the bucket (0 to 8) of a user with `length` events."""
     return bisect_left(HISTORY_BUCKET_BOUNDS, length)
+
+
+def popularity_class(count: int) -> int:
+    """Return the class (0 to 13) of an item with `count` events."""
+    return min((count - 1).bit_length() + 1 if count else 0, POPULARITY_CLASSES - 1)
 
 
 class Popularity:
@@ -40,6 +49,7 @@ class Popularity:
         by_history: [N, HISTORY_BUCKETS] float32, as of `last_clock`.
         value_sums: [N] float64.
         last_clock: [N] int64 clock of the item's last event, 0 before the first.
+        first_clock: [N] int64 clock of the item's first event, 0 before it.
     """
 
     def __init__(self) -> None:
@@ -48,6 +58,7 @@ class Popularity:
         self.by_history: NDArray[np.float32] = np.zeros((CHUNK_ITEMS, HISTORY_BUCKETS), np.float32)
         self.value_sums: NDArray[np.float64] = np.zeros(CHUNK_ITEMS, np.float64)
         self.last_clock: NDArray[np.int64] = np.zeros(CHUNK_ITEMS, np.int64)
+        self.first_clock: NDArray[np.int64] = np.zeros(CHUNK_ITEMS, np.int64)
 
     def __len__(self) -> int:
         return len(self.counts)
@@ -60,6 +71,7 @@ class Popularity:
             self.by_history = grown(self.by_history, size)
             self.value_sums = grown(self.value_sums, size)
             self.last_clock = grown(self.last_clock, size)
+            self.first_clock = grown(self.first_clock, size)
 
     def learn(self, item: int, value: float, history_length: int, clock: int, weight: float = 1.0) -> None:
         """Count one event of an item; `clock` is that of this event, `weight` what it adds to the decayed counts."""
@@ -76,6 +88,7 @@ class Popularity:
             self.by_history,
             self.value_sums,
             self.last_clock,
+            self.first_clock,
         )
 
     def decayed_at(self, clock: int) -> NDArray[np.float32]:
@@ -92,7 +105,7 @@ class Popularity:
         """Return the CHUNK_ITEMS items of a chunk as bytes."""
         self.ensure((chunk + 1) * CHUNK_ITEMS)
         part = slice(chunk * CHUNK_ITEMS, (chunk + 1) * CHUNK_ITEMS)
-        arrays = (self.counts, self.value_sums, self.last_clock, self.decayed, self.by_history)
+        arrays = (self.counts, self.value_sums, self.last_clock, self.first_clock, self.decayed, self.by_history)
         return _HEADER.pack(_VERSION, CHUNK_ITEMS) + b"".join(array[part].tobytes() for array in arrays)
 
     def decode(self, chunk: int, data: bytes | None) -> None:
@@ -103,7 +116,7 @@ class Popularity:
         """
         self.ensure((chunk + 1) * CHUNK_ITEMS)
         part = slice(chunk * CHUNK_ITEMS, (chunk + 1) * CHUNK_ITEMS)
-        arrays = (self.counts, self.value_sums, self.last_clock, self.decayed, self.by_history)
+        arrays = (self.counts, self.value_sums, self.last_clock, self.first_clock, self.decayed, self.by_history)
         if data is None:
             for array in arrays:
                 array[part] = 0

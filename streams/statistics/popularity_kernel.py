@@ -20,6 +20,7 @@ def learn_popularity(
     by_history: NDArray[np.float32],
     value_sums: NDArray[np.float64],
     last_clock: NDArray[np.int64],
+    first_clock: NDArray[np.int64],
 ) -> None:
     """Fade an item's counts to `clock` and count one event of some weight; the arrays are those of `Popularity`."""
     past = float(clock - last_clock[item])
@@ -29,6 +30,8 @@ def learn_popularity(
     for place in range(by_history.shape[1]):
         by_history[item, place] *= fade
     by_history[item, bucket] += weight
+    if counts[item] == 0:
+        first_clock[item] = clock
     counts[item] += 1
     value_sums[item] += value
     last_clock[item] = clock

@@ -70,6 +70,81 @@ def title_words(world: World, state: UserState, item: int) -> float:
     )
 
 
+def links(world: World, state: UserState, item: int, number: int) -> list[float]:
+    """The transitions to the item from each of the last 50 items, TIMED ones at their present worth."""
+    rows, clock = world.statistics.rows, world.statistics.clock
+    return [
+        neighbour(world, row, item, number) * (fading(rows.landmarks[row], clock) if number == TIMED else 1.0)
+        for row in state.items[:50].tolist()
+    ]
+
+
+def lift(world: World, state: UserState, item: int, number: int, decay: float, session_ms: int | None = None) -> float:
+    """sum_d w_d log(1 + A / (10 p)) over 30 lags."""
+    total = 0.0
+    for lag, together in enumerate(links(world, state, item, number)[:30]):
+        gap_s = 0.0 if session_ms is None else (session_ms - int(state.ts_ms[lag])) / 1000
+        weight = decay**lag / math.sqrt(1 + gap_s / 600)
+        total += weight * math.log(1 + together / (10 * float(world.step.view.shares[item])))
+    return total
+
+
+def strongest_link(world: World, state: UserState, item: int) -> float:
+    rows, clock = world.statistics.rows, world.statistics.clock
+    best = 0.0
+    for lag, together in enumerate(links(world, state, item, TIMED)):
+        row = int(state.items[lag])
+        total = float(rows.sums[row, TIMED]) * fading(rows.landmarks[row], clock)
+        best = max(best, 0.93**lag * together / (total + 10))
+    return math.log(best + float(world.step.view.shares[item]))
+
+
+def class_of(count: int) -> int:
+    """0, 1, 2, 3-4, 5-8, 9-16, ..."""
+    return 0 if count == 0 else 1 + math.ceil(math.log2(count)) if count > 1 else 1
+
+
+def obscurity(world: World, state: UserState, item: int, decay: float) -> float:
+    counts = world.statistics.popularity.counts
+    totals = world.statistics.class_totals
+    mine = class_of(int(counts[item]))
+
+    def near(other: int) -> float:
+        if 0 in (mine, other):
+            return float(mine == other)
+        return 0.4 ** abs(mine - other)
+
+    weights = [decay**lag for lag in range(len(state.items))]
+    others = [class_of(int(counts[row]) - 1) for row in state.items.tolist()]
+    own = sum(weight * near(other) for weight, other in zip(weights, others, strict=True))
+    share = 1e-3 + sum(near(other) * total for other, total in enumerate(totals.tolist())) / totals.sum()
+    return math.log((own + 0.5 * share) / ((sum(weights) + 0.5) * share))
+
+
+def genre_set(world: World, state: UserState, item: int) -> float:
+    genres, shares = world.catalogue.genres, world.step.view.shares
+    size = len(shares)
+    same = [row for row in range(size) if set(genres[row].tolist()) == set(genres[item].tolist())]
+    own = sum(0.9**lag for lag, row in enumerate(state.items[:50].tolist()) if row in same)
+    total = sum(0.9**lag for lag in range(len(state.items[:50])))
+    share = float(shares[same].sum() / shares.sum()) + 1e-3
+    return math.log((own + 0.5 * share) / ((total + 0.5) * share))
+
+
+def catalogue_era(world: World, state: UserState, item: int) -> float:
+    size, shares = len(world.catalogue), world.step.view.shares
+    window = {-2: 0.1, -1: 0.2, 0: 0.4, 1: 0.2, 2: 0.1}
+
+    def near(other: int) -> float:
+        era, mine = (min(index * 256 // (size + 1), 255) for index in (other, item))
+        return window.get(era - mine, 0.0)
+
+    own = sum(0.8**lag * near(row) for lag, row in enumerate(state.items[:30].tolist()))
+    total = sum(0.8**lag for lag in range(len(state.items[:30])))
+    share = sum(float(shares[other]) * near(other) for other in range(len(shares))) / float(shares.sum()) + 1e-3
+    return math.log((own + 0.1 * share) / ((total + 0.1) * share))
+
+
 def expected(world: World, state: UserState, item: int, now_ms: int) -> dict[str, float]:
     popularity = world.statistics.popularity
     count, clock = int(popularity.counts[item]), world.statistics.clock
@@ -88,5 +163,14 @@ def expected(world: World, state: UserState, item: int, now_ms: int) -> dict[str
         "title_words": title_words(world, state, item),
         "never_seen": float(count == 0),
         "mean_rating": (popularity.value_sums[item] - count * world.statistics.mean_value) / (count + 5),
+        "lift_session": lift(world, state, item, SHORT, 0.85, now_ms),
+        "lift_timed": lift(world, state, item, TIMED, 0.9),
+        "strongest_link": strongest_link(world, state, item),
+        "obscurity_recent": obscurity(world, state, item, 0.8),
+        "obscurity_long": obscurity(world, state, item, 0.97),
+        "genre_set": genre_set(world, state, item),
+        "stream_age": math.log1p(clock - int(popularity.first_clock[item])) if count else 0.0,
+        "catalogue_era": catalogue_era(world, state, item),
+        "unseen_era": catalogue_era(world, state, item) if count == 0 else 0.0,
         "idle_events": math.log1p(clock - int(popularity.last_clock[item])),
     }

@@ -1,0 +1,117 @@
+"""A user's taste as tables over classes of items, and the never-seen items that suit it."""
+
+import numpy as np
+from numpy.typing import NDArray
+
+from streams.catalogue import MAX_GENRES, Catalogue
+from streams.ranking.content_view import ERAS, ContentView
+from streams.ranking.feature_kernel import FIRST_YEAR, PROFILES, UNKNOWN_AGE, YEARS, profile_ratios
+from streams.ranking.features import FEATURE_NAMES
+from streams.ranking.popularity_view import PopularityView
+from streams.ranking.profile_kernel import CLASS_PROFILES, class_profiles, era_profile, set_profile
+from streams.ranking.unseen_kernel import best_unseen, set_scores_of
+from streams.statistics.popularity import POPULARITY_CLASSES
+
+# Never-seen items that join the pool.
+_POOL_UNSEEN = 48
+_PLACE = {name: place for place, name in enumerate(FEATURE_NAMES)}
+_ALL_YEARS = np.arange(FIRST_YEAR, FIRST_YEAR + YEARS, dtype=np.float64)
+
+
+class Taste:
+    """How a user's picks differ from everyone's: log ratios by class; scratch memory of one thread.
+
+    Attributes:
+        genre_ratios: [PROFILES, MAX_GENRES].
+        year_ratios: [PROFILES, YEARS].
+        class_ratios: [CLASS_PROFILES, POPULARITY_CLASSES].
+        era_ratios: [ERAS].
+        set_ratios: [S] by set of genres.
+    """
+
+    def __init__(self) -> None:
+        self.genre_ratios = np.zeros((PROFILES, MAX_GENRES))
+        self.year_ratios = np.zeros((PROFILES, YEARS))
+        self.class_ratios = np.zeros((CLASS_PROFILES, POPULARITY_CLASSES))
+        self.era_ratios = np.zeros(ERAS)
+        self.set_ratios: NDArray[np.float32] = np.zeros(1, np.float32)
+
+    def compare(self, history: NDArray[np.int32], catalogue: Catalogue, view: PopularityView) -> None:
+        """Compare a history [H], newest first, with everyone's."""
+        content = view.content
+        if len(self.set_ratios) != len(content.set_shares):
+            self.set_ratios = np.zeros(len(content.set_shares), np.float32)
+        profile_ratios(
+            history,
+            catalogue.genres,
+            catalogue.years,
+            view.genre_shares,
+            view.year_shares,
+            self.genre_ratios,
+            self.year_ratios,
+        )
+        class_profiles(history, content.lesser_classes, content.class_shares, self.class_ratios)
+        era_profile(history, content.eras, content.era_shares, self.era_ratios)
+        set_profile(history, content.genre_sets, content.set_shares, self.set_ratios)
+
+
+class UnseenSearch:
+    """Finds the never-seen items with the best linear fusion, title words left aside.
+
+    Attributes:
+        best: [<= 48] int32 of the last search, best first.
+    """
+
+    def __init__(self) -> None:
+        self.best: NDArray[np.int32] = np.empty(0, np.int32)
+        self._out: NDArray[np.int32] = np.zeros(_POOL_UNSEEN, np.int32)
+        self._set_scores = np.zeros(1)
+
+    def search(
+        self,
+        taste: Taste,
+        weights: NDArray[np.float32],
+        now_year: float,
+        catalogue: Catalogue,
+        content: ContentView,
+        marks: NDArray[np.uint8],
+    ) -> None:
+        """Look through all never-seen items.
+
+        Args:
+            taste: Of the user.
+            weights: [F] fusion weights in the user's context.
+            now_year: Time of the request.
+            catalogue: Years of release.
+            content: Classes and rates.
+            marks: [N]; items not FREE are left out.
+        """
+
+        def weight(*names: str) -> float:
+            return sum(float(weights[_PLACE[name]]) for name in names)
+
+        if len(self._set_scores) != len(content.set_genres):
+            self._set_scores = np.zeros(len(content.set_genres))
+        by_profile = np.array((weight("genre_last"), weight("genre_recent"), weight("genre_long", "unseen_genre")))
+        set_scores_of(
+            content.set_genres, by_profile @ taste.genre_ratios, taste.set_ratios, weight("genre_set"), self._set_scores
+        )
+        years = weight("year_recent", "unseen_year") * taste.year_ratios[1] + weight("year_long") * taste.year_ratios[2]
+        years += weight("release_age") * np.log1p(np.maximum(now_year - _ALL_YEARS, 0.0))
+        years += weight("unreleased") * (now_year + 1.0 < _ALL_YEARS)
+        number = best_unseen(
+            content.unseen,
+            marks,
+            content.genre_sets,
+            self._set_scores,
+            catalogue.years,
+            FIRST_YEAR,
+            years,
+            weight("release_age") * float(np.log1p(UNKNOWN_AGE)),
+            content.eras,
+            weight("catalogue_era", "unseen_era") * taste.era_ratios,
+            content.first_rates,
+            weight("first_rate"),
+            self._out,
+        )
+        self.best = self._out[:number]
