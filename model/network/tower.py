@@ -43,7 +43,10 @@ class ItemTower(keras.layers.Layer):  # type: ignore[misc]
         self.new_content = self.add_weight(shape=(columns,), initializer="zeros", trainable=False, name="new_content")
         self.new_bias = self.add_weight(shape=(), initializer="zeros", trainable=False, name="new_bias")
         spread = keras.initializers.RandomNormal(stddev=_INITIAL_SPREAD, seed=seed + 1)
-        self.hidden = _built(keras.layers.Dense(config.width, activation="relu", name="tower_hidden"), columns)
+        even = keras.initializers.GlorotUniform(seed=seed + 2)
+        self.hidden = _built(
+            keras.layers.Dense(config.width, activation="relu", kernel_initializer=even, name="tower_hidden"), columns
+        )
         self.output_layer = _built(
             keras.layers.Dense(config.width, kernel_initializer=spread, name="tower_output"), config.width
         )
