@@ -113,6 +113,11 @@ class Settings(BaseSettings):
         description="Register an item that an event names first; false makes the event a dead letter.",
     )
 
+    model_configuration: Path | None = Field(
+        default=None,
+        description="TOML file that `millrace tune` writes; what trainings take for sizes, rates and rhythms. Default: "
+        "what follows from the data.",
+    )
     list_length: int = Field(default=10, ge=1, le=100, description="Items in a recommendation.")
     max_batch_events: int = Field(default=128, ge=1, le=1024, description="Most events in one micro-batch.")
     scoring_deadline_ms: int = Field(default=250, ge=1, description="After this a list comes from the online counts.")

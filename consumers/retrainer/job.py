@@ -60,9 +60,11 @@ class _Job:
     def __init__(self, parent: str | None, progress: Callable[[str, float], None]) -> None:
         from consumers.retrainer.source import LogSource
         from millrace.config import load_settings
+        from model.configuration import read_configuration
         from model.registry import Registry
 
         settings = load_settings()
+        self._configuration = read_configuration(settings.model_configuration)
         self._source = LogSource(settings)
         self._registry = Registry(settings.registry_dir)
         self._parent = self._registry.get(parent) if parent else None
@@ -75,7 +77,9 @@ class _Job:
 
         news = asyncio.run(self._source.read())
         if self._training is None:
-            self._training = Training(news.items, self._registry, self._parent, progress=self._progress)
+            self._training = Training(
+                news.items, self._registry, self._parent, self._configuration, progress=self._progress
+            )
         self._training.update_items(news.items)
         self._training.add(news.events)
         return self._training.train(Refresh(refresh), self._source.position).name

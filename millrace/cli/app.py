@@ -40,6 +40,7 @@ COMMAND_MODULES = (
     "log_schema",
     "models",
     "evaluate",
+    "tune",
     "bench",
     "schemas",
 )
@@ -58,6 +59,7 @@ _EXTRA_OF = {
     "matplotlib": "evaluation",
     "onnx": "training",
     "onnxruntime": "training",
+    "optuna": "training",
     "tensorflow": "training",
     "tf2onnx": "training",
     "confluent_kafka": "embedded",

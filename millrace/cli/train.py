@@ -32,6 +32,9 @@ def train(
         str, typer.Option(help="Version to start from: a name, or `latest`; only with `log`. Default: none.")
     ] = "",
     seed: Annotated[int, typer.Option(help="Of everything random.")] = 0,
+    configuration: Annotated[
+        Path | None, typer.Option(help="What was chosen of the model. Default: MILLRACE_MODEL_CONFIGURATION.")
+    ] = None,
     deploy: Annotated[bool, typer.Option("--deploy", help="Load it into the model server and let it serve.")] = False,
 ) -> None:
     """Train a model version and put it into the registry.
@@ -46,7 +49,8 @@ def train(
     from millrace.config import load_settings
     from model.registry import Registry
 
-    settings, console = load_settings(), Console()
+    chosen = {} if configuration is None else {"model_configuration": configuration}
+    settings, console = load_settings(**chosen), Console()
     registry = Registry(settings.registry_dir)
     version = _trained(settings, registry, source, until, _parent(registry, source, parent), seed)
     console.print(summary(version))
@@ -71,6 +75,9 @@ def _trained(
     from rich.console import Console
     from rich.progress import Progress
 
+    from model.configuration import read_configuration
+
+    configuration = read_configuration(settings.model_configuration)
     with Progress(console=Console(stderr=True), transient=True) as bars:
         tasks = {}
 
@@ -84,7 +91,7 @@ def _trained(
         from model.learning.training import Refresh, Training
 
         told("loading TensorFlow", 1.0)
-        training = Training(items, registry, parent, seed=seed, progress=told)
+        training = Training(items, registry, parent, configuration, seed, told)
         training.add(events)
         return training.train(Refresh.ALL, position)
 
