@@ -5,7 +5,9 @@ import pytest
 
 from model.dataset.events import EventTable
 from model.dataset.windows import cut_windows
+from model.network.backend import keras, ops
 from model.network.recommender import Recommender
+from model.training.adamw import FusedAdamW
 from model.training.encoder import EncoderPass, EncoderTrainer, mark_trained, rate_share, softmax_rows
 from model.training.encoder_grade import grade_encoder
 from model.training.new_items import first_touch_share, fit_new_items
@@ -126,3 +128,19 @@ def test_first_touches_are_counted_in_the_newest_quarter() -> None:
         np.arange(8, dtype=np.int32) % 2, items, np.ones(8, np.float32), np.arange(8, dtype=np.int64) * 1000
     )
     assert first_touch_share(cut_windows(table, 5, 2)) == pytest.approx(1 / 3)
+
+
+def test_the_fused_optimizer_does_what_keras_does() -> None:
+    rng = np.random.default_rng(4)
+    start = [rng.normal(size=shape).astype(np.float32) for shape in ((7, 3), (5,), ())]
+    own, reference = ([keras.Variable(value) for value in start] for _ in range(2))
+    fused = FusedAdamW(own, weight_decay=0.05, clip_norm=1.0)
+    usual = keras.optimizers.AdamW(0.01, weight_decay=0.05, clipnorm=1.0)
+    usual.build(reference)
+    for scale in (0.1, 3.0, 1.0):
+        gradients = [ops.convert_to_tensor(rng.normal(0, scale, value.shape).astype(np.float32)) for value in start]
+        fused.apply(gradients, 0.01)
+        usual.apply(gradients, reference)
+    for got, wanted, before in zip(own, reference, start, strict=True):
+        np.testing.assert_allclose(np.asarray(got), np.asarray(wanted), rtol=1e-4, atol=1e-6)
+        assert np.abs(np.asarray(got) - before).max() > 0.01
