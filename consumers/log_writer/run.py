@@ -1,13 +1,16 @@
 """The process `millrace log-writer`."""
 
 import logging
+import threading
 
-from consumers.event_log import open_event_log
+from consumers.backoff import Backoff
+from consumers.event_log import EventLog, open_event_log
 from consumers.heartbeat import Heartbeat
 from consumers.log_writer.writer import LogWriter, LogWriterStatus
 from consumers.rate import Rate
 from consumers.signals import on_termination
 from millrace.config import Settings
+from millrace.errors import TransientError
 
 _log = logging.getLogger(__name__)
 ROLE = "log-writer"
@@ -19,7 +22,11 @@ def run_log_writer(settings: Settings) -> None:
     Raises:
         MillraceError: What stops the process, in one sentence.
     """
-    log = open_event_log(settings)
+    stopped = threading.Event()
+    with on_termination(stopped.set):
+        log = _open(settings, stopped)
+    if log is None:
+        return
     writer = LogWriter(settings, log)
     rate = Rate()
     try:
@@ -28,6 +35,18 @@ def run_log_writer(settings: Settings) -> None:
     finally:
         log.close()
     _log.info("Stopped; %d events are in the log.", writer.status.logged)
+
+
+def _open(settings: Settings, stopped: threading.Event) -> EventLog | None:
+    """Return the log as soon as it answers; None when stopped before."""
+    backoff = Backoff()
+    while not stopped.is_set():
+        try:
+            return open_event_log(settings)
+        except TransientError as error:
+            _log.warning("%s Trying again.", error)
+            stopped.wait(backoff.next_s())
+    return None
 
 
 def status_of(status: LogWriterStatus, rate: Rate) -> dict[str, object]:

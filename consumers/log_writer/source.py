@@ -12,6 +12,7 @@ from consumers.event_log import EventLog, LoggedEvent
 from consumers.log_writer.batch import Record
 from millrace.config import Settings
 from millrace.errors import FatalError, TransientError
+from millrace.kafka_client import kafka_options
 
 _log = logging.getLogger(__name__)
 
@@ -45,7 +46,7 @@ class LogSource(ConsumerRebalanceListener):  # type: ignore[misc]
         self._expected: dict[int, LoggedEvent] = {}
         try:
             self._consumer = KafkaConsumer(
-                bootstrap_servers=settings.kafka_bootstrap.split(","),
+                **kafka_options(settings),
                 group_id=f"{settings.group_prefix}{GROUP}",
                 enable_auto_commit=False,
                 auto_offset_reset="earliest",

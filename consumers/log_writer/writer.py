@@ -73,8 +73,6 @@ class LogWriter:
         Raises:
             FatalError: A topic was created anew, or the log is unusable.
         """
-        self._ends = dict(self._log.end())
-        self.status.logged = self._log.count()
         source = self._connect()
         if source is None:
             return
@@ -86,10 +84,12 @@ class LogWriter:
             source.close()
 
     def _connect(self) -> LogSource | None:
-        """Return the source as soon as Kafka answers; None when stopped before."""
+        """Return the source as soon as the log and Kafka answer; None when stopped before."""
         backoff = Backoff()
         while not self._stop.is_set():
             try:
+                self._ends = dict(self._log.end())
+                self.status.logged = self._log.count()
                 source = LogSource(self._settings, self._log)
             except TransientError as error:
                 self._wait(error, backoff)

@@ -1,0 +1,33 @@
+"""What Kafka clients are told about encryption and login."""
+
+import pytest
+
+from millrace.config import Settings
+from millrace.errors import ConfigurationError
+from millrace.kafka_client import kafka_options
+
+
+def test_without_encryption_there_is_nothing_but_addresses() -> None:
+    assert kafka_options(Settings(kafka_bootstrap="a:1,b:2")) == {
+        "bootstrap_servers": ["a:1", "b:2"],
+        "security_protocol": "PLAINTEXT",
+    }
+
+
+def test_encryption_and_login_are_passed_on() -> None:
+    settings = Settings(
+        kafka_security_protocol="SASL_SSL",
+        kafka_ssl_ca_file="/ca.pem",
+        kafka_sasl_username="me",
+        kafka_sasl_password="secret",  # noqa: S106 - not one
+    )
+    options = kafka_options(settings)
+    assert options["ssl_cafile"] == "/ca.pem"
+    assert options["sasl_mechanism"] == "SCRAM-SHA-512"
+    assert (options["sasl_plain_username"], options["sasl_plain_password"]) == ("me", "secret")
+    assert "secret" not in repr(settings)
+
+
+def test_a_login_needs_a_name() -> None:
+    with pytest.raises(ConfigurationError, match="needs MILLRACE_KAFKA_SASL_USERNAME"):
+        kafka_options(Settings(kafka_security_protocol="SASL_PLAINTEXT"))
