@@ -28,17 +28,40 @@ def consumption_vectors(events: EventTable, rows: int, width: int, seed: int) ->
     users, items = events.users.astype(np.int64), events.items.astype(np.int64)
     user_counts, counts = np.bincount(users), np.bincount(items, minlength=rows)
     weights = 1.0 / np.sqrt(user_counts[users] * (counts[items] + _ITEM_PRIOR))
-    size = min(width + 1 + _SPARE, len(user_counts), rows)
-    basis = np.random.default_rng(seed).normal(size=(rows, size))
-    for _ in range(_ROUNDS):
-        mixed, _ = np.linalg.qr(spread_to_users(users, items, weights, basis, len(user_counts)))
-        basis, _ = np.linalg.qr(spread_to_items(users, items, weights, mixed, rows))
-    small = spread_to_users(users, items, weights, basis, len(user_counts))
-    _, singular, right = np.linalg.svd(small, full_matrices=False)
-    kept = singular[1 : width + 1]
-    vectors = (basis @ right[1 : width + 1].T) * np.sqrt(np.maximum(kept, _LEAST_SINGULAR))
+    _, right, singular = leading_vectors(users, items, weights, len(user_counts), rows, width + 1, seed)
+    vectors = right[:, 1:] * np.sqrt(np.maximum(singular[1:], _LEAST_SINGULAR))
     out = np.zeros((rows, width), np.float32)
     out[:, : vectors.shape[1]] = np.where(counts[:, None] > 0, vectors, 0.0)
     root = np.sqrt(np.mean(np.square(out[counts > 0])))
     out /= max(float(root), _LEAST_SINGULAR)
     return out
+
+
+def leading_vectors(
+    users: NDArray[np.int64],
+    items: NDArray[np.int64],
+    weights: NDArray[np.float64],
+    count: int,
+    rows: int,
+    width: int,
+    seed: int,
+) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]:
+    """Return the leading left singular vectors times singular values [count, K], right ones [rows, K], values [K].
+
+    Args:
+        users: [N] row of each entry of the sparse matrix.
+        items: [N] its column.
+        weights: [N] its value.
+        count: Rows of the matrix.
+        rows: Columns of the matrix.
+        width: K at most.
+        seed: Of the random start.
+    """
+    size = min(width + _SPARE, count, rows)
+    basis = np.random.default_rng(seed).normal(size=(rows, size))
+    for _ in range(_ROUNDS):
+        mixed, _ = np.linalg.qr(spread_to_users(users, items, weights, basis, count))
+        basis, _ = np.linalg.qr(spread_to_items(users, items, weights, mixed, rows))
+    left, singular, turned = np.linalg.svd(spread_to_users(users, items, weights, basis, count), full_matrices=False)
+    kept = slice(None, width)
+    return left[:, kept] * singular[kept], basis @ turned[kept].T, singular[kept]
