@@ -4,13 +4,16 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 
 from model.dataset.events import EventTable
 from model.dataset.windows import cut_windows
 from model.learning.learner import Learner
+from model.network.recommender import Recommender
 from model.training.encoder import EncoderPass, EncoderTrainer
 from model.training.encoder_grade import grade_encoder
 from model.training.plan import plan_training
+from model.training.progress import Progress
 
 # A round sees about this many targets, so that a small log is not graded after every glance.
 _ROUND_TARGETS = 2_000_000
@@ -20,6 +23,9 @@ _MOST_TARGETS = 24_000_000
 _MOST_EPOCHS = 100
 # Rounds without an improvement after which training ends.
 _PATIENCE = 2
+# The last passes fall from half the rate to nothing.
+_LAST_SHARE = 0.5
+_LAST_EPOCHS = 2
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,45 +33,54 @@ class Rounds:
     """What came of it.
 
     Args:
-        epochs: Passes of the weights that were kept.
-        ndcg: Of the encoder alone on the held-out events after each round.
+        epochs: Passes at the full rate that were kept, and the last ones.
+        gains: Mean gain of the encoder alone on the held-out events after each round.
     """
 
     epochs: int
-    ndcg: tuple[float, ...]
+    gains: tuple[float, ...]
 
 
 def train_in_rounds(
     learner: Learner, held_out: EventTable, first: int, rate: float, seed: int, told: Callable[[float], None]
 ) -> Rounds:
-    """Train the encoder of a learner on its whole log; the weights of the best round are kept.
+    """Train at a constant rate until the held-out events are ranked no better, then let the rate fall.
+
+    As the first training in service, which holds out the newest part of its log; here the held-out events are known.
 
     Args:
-        learner: Its log is what is learned.
+        learner: Its whole log is what is learned.
         held_out: The log and held-out events behind it.
         first: First held-out row.
-        rate: Peak learning rate of the first round; later ones start lower.
+        rate: Learning rate.
         seed: Of the order of the windows.
         told: Told the share of the most that may be done.
     """
     recommender, events = learner.recommender, learner.log.table()
-    targets = plan_training(events).window_targets
-    windows = cut_windows(events, recommender.config.length, targets)
+    length = recommender.config.length
+    windows = cut_windows(events, length, plan_training(events, length).window_targets)
     trainer = EncoderTrainer(recommender, windows, seed)
     epochs = int(np.clip(round(_ROUND_TARGETS / len(events)), *_ROUND_EPOCHS))
     most = int(np.clip(_MOST_TARGETS // (len(events) * epochs), 1, _MOST_EPOCHS // epochs))
-    graded: list[float] = []
-    kept = [np.array(weight) for weight in recommender.weights]
+    kept, gains = _weights(recommender), list[float]()
     for number in range(most):
-        # A second round at the full rate would undo part of the first.
-        how = EncoderPass(epochs, rate / (1.0 + number / 2.0))
-        trainer.run(windows, how, seed + number, lambda _, share, done=number: told((done + share) / most))  # type: ignore[misc]
-        graded.append(grade_encoder(recommender, held_out, first).ndcg)
-        if graded[-1] == max(graded):
-            kept = [np.array(weight) for weight in recommender.weights]
-        elif len(graded) - 1 - int(np.argmax(graded)) >= _PATIENCE:
+        how = EncoderPass(epochs, rate, falling=False)
+        trainer.run(windows, how, seed + number, _part(told, number, most + 1))
+        gains.append(grade_encoder(recommender, held_out, first).gain)
+        if gains[-1] == max(gains):
+            kept = _weights(recommender)
+        elif len(gains) - 1 - int(np.argmax(gains)) >= _PATIENCE:
             break
     for weight, value in zip(recommender.weights, kept, strict=True):
         weight.assign(value)
+    trainer.run(windows, EncoderPass(_LAST_EPOCHS, rate * _LAST_SHARE), seed, _part(told, most, most + 1))
     learner.encoder_learned()
-    return Rounds((int(np.argmax(graded)) + 1) * epochs, tuple(graded))
+    return Rounds((int(np.argmax(gains)) + 1) * epochs + _LAST_EPOCHS, tuple(gains))
+
+
+def _weights(recommender: Recommender) -> list[NDArray[np.float32]]:
+    return [np.array(weight) for weight in recommender.weights]
+
+
+def _part(told: Callable[[float], None], number: int, parts: int) -> Progress:
+    return lambda _, share: told((number + share) / parts)

@@ -210,7 +210,7 @@ def _report(
         "items": len(sequences.item_ids),
         "events": sequences.events,
         "encoder_epochs": served.rounds.epochs if served.rounds else 0,
-        "encoder_ndcg_at_10_by_round": list(served.rounds.ndcg) if served.rounds else [],
+        "encoder_gains_by_round": list(served.rounds.gains) if served.rounds else [],
         "seconds": seconds[served.name],
         "seconds_by_system": seconds,
         "seconds_by_phase": dict(served.told.seconds),

@@ -1,6 +1,7 @@
 """Masked baskets: a part of what each user has is hidden, and has to be found among given candidates."""
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -17,15 +18,20 @@ from model.evaluation.protocols.sequence_systems import BaselineOnSequences, Seq
 from model.evaluation.protocols.sequences import read_sequences
 from model.evaluation.protocols.tables import FigureTable, TablesReport
 from model.evaluation.report.intervals import UserBootstrap
+from model.evaluation.sampled import NegativeSampler
+from model.evaluation.served import ServedOptions
 from model.evaluation.split import Split
 from model.evaluation.systems import served_options
+from model.learning.moments import Moment
 from model.stream import RecordedStream, load_stream
+from streams.catalogue import Catalogue
 from streams.users import ResolvedEvent, UserState, apply_event
 
 NAME = "masked"
 # Of a small basket nothing can be hidden; of a large one not everything fits into a list.
 _LEAST_BASKET = 5
 _MOST_HIDDEN = 20
+_TAUGHT_NEGATIVES = 90
 _TOLD_EVERY = 2_000
 _METRICS = ("recall_at_10", "precision_at_10", "hit_rate_at_10", "ndcg_at_10")
 
@@ -43,6 +49,45 @@ class Basket:
     user_id: str
     hidden: NDArray[np.int32]
     given: NDArray[np.int32]
+
+
+class ServedOnBaskets(ServedOnStream):
+    """The served system, its ranker taught by questions of the kind that is asked.
+
+    What is hidden may be from any time, not what comes next. So a moment's target is any later item of the user, among
+    drawn items that the user does not have as far as is visible.
+
+    Args:
+        catalogue: Items.
+        visible: The events that are not hidden.
+        options: How the system is run.
+        sampler: Draws the other items.
+    """
+
+    # The ranker learns and answers among given items alone.
+    company = 0
+
+    def __init__(
+        self, catalogue: Catalogue, visible: Sequence[ResolvedEvent], options: ServedOptions, sampler: NegativeSampler
+    ) -> None:
+        super().__init__(catalogue, len(visible), options)
+        self._sampler = sampler
+        self._rng = np.random.default_rng((sampler.seed, 2))
+        self._items: dict[str, list[int]] = {}
+        self._moments_taken = 0
+        for event in visible:
+            self._items.setdefault(event.user_id, []).append(event.item)
+
+    def take_moment(self, before: UserState, event: ResolvedEvent) -> None:
+        """Let the ranker learn which of some items the user will have."""
+        items = self._items[event.user_id]
+        later = np.setdiff1d(items[before.count :], before.touched)
+        target = int(self._rng.choice(later))
+        everything = replace(before, touched=np.unique(items).astype(np.int32))
+        others = self._sampler.draw(everything, target, self._moments_taken)
+        self._moments_taken += 1
+        given = np.sort(np.append(others, np.int32(target)))
+        self.learner.add_moment(Moment(self.given_request(before, event.ts_ms, given), target))
 
 
 def hidden_rows(events: list[ResolvedEvent], share: float, seed: int) -> dict[str, list[int]]:
@@ -130,7 +175,8 @@ def run(options: EvaluateOptions, console: Console) -> TablesReport:
     if not baskets or not visible:
         raise ConfigurationError(f"No user of {options.path} has {_LEAST_BASKET} items of which some could be hidden.")
     split = Split(warm_up=len(visible), graded=len(visible), stop=len(visible))
-    served = ServedOnStream(stream.catalogue, len(visible), served_options(split, options))
+    sampler = NegativeSampler(stream.catalogue.available, min(options.negatives, _TAUGHT_NEGATIVES), options.seed)
+    served = ServedOnBaskets(stream.catalogue, visible, served_options(split, options), sampler)
     setup = BaselineSetup(stream.catalogue.max_index + 1, options.seed)
     systems: list[SequenceLearner] = [served]
     systems += [

@@ -134,13 +134,17 @@ class ServedOnStream(SteeredSystem):
             self.train_encoder()
             self.serve()
         if row >= self._first_moment and row % self._every == 0 and first_touch:
-            self.rank(before, event.ts_ms)
+            self.take_moment(before, event)
             self._new_moments += 1
         super().learn(row, before, event, first_touch)
         if self._new_moments >= _MOMENTS_A_REFRESH:
             self.learner.refresh_ranker()
             self.serve()
             self._new_moments = 0
+
+    def take_moment(self, before: UserState, event: ResolvedEvent) -> None:
+        """Make the request that the ranker learns from once the event is learned."""
+        self.rank(before, event.ts_ms)
 
     def train_encoder(self) -> None:
         """Let the encoder learn the older part of the stream."""

@@ -8,11 +8,9 @@ from numpy.typing import NDArray
 from model.evaluation.outcomes import LISTED
 from model.evaluation.served import ServedSystem
 from streams.ranking import CandidateBatch
-from streams.scoring.protocol import CANDIDATES, RANKED
+from streams.scoring.protocol import CANDIDATES, RANKED, ScoreRequest
 from streams.users import ResolvedEvent, UserState
 
-# Besides the items that are to be ranked, some of the usual candidates stay: the ranker compares within a pool.
-_COMPANY = RANKED - LISTED
 # The candidate step keeps a few new items whatever else it is given.
 _MOST_GIVEN = CANDIDATES - 8
 
@@ -21,10 +19,13 @@ class SteeredSystem(ServedSystem):
     """Learns weights when it is told to; everything else is the served system.
 
     Attributes:
+        company: Usual candidates that stay in the pool when given items are ranked.
         learns_weights: False keeps no moments for the ranker and no events for the encoder.
         learns_statistics: False leaves the statistics as they are; histories are the evaluation's and advance.
     """
 
+    # Besides the items that are to be ranked, some of the usual candidates stay: the ranker compares within a pool.
+    company = RANKED - LISTED
     learns_weights = True
     learns_statistics = True
 
@@ -72,18 +73,28 @@ class SteeredSystem(ServedSystem):
             items = np.concatenate([self._rank_part(state, now_ms, part) for part in parts])
         return self._rank_part(state, now_ms, items)
 
-    def _rank_part(self, state: UserState, now_ms: int, items: NDArray[np.int32]) -> NDArray[np.int32]:
+    def given_request(self, state: UserState, now_ms: int, items: NDArray[np.int32]) -> ScoreRequest:
+        """Return the request for the given items, in the company of a few of the usual candidates.
+
+        Args:
+            state: The user.
+            now_ms: Time of the request.
+            items: Distinct, at most as many as one request holds.
+        """
         asked = replace(state, proposals=items)
-        batch = _with_company(self._masked(self._step.build([asked], [now_ms], self._weights)), items)
-        response = self._scorer().score_now("network", batch.request([state], [now_ms]))
-        ranked = response.items[0]
+        batch = self._masked(self._step.build([asked], [now_ms], self._weights))
+        batch = _with_company(batch, items, self.company)
+        return batch.request([state], [now_ms])
+
+    def _rank_part(self, state: UserState, now_ms: int, items: NDArray[np.int32]) -> NDArray[np.int32]:
+        ranked = self._scorer().score_now("network", self.given_request(state, now_ms, items)).items[0]
         return np.asarray(ranked[np.isin(ranked, items) & (ranked > 0)], np.int32)
 
 
-def _with_company(batch: CandidateBatch, items: NDArray[np.int32]) -> CandidateBatch:
+def _with_company(batch: CandidateBatch, items: NDArray[np.int32], company: int) -> CandidateBatch:
     """Return the batch of one user cut to the given items and the best few of the others."""
     given = np.isin(batch.candidates[0], items)
-    others = np.flatnonzero(~given & (batch.candidates[0] > 0))[:_COMPANY]
+    others = np.flatnonzero(~given & (batch.candidates[0] > 0))[:company]
     places = np.sort(np.concatenate([np.flatnonzero(given), others]))
     candidates, features = np.zeros_like(batch.candidates), np.zeros_like(batch.features)
     linear = np.full_like(batch.linear, -np.inf)
