@@ -110,6 +110,13 @@ class Keys:
         """Hash: events_applied, duplicates, recommendations, fallback:<why>, dead:<reason>, ... since the start."""
         return f"{self.prefix}counters"
 
+    @property
+    def exploration(self) -> str:
+        """Hash: shown and taken, in all and by item index (shown:7): lists with an explored item, and those of them
+        whose user's next event was on it. Written by workers.
+        """  # noqa: D205
+        return f"{self.prefix}exploration"
+
     def component(self, role: str, instance: str) -> str:
         """String with a time to live: JSON heartbeat of one process."""
         return f"{self.prefix}component:{role}:{instance}"

@@ -69,13 +69,12 @@ class LogReplay:
         self.position[logged.partition] = logged.offset
         if item is None:
             return
-        event = logged.event
+        event = ResolvedEvent.of(logged.event, item, self._policy)
         before = self.users.get(event.user_id) or UserState(event.user_id)
-        value = self._policy.value_of(event)
-        applied = apply_event(before, ResolvedEvent(event.event_id, event.user_id, item, value, event.ts_ms))
+        applied = apply_event(before, event)
         if applied.duplicate:
             return
-        self.statistics.update(before, item, value, event.ts_ms)
+        self.statistics.update(before, event.item, event.value, event.ts_ms, event.weight)
         self.users[event.user_id] = applied.state
         self.events += 1
 

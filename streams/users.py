@@ -7,6 +7,8 @@ from typing import Any, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
+from millrace.contracts import ActivityEvent, EventPolicy
+
 HISTORY_LENGTH = 200
 # As many event ids are remembered as history entries: a producer's retry comes within seconds, not after 200 events.
 REMEMBERED_EVENTS = 200
@@ -22,13 +24,23 @@ _NO_HASHES: NDArray[np.uint64] = np.empty(0, np.uint64)
 
 @dataclass(frozen=True, slots=True)
 class ResolvedEvent:
-    """A valid event with its item as a dense index (from 1) and its value (0.5 to 5) always set."""
+    """A valid event with its item as a dense index (from 1), its value (0.5 to 5) always set, and what it teaches.
+
+    Its weight is 1 for as much as a rating teaches; of weight 0 it tells what its user does not want.
+    """
 
     event_id: str
     user_id: str
     item: int
     value: float
     ts_ms: int
+    weight: float = 1.0
+
+    @classmethod
+    def of(cls, event: ActivityEvent, item: int, policy: EventPolicy) -> "ResolvedEvent":
+        """Return a valid event with its item's index and what the installation says of its type."""
+        value, weight = policy.value_of(event), policy.weight_of(event)
+        return cls(event.event_id, event.user_id, item, value, event.ts_ms, weight)
 
     @property
     def event_hash(self) -> int:
@@ -45,12 +57,14 @@ class ServedList:
         version: Model version that scored it, or None for a list from online counts.
         arm: `champion` or `challenger`.
         recommendation_id: As published.
+        explored: The item in the exploration slot, 0 for none.
     """
 
     items: tuple[int, ...]
     version: str | None
     arm: str
     recommendation_id: str
+    explored: int = 0
 
 
 @dataclass(frozen=True, slots=True)

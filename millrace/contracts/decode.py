@@ -21,6 +21,16 @@ DEFAULT_IMPLIED_VALUES: Mapping[str, float] = {
     "dislike": 1.0,
     "purchase": 5.0,
 }
+# What an event of a type teaches, in ratings. Nobody is to be led to what people disliked: it teaches no transition.
+DEFAULT_EVENT_WEIGHTS: Mapping[str, float] = {
+    "rating": 1.0,
+    "view": 0.3,
+    "click": 0.5,
+    "like": 1.0,
+    "dislike": 0.0,
+    "purchase": 1.5,
+}
+_UNNAMED_WEIGHT = 1.0
 _Model = TypeVar("_Model", bound=BaseModel)
 _SHOWN_CHARS = 60
 _ID_FIELDS = frozenset({"event_id", "user_id", "item_id"})
@@ -34,15 +44,21 @@ class EventPolicy:
         implied_values: Event types besides `rating`, each with the value (0.5 to 5.0) it stands for.
         max_record_bytes: Larger records are poison.
         max_future_ms: How far an event's time may lie after its record's timestamp (clocks differ).
+        event_weights: What an event of a type teaches, in ratings, 0 or more; a type that is not named teaches 1.
     """
 
     implied_values: Mapping[str, float] = field(default_factory=lambda: dict(DEFAULT_IMPLIED_VALUES))
     max_record_bytes: int = 65_536
     max_future_ms: int = 300_000
+    event_weights: Mapping[str, float] = field(default_factory=lambda: dict(DEFAULT_EVENT_WEIGHTS))
 
     def value_of(self, event: ActivityEvent) -> float:
         """Return the event's own value, or the one its type implies."""
         return event.value if event.value is not None else self.implied_values[event.type]
+
+    def weight_of(self, event: ActivityEvent) -> float:
+        """Return how much the event teaches: 1 for as much as a rating, 0 for nothing that others should be led to."""
+        return self.event_weights.get(event.type, _UNNAMED_WEIGHT)
 
 
 def decode_event(

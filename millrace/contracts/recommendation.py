@@ -35,6 +35,12 @@ class RecommendedItem(BaseModel):
     score: float = Field(description="Comparable within one list only.")
     predicted_rating: float | None = Field(default=None, description="On the 0.5 to 5 scale; null on a fallback.")
     reason: RecommendationReason
+    propensity: float | None = Field(
+        default=None,
+        gt=0.0,
+        le=1.0,
+        description="With explore: the probability with which this item took its place; null for every other item.",
+    )
 
 
 class Recommendation(BaseModel):

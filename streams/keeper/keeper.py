@@ -156,9 +156,7 @@ class Keeper:
             Lesson(
                 item.record.partition,
                 item.record.offset,
-                ResolvedEvent(
-                    event.event_id, event.user_id, indexes[event.item_id], self._policy.value_of(event), event.ts_ms
-                ),
+                ResolvedEvent.of(event, indexes[event.item_id], self._policy),
             )
             for item in batch
             if (event := item.event) is not None and event.item_id in indexes

@@ -114,7 +114,7 @@ class Learner:
         applied = apply_event(before, event)
         if applied.duplicate:
             return 0
-        self.statistics.update(before, event.item, event.value, event.ts_ms)
+        self.statistics.update(before, event.item, event.value, event.ts_ms, event.weight)
         # A tail remembers no touched items, so apply_event adds this one: trim takes it out again.
         self._tails[event.user_id] = trim(applied.state)
         self._dirty_tails.add(event.user_id)

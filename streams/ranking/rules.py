@@ -1,8 +1,6 @@
 """From a ranked pool to the list that is shown: rules, diversity, exploration, reasons."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass
-from hashlib import blake2b
 
 import numpy as np
 from numpy.typing import NDArray
@@ -10,14 +8,12 @@ from numpy.typing import NDArray
 from millrace.contracts import ReasonCode
 from streams.catalogue import MAX_GENRES, Catalogue
 from streams.ranking.candidates import CandidateBatch, CandidateStep
+from streams.ranking.exploration import ExplorationPolicy, draws
+from streams.ranking.exploration_slot import new_items_for
 from streams.ranking.popularity_view import NEW_ITEM_EVENTS
 from streams.ranking.rules_kernel import causes, diversify
 from streams.scoring.protocol import RANKED, ScoreRequest, ScoreResponse
 from streams.users import UserState
-
-# Exploration draws among this many of the latest new items.
-_EXPLORED = 32
-_HASH_RANGE = 2**32
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,6 +70,7 @@ class ListedItem:
         predicted_rating: 0.5 to 5, or None where no model scored.
         reason: Why it is there.
         because: Index of the history item, with `because_you_rated` only.
+        propensity: Probability that this item took the place, with `explore` only.
     """
 
     item: int
@@ -81,6 +78,7 @@ class ListedItem:
     predicted_rating: float | None
     reason: ReasonCode
     because: int | None = None
+    propensity: float | None = None
 
 
 def select_list(
@@ -90,6 +88,7 @@ def select_list(
     step: CandidateStep,
     recommendation_id: str,
     vectors: NDArray[np.float16] | NDArray[np.float32] | None = None,
+    exploration: ExplorationPolicy | None = None,
 ) -> list[ListedItem]:
     """Return the list to show: no touched, unavailable or unknown item whatever the ranking says.
 
@@ -100,16 +99,21 @@ def select_list(
         step: The candidate step that made the candidates; read for catalogue, counts and evidence.
         recommendation_id: Decides the exploration slot, so that a repeated computation gives the same list.
         vectors: [N + 1, d] item vectors of the model version; items without one are compared by genres.
+        exploration: Chooses what the exploration slot shows; None knows nothing yet. It is read, not taught.
     """
     step.prepare()
-    places = _allowed(ranked, state, step.catalogue)
-    items, scores = ranked.items[places], ranked.scores[places]
+    allowed = _allowed(ranked, state, step.catalogue)
+    places, items, scores = allowed, ranked.items[allowed], ranked.scores[allowed]
     if rules.diversity > 0.0 and len(items) > 1:
         chosen = diversify(scores, _unit_vectors(items, step.catalogue, vectors), rules.diversity, rules.list_length)
         places, items = places[chosen], items[chosen]
     places, items = places[: rules.list_length], items[: rules.list_length]
     listed = _with_reasons(ranked, places, items, state, step)
-    return _explore(rules, listed, state, step, recommendation_id)
+    chance, draw = draws(recommendation_id)
+    if chance >= rules.exploration_rate:
+        return listed
+    new = _explored(rules, listed, ranked, allowed, state, step, exploration or ExplorationPolicy(), draw)
+    return [*listed[: rules.list_length - 1], new] if new else listed
 
 
 def _allowed(ranked: RankedItems, state: UserState, catalogue: Catalogue) -> NDArray[np.int64]:
@@ -158,25 +162,22 @@ def _with_reasons(
     return listed
 
 
-def _explore(
-    rules: ListRules, listed: list[ListedItem], state: UserState, step: CandidateStep, recommendation_id: str
-) -> list[ListedItem]:
-    """Give the last place to a new item in `exploration_rate` of the lists, decided by the recommendation_id."""
-    digest = blake2b(recommendation_id.encode(), digest_size=8).digest()
-    chance, draw = int.from_bytes(digest[:4], "little"), int.from_bytes(digest[4:], "little")
-    if chance >= rules.exploration_rate * _HASH_RANGE:
-        return listed
-    shown = {entry.item for entry in listed}
-    new = [item for item in _new_items(state, step) if item not in shown]
-    if not new:
-        return listed
-    kept = listed[: rules.list_length - 1]
-    lowest = min((entry.score for entry in kept), default=0.0)
-    return [*kept, ListedItem(new[draw % len(new)], lowest, None, ReasonCode.EXPLORE)]
-
-
-def _new_items(state: UserState, step: CandidateStep) -> Sequence[int]:
-    newest = step.view.newest
-    newest = newest[step.catalogue.available[newest]]
-    touched = set(state.touched.tolist())
-    return [item for item in newest.tolist() if item not in touched][:_EXPLORED]
+def _explored(
+    rules: ListRules,
+    listed: list[ListedItem],
+    ranked: RankedItems,
+    allowed: NDArray[np.int64],
+    state: UserState,
+    step: CandidateStep,
+    policy: ExplorationPolicy,
+    draw: float,
+) -> ListedItem | None:
+    """Return the new item that takes the last place, or None if there is none worth it."""
+    kept = [entry.item for entry in listed]
+    offer = new_items_for(state, ranked.items[allowed], ranked.scores[allowed], kept, step)
+    chosen = policy.choose(offer.items, offer.scores, draw)
+    if chosen is None:
+        return None
+    lowest = min((entry.score for entry in listed[: rules.list_length - 1]), default=0.0)
+    propensity = rules.exploration_rate * chosen.chance
+    return ListedItem(chosen.item, lowest, None, ReasonCode.EXPLORE, propensity=propensity)

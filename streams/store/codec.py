@@ -62,6 +62,7 @@ def encode_served(served: ServedList) -> bytes:
             "version": served.version,
             "arm": served.arm,
             "recommendation_id": served.recommendation_id,
+            "explored": served.explored,
         }
     )
 
@@ -108,4 +109,11 @@ def decode_touched(data: bytes) -> NDArray[np.int32]:
 def decode_served(data: bytes) -> ServedList:
     """Return a served list."""
     fields = orjson.loads(data)
-    return ServedList(tuple(fields["items"]), fields["version"], fields["arm"], fields["recommendation_id"])
+    return ServedList(
+        tuple(fields["items"]),
+        fields["version"],
+        fields["arm"],
+        fields["recommendation_id"],
+        # A list that was stored before there was such a field has none.
+        fields.get("explored", 0),
+    )

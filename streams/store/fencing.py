@@ -28,10 +28,11 @@ return {at[1] or '-1', at[2] or '-1'}
 """
 )
 
-# KEYS: watermark hash, counters, live index, one live hash per grade, then per user its hash and its touched string.
-# ARGV: owner, expected state, new state, number of grades, number of counters;
+# KEYS: watermark hash, counters, live index, exploration, one live hash per grade, then per user its hash and its
+#       touched string.
+# ARGV: owner, expected state, new state, number of grades, number of counters, number of exploration counts;
 #       per grade: index member, events, hits, ndcg, popularity_hits, popularity_ndcg;
-#       per counter: name, increment;
+#       per counter, then per exploration count: name, increment;
 #       per user: count, value_sum, last_ts_ms, history, event_hashes, bytes to append to touched.
 COMMIT = Script(
     """
@@ -40,7 +41,7 @@ if mark[1] ~= ARGV[1] then return 0 end
 local state = mark[2] or '-1'
 if state == ARGV[3] then return 2 end
 if state ~= ARGV[2] then return -1 end
-local key, arg = 4, 6
+local key, arg = 5, 7
 for _ = 1, tonumber(ARGV[4]) do
   local live = KEYS[key]
   redis.call('SADD', KEYS[3], ARGV[arg])
@@ -55,6 +56,10 @@ for _ = 1, tonumber(ARGV[5]) do
   redis.call('HINCRBY', KEYS[2], ARGV[arg], ARGV[arg + 1])
   arg = arg + 2
 end
+for _ = 1, tonumber(ARGV[6]) do
+  redis.call('HINCRBY', KEYS[4], ARGV[arg], ARGV[arg + 1])
+  arg = arg + 2
+end
 while key < #KEYS do
   redis.call('HSET', KEYS[key], 'count', ARGV[arg], 'value_sum', ARGV[arg + 1], 'last_ts_ms', ARGV[arg + 2],
              'history', ARGV[arg + 3], 'event_hashes', ARGV[arg + 4])
@@ -66,20 +71,24 @@ return 1
 """
 )
 
-# KEYS: watermark hash, counters, then per served user its hash.
-# ARGV: owner, done, number of counters; per counter: name, increment;
+# KEYS: watermark hash, counters, exploration, then per served user its hash.
+# ARGV: owner, done, number of counters, number of exploration counts; per counter, then per count: name, increment;
 #       per user: served, proposals ('' keeps the old ones), record.
 FINISH = Script(
     """
 local mark = redis.call('HMGET', KEYS[1], 'owner', 'done')
 if mark[1] ~= ARGV[1] then return 0 end
 if tonumber(mark[2] or '-1') >= tonumber(ARGV[2]) then return 2 end
-local arg = 4
+local arg = 5
 for _ = 1, tonumber(ARGV[3]) do
   redis.call('HINCRBY', KEYS[2], ARGV[arg], ARGV[arg + 1])
   arg = arg + 2
 end
-for key = 3, #KEYS do
+for _ = 1, tonumber(ARGV[4]) do
+  redis.call('HINCRBY', KEYS[3], ARGV[arg], ARGV[arg + 1])
+  arg = arg + 2
+end
+for key = 4, #KEYS do
   redis.call('HSET', KEYS[key], 'served', ARGV[arg], 'recommendation', ARGV[arg + 2])
   if ARGV[arg + 1] ~= '' then redis.call('HSET', KEYS[key], 'proposals', ARGV[arg + 1]) end
   arg = arg + 3

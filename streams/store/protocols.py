@@ -49,6 +49,7 @@ class PartitionCommit:
         new_touched: Per user the item indexes to append to the touched set.
         grades: Live grades to count.
         counters: Counter name -> increment (events_applied, duplicates, dead:<reason>, ...).
+        explored: Exploration count -> increment, see `streams.ranking.exploration`.
     """
 
     partition: int
@@ -59,6 +60,7 @@ class PartitionCommit:
     new_touched: Mapping[str, Sequence[int]]
     grades: Sequence[LiveGrade] = ()
     counters: Mapping[str, int] = field(default_factory=dict)
+    explored: Mapping[str, int] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,6 +90,7 @@ class PartitionFinish:
         done: Last offset fully handled.
         served: The lists served.
         counters: Counter name -> increment.
+        explored: Exploration count -> increment.
     """
 
     partition: int
@@ -95,6 +98,7 @@ class PartitionFinish:
     done: int
     served: Sequence[ServedUpdate]
     counters: Mapping[str, int] = field(default_factory=dict)
+    explored: Mapping[str, int] = field(default_factory=dict)
 
 
 class FencedError(Exception):
@@ -286,6 +290,10 @@ class ServingStore(Protocol):
 
     async def live(self) -> dict[tuple[str, str], dict[str, float]]:
         """Return the live counts by (version, arm): events, hits, ndcg, popularity_hits, popularity_ndcg."""
+        ...
+
+    async def exploration(self, names: Sequence[str]) -> dict[str, int]:
+        """Return the exploration counts of these names, 0 where nothing was counted."""
         ...
 
     async def heartbeat(self, role: str, instance: str, status: Mapping[str, object], ttl_s: float) -> None:

@@ -3,7 +3,7 @@
 import math
 import os
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import orjson
 from redis.asyncio import Redis
@@ -101,6 +101,14 @@ class RedisServingStore:
             name: {field.decode(): float(value) for field, value in fields.items()}
             for name, fields in zip(names, hashes, strict=True)
         }
+
+    async def exploration(self, names: Sequence[str]) -> dict[str, int]:
+        """Return the exploration counts of these names, 0 where nothing was counted."""
+        if not names:
+            return {}
+        with RedisErrors("reading what exploration has learned"):
+            values = await self._redis.execute_command("HMGET", self._keys.exploration, *names)
+        return {name: int(value or 0) for name, value in zip(names, values, strict=True)}
 
     async def heartbeat(self, role: str, instance: str, status: Mapping[str, object], ttl_s: float) -> None:
         """Publish a process's status for `millrace status`; its pid, its start and the time are added."""

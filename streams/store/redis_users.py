@@ -84,13 +84,13 @@ class RedisUserStore:
 
     def _commit_call(self, commit: PartitionCommit) -> Call:
         live = summed(commit.grades)
-        keys = [self._watermark(commit.partition), self._keys.counters, self._keys.live_index]
+        keys = [self._watermark(commit.partition), self._keys.counters, self._keys.live_index, self._keys.exploration]
         keys += [self._keys.live(*version_and_arm) for version_and_arm in live]
         args: list[str | bytes | int | float] = [commit.owner, commit.expected_state, commit.new_state]
-        args += [len(live), len(commit.counters)]
+        args += [len(live), len(commit.counters), len(commit.explored)]
         for (version, arm), counts in live.items():
             args += [f"{version}:{arm}", *counts]
-        for name, increment in commit.counters.items():
+        for name, increment in (*commit.counters.items(), *commit.explored.items()):
             args += [name, increment]
         for user in commit.users:
             keys += [self._keys.user(user.user_id), self._keys.touched(user.user_id)]
@@ -129,9 +129,10 @@ class RedisUserStore:
             raise FencedError(_refusal(refused), frozenset(refused))
 
     def _finish_call(self, finish: PartitionFinish) -> Call:
-        keys = [self._watermark(finish.partition), self._keys.counters]
+        keys = [self._watermark(finish.partition), self._keys.counters, self._keys.exploration]
         args: list[str | bytes | int | float] = [finish.owner, finish.done, len(finish.counters)]
-        for name, increment in finish.counters.items():
+        args.append(len(finish.explored))
+        for name, increment in (*finish.counters.items(), *finish.explored.items()):
             args += [name, increment]
         for update in finish.served:
             keys.append(self._keys.user(update.user_id))

@@ -26,6 +26,7 @@ from streams.store.redis_users import RedisUserStore
 from streams.worker import crash
 from streams.worker.catalogue_view import CatalogueView
 from streams.worker.claimer import WorkerClaimer
+from streams.worker.exploration import ExplorationCache
 from streams.worker.intake import Intake, source_record
 from streams.worker.items import ItemsProcessor
 from streams.worker.lists import OnlineLists
@@ -122,7 +123,16 @@ class WorkerProcess:
         self._models = ServingModels(self._serving, FEATURE_NAMES, CONTEXT_NAMES)
         self._scorer = make_scorer(settings)
         self._rules = ListRules(settings.list_length, settings.diversity, settings.exploration_rate)
-        lists = OnlineLists(step, pages, self._models, self._scorer, self._rules, settings.scoring_deadline_ms)
+        self._exploration = ExplorationCache(self._serving, settings.page_ttl_ms)
+        lists = OnlineLists(
+            step,
+            pages,
+            self._models,
+            self._scorer,
+            self._rules,
+            settings.scoring_deadline_ms,
+            exploration=self._exploration.policy,
+        )
         return pages, lists
 
     def _subscribe(self) -> None:
@@ -138,6 +148,7 @@ class WorkerProcess:
         await self._patiently(self._items.refresh)
         await self._patiently(self._pages.refresh)
         await self._patiently(self._models.refresh)
+        await self._patiently(self._exploration.refresh)
         await self._patiently(self._lists.make_cold)
         await wait_for_broker(self._settings.kafka_bootstrap, self._wait_for)
         # What is alive now stays alive: the collector need not look at it again and again.
@@ -161,6 +172,7 @@ class WorkerProcess:
             self._items.keep_fresh(),
             self._pages.keep_fresh(),
             self._models.keep_fresh(),
+            self._exploration.keep_fresh(),
             self._keep_cold_list(),
             self._resume.keep_claimed(),
         ]

@@ -1,8 +1,10 @@
 """Step 3 of a micro-batch, pure: from user states and events to new states, grades and the lists to make."""
 
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
+from streams.ranking.exploration import taken_counts
 from streams.store.protocols import LiveGrade
 from streams.users import ResolvedEvent, UserState, apply_event
 
@@ -53,6 +55,7 @@ class PartitionChange:
         new_touched: Per user the items touched for the first time, in order.
         grades: One per first touch.
         counters: Increments by counter name.
+        explored: Increments of the exploration counts.
     """
 
     partition: int
@@ -62,6 +65,7 @@ class PartitionChange:
     new_touched: dict[str, list[int]] = field(default_factory=dict)
     grades: list[LiveGrade] = field(default_factory=list)
     counters: dict[str, int] = field(default_factory=dict)
+    explored: Counter[str] = field(default_factory=Counter)
 
     def count(self, name: str) -> None:
         """Add one to a counter."""
@@ -128,7 +132,14 @@ def _apply(change: PartitionChange, before: UserState, event: ResolvedEvent, gra
     change.users[event.user_id] = applied.state
     if applied.first_touch:
         change.new_touched.setdefault(event.user_id, []).append(event.item)
-        graded = grade(before, event.item)
-        if graded is not None:
-            change.grades.append(graded)
+        if event.weight > 0.0:
+            _grade(change, before, event.item, grade)
     return applied.state
+
+
+def _grade(change: PartitionChange, before: UserState, item: int, grade: Grader) -> None:
+    graded = grade(before, item)
+    if graded is not None:
+        change.grades.append(graded)
+    if before.served is not None and before.served.explored == item:
+        change.explored.update(taken_counts(item))

@@ -20,6 +20,7 @@ from streams.ranking import (
     grade,
     select_list,
 )
+from streams.ranking.exploration import ExplorationPolicy
 from streams.scoring.protocol import Scorer, ScoreRequest, ScoreResponse
 from streams.store.protocols import LiveGrade
 from streams.users import ServedList, UserState
@@ -50,6 +51,8 @@ _SCORED_TOGETHER = 32
 # A gRPC call needs this many turns of the event loop until its bytes are on their way.
 _TURNS_TO_SEND = 4
 _SCORE_DIGITS, _RATING_DIGITS = 5, 2
+# Significant digits: a small propensity divides what is learned from its list, and may not become 0.
+_PROPENSITY_DIGITS = 4
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,6 +77,7 @@ class OnlineLists:
         rules: How a list is made from a ranking.
         deadline_ms: Longest wait for a score.
         circuit: Keeps an absent server from holding up the stream.
+        exploration: Chooses what the exploration slot shows; somebody else teaches it.
     """
 
     def __init__(
@@ -85,6 +89,7 @@ class OnlineLists:
         rules: ListRules,
         deadline_ms: int,
         circuit: Circuit | None = None,
+        exploration: ExplorationPolicy | None = None,
     ) -> None:
         self._step = step
         self._pages = pages
@@ -92,6 +97,7 @@ class OnlineLists:
         self._scorer = scorer
         self._rules = rules
         self._deadline_s = deadline_ms / 1000
+        self._exploration = exploration or ExplorationPolicy()
         self._failed_requests = 0
         self._newest_ms = 0
         self._default_weights = FusionWeights.default()
@@ -237,15 +243,28 @@ class OnlineLists:
         proposals: NDArray[np.int32] | None = None
         if response is not None and group.request is not None:
             ranked = RankedItems.from_response(group.request, response, row)
-            listed = select_list(rules, ranked, request.state, self._step, request.recommendation_id, vectors)
+            listed = self._listed(rules, ranked, request, vectors)
             proposals = response.proposals[row][response.proposals[row] > 0]
         if response is None or not listed:
             ranked = RankedItems.from_linear(group.candidates, row)
-            listed = select_list(rules, ranked, request.state, self._step, request.recommendation_id, vectors)
+            listed = self._listed(rules, ranked, request, vectors)
             fallback = fallback or UNAVAILABLE
         version = group.model.card.version if group.model is not None and fallback is None else None
-        served = ServedList(tuple(item.item for item in listed), version, group.arm, request.recommendation_id)
+        explored = next((item.item for item in listed if item.propensity is not None), 0)
+        items = tuple(item.item for item in listed)
+        served = ServedList(items, version, group.arm, request.recommendation_id, explored)
         return MadeList(served, fallback, [self._published(item) for item in listed], proposals)
+
+    def _listed(
+        self,
+        rules: ListRules,
+        ranked: RankedItems,
+        request: ListRequest,
+        vectors: NDArray[np.float32] | None,
+    ) -> list[ListedItem]:
+        return select_list(
+            rules, ranked, request.state, self._step, request.recommendation_id, vectors, self._exploration
+        )
 
     def _published(self, item: ListedItem) -> PublishedItem:
         rating = item.predicted_rating
@@ -255,6 +274,7 @@ class OnlineLists:
             None if rating is None else round(rating, _RATING_DIGITS),
             item.reason,
             None if item.because is None else self._step.catalogue.item_id(item.because),
+            None if item.propensity is None else float(f"{item.propensity:.{_PROPENSITY_DIGITS}g}"),
         )
 
 

@@ -102,6 +102,7 @@ class PublishedItem:
     predicted_rating: float | None
     reason: str
     because_item_id: str | None
+    propensity: float | None = None
 
 
 def encode_recommendation(
@@ -134,6 +135,7 @@ def encode_recommendation(
                     "score": item.score,
                     "predicted_rating": item.predicted_rating,
                     "reason": {"code": item.reason, "item_id": item.because_item_id},
+                    "propensity": item.propensity,
                 }
                 for rank, item in enumerate(items, start=1)
             ],

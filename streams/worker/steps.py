@@ -9,6 +9,7 @@ from millrace.contracts import EventPolicy
 from millrace.errors import PoisonError, Reason
 from millrace.topics import Topics
 from streams.faust_claims import Claim, PartitionGate
+from streams.ranking.exploration import shown_counts
 from streams.store.protocols import PartitionCommit, PartitionFinish, ServedUpdate
 from streams.users import ResolvedEvent, UserState
 from streams.worker.batch import BatchEvent, BatchPlan, ListOrder, PartitionChange, plan_batch
@@ -116,9 +117,7 @@ class BatchSteps:
             BatchEvent(
                 item.record.partition,
                 item.record.offset,
-                ResolvedEvent(
-                    event.event_id, event.user_id, indexes[event.item_id], self._policy.value_of(event), event.ts_ms
-                ),
+                ResolvedEvent.of(event, indexes[event.item_id], self._policy),
             )
             for item in judged
             if (event := item.event) is not None
@@ -179,7 +178,10 @@ class BatchSteps:
             counters.update(failures)
             failures = {}
             served = {answer.user_id: _served(answer) for answer in mine}
-            finishes.append(PartitionFinish(partition, claims[partition].owner, done, list(served.values()), counters))
+            updates = list(served.values())
+            finishes.append(
+                PartitionFinish(partition, claims[partition].owner, done, updates, counters, _shown_counters(updates))
+            )
         await self._ports.users.finish_all(finishes)
         for finish in finishes:
             self._gate.advance(finish.partition, finish.owner, state=-1, done=finish.done)
@@ -202,6 +204,7 @@ def _commit(change: PartitionChange, owner: str) -> PartitionCommit:
         new_touched=change.new_touched,
         grades=change.grades,
         counters=change.counters,
+        explored=change.explored,
     )
 
 
@@ -228,3 +231,12 @@ def _list_counters(answers: Sequence[_Answer]) -> Counter[str]:
     if answers:
         counters[RECOMMENDATIONS] = len(answers)
     return counters
+
+
+def _shown_counters(updates: Iterable[ServedUpdate]) -> Counter[str]:
+    """Count what was explored in the lists that users were left with: those that their next event can answer."""
+    counts: Counter[str] = Counter()
+    for update in updates:
+        if update.served.explored:
+            counts.update(shown_counts(update.served.explored))
+    return counts

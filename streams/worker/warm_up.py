@@ -1,5 +1,7 @@
 """Compiles or loads every kernel before any partition is asked for: the first batch must not wait for a compiler."""
 
+from dataclasses import replace
+
 from millrace.contracts import CatalogueItem
 from streams.catalogue import Catalogue
 from streams.ranking import CandidateStep, FusionWeights, ListRules, RankedItems, grade, select_list
@@ -24,7 +26,7 @@ def warm_up_learning(neighbours: int) -> tuple[ItemStatistics, UserState]:
 
 
 def warm_up_lists(rules: ListRules, neighbours: int) -> int:
-    """Make and grade one list for a made-up user; returns its length."""
+    """Make and grade one list for a made-up user, its exploration slot used; returns its length."""
     statistics, state = warm_up_learning(neighbours)
     catalogue = Catalogue()
     for number in range(1, _ITEMS + 1):
@@ -34,6 +36,7 @@ def warm_up_lists(rules: ListRules, neighbours: int) -> int:
     now_ms = 1000 * (_EVENTS + 1)
     batch = step.build([state, UserState("new")], [now_ms, now_ms], FusionWeights.default())
     batch.request([state, UserState("new")], [now_ms, now_ms])
+    rules = replace(rules, exploration_rate=1.0)
     listed = select_list(rules, RankedItems.from_linear(batch, 0), state, step, "warm-up")
     grade([item.item for item in listed], _ITEMS, statistics.popularity_order(), state.touched)
     return len(listed)

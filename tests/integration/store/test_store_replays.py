@@ -17,7 +17,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from millrace.config import Settings
-from streams.store.protocols import FencedError, LiveGrade, PartitionCommit, ServedUpdate, Watermark
+from streams.store.protocols import FencedError, LiveGrade, PartitionCommit, PartitionFinish, ServedUpdate, Watermark
 from streams.store.stores import Stores, open_stores
 from streams.users import Applied, ResolvedEvent, ServedList, UserState, apply_event
 
@@ -113,6 +113,7 @@ class Worker:
                 "events_applied": sum(not each.duplicate for each in applied),
                 "duplicates": sum(each.duplicate for each in applied),
             },
+            {"taken": sum(each.first_touch for each in applied)},
         )
 
     async def finish(self, partition: int, part: Sequence[tuple[int, ResolvedEvent]], twice: bool) -> None:
@@ -122,7 +123,10 @@ class Worker:
             for offset, event in part
         ]
         for _ in range(2 if twice else 1):
-            await self.stores.users.finish(partition, self.owner, done, served, {"recommendations": len(part)})
+            finish = PartitionFinish(
+                partition, self.owner, done, served, {"recommendations": len(part)}, {"shown": len(part)}
+            )
+            await self.stores.users.finish_all([finish])
         self.marks[partition] = Watermark(max(self.marks[partition].state, done), done)
 
 
@@ -179,6 +183,8 @@ async def check_against(stores: Stores, log: Log) -> None:
     assert counters.get("events_applied", 0) == sum(not each.duplicate for each in applied)
     assert counters.get("duplicates", 0) == sum(each.duplicate for each in applied)
     assert counters["recommendations"] == len(applied)
+    explored = await stores.serving.exploration(["shown", "taken"])
+    assert explored == {"shown": len(applied), "taken": sum(each.first_touch for each in applied)}
     graded = sum(each.first_touch for each in applied)
     live = (await stores.serving.live())["v1", "champion"]
     assert (live["events"], live["hits"], live["ndcg"]) == (graded, graded, graded / 2)

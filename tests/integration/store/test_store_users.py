@@ -1,11 +1,12 @@
 import json
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 import pytest
 
 from millrace.config import Settings
-from streams.store.protocols import FencedError, LiveGrade, PartitionCommit, ServedUpdate, Watermark
+from streams.store.protocols import FencedError, LiveGrade, PartitionCommit, PartitionFinish, ServedUpdate, Watermark
 from streams.store.stores import Stores
 from streams.users import ResolvedEvent, ServedList, UserState, apply_event
 
@@ -152,6 +153,29 @@ async def test_done_never_goes_back_and_counts_once(stores: Stores) -> None:
     assert await stores.users.claim(0, "w2") == Watermark(-1, 9)
     assert await stores.serving.counters() == {"recommendations": 3}
     assert (await stores.users.load(["u"]))[0].served is None
+
+
+async def test_exploration_is_counted_once_with_the_commit_and_the_finish(stores: Stores) -> None:
+    await stores.users.claim(0, "w1")
+    commit = replace(commit_of(after(UserState("u"), 7), [7]), explored={"taken": 1, "taken:7": 1})
+    explored = ServedList((3, 9), "v000001", "champion", "0-5-e5", explored=9)
+    finish = PartitionFinish(0, "w1", 5, [ServedUpdate("u", explored, None)], {}, {"shown": 1, "shown:9": 1})
+    for _ in range(2):
+        await stores.users.commit([commit])
+        await stores.users.finish_all([finish])
+    assert (await stores.users.load(["u"]))[0].served == explored
+    names = ["shown", "shown:9", "taken", "taken:7", "taken:9"]
+    assert await stores.serving.exploration(names) == dict(zip(names, (1, 1, 1, 1, 0), strict=True))
+    assert await stores.serving.exploration([]) == {}
+    with pytest.raises(FencedError):
+        await stores.users.finish_all([replace(finish, owner="other", done=6)])
+    assert (await stores.serving.exploration(["shown"]))["shown"] == 1
+
+
+async def test_a_list_stored_before_exploration_was_counted_is_still_read(stores: Stores) -> None:
+    old = {"items": [3, 9], "version": None, "arm": "champion", "recommendation_id": "0-1-e1"}
+    await stores.redis.hset(stores.keys.user("u"), "served", json.dumps(old))
+    assert (await stores.users.load(["u"]))[0].served == ServedList((3, 9), None, "champion", "0-1-e1")
 
 
 async def test_a_claim_counts_epochs(stores: Stores) -> None:

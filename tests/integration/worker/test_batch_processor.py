@@ -229,3 +229,26 @@ async def test_a_user_who_has_touched_almost_everything_gets_what_is_left(redis_
 async def _in_batches(r: Rig, records: Sequence[object]) -> None:
     for start in range(0, len(records), 16):
         await r.processor.process(records[start : start + 16])  # type: ignore[arg-type]
+
+
+async def test_exploration_is_published_counted_and_learned_from(redis_server: str) -> None:
+    async with rig(redis_server, exploration_rate=1.0) as r:
+        await r.serve("v000001")
+        await r.processor.process([r.record("ann", "i1"), r.record("bob", "i2", partition=1)])
+        ann, bob = r.publisher.lists(r.settings)
+        for made in (ann, bob):
+            assert Recommendation.model_validate(made).model_dump(mode="json") == made
+            assert [item["reason"]["code"] == "explore" for item in made["items"]] == [False] * 9 + [True]
+            assert [item["propensity"] is not None for item in made["items"]] == [False] * 9 + [True]
+        explored = ann["items"][-1]["item_id"]
+        index = (await r.catalogue.resolve([explored]))[explored]
+        # Ann takes what was explored, bob something else; the batch is repeated after a crash before its end.
+        second = [r.record("ann", explored), r.record("bob", "i3", partition=1)]
+        await r.processor.process(second)
+        await r.claim([0, 1])
+        await r.processor.process(second)
+        await r.exploration.refresh()
+        counts = r.exploration.policy.counts
+        assert (counts["shown"], counts["taken"], counts[f"taken:{index}"]) == (4, 1, 1)
+        assert counts[f"shown:{index}"] >= 1
+        assert sum(number for name, number in counts.items() if name.startswith("shown:")) == 4

@@ -27,6 +27,7 @@ from streams.store.redis_users import RedisUserStore
 from streams.worker.catalogue_view import CatalogueView
 from streams.worker.circuit import Circuit
 from streams.worker.claimer import WorkerClaimer
+from streams.worker.exploration import ExplorationCache
 from streams.worker.lists import OnlineLists
 from streams.worker.models import ServingModels
 from streams.worker.pages import PageCache
@@ -106,6 +107,7 @@ class Rig:
     publisher: HeldPublisher
     models: ServingModels
     pages: PageCache
+    exploration: ExplorationCache
     lists: OnlineLists
     processor: BatchProcessor
     offsets: dict[int, int] = field(default_factory=dict)
@@ -157,9 +159,8 @@ class Rig:
 async def rig(redis_server: str, **overrides: Any) -> AsyncIterator[Rig]:
     """Return a rig with a catalogue, partitions 0 and 1 claimed, and no model."""
     mark = uuid.uuid4().hex[:10]
-    settings = Settings(
-        redis_url=redis_server, redis_prefix=f"t{mark}:", topic_prefix=f"t{mark}.", exploration_rate=0.0, **overrides
-    )
+    overrides = {"exploration_rate": 0.0, **overrides}
+    settings = Settings(redis_url=redis_server, redis_prefix=f"t{mark}:", topic_prefix=f"t{mark}.", **overrides)
     redis, keys, topic = connect(settings), Keys(settings.redis_prefix), settings.topics.events
     users, serving = RedisUserStore(redis, keys, topic), RedisServingStore(redis, keys)
     statistics, store = RedisStatisticsStore(redis, keys, topic), RedisCatalogueStore(redis, keys)
@@ -171,13 +172,28 @@ async def rig(redis_server: str, **overrides: Any) -> AsyncIterator[Rig]:
     models, scorer = ServingModels(serving, FEATURE_NAMES, CONTEXT_NAMES), HeldScorer()
     rules = ListRules(settings.list_length, 0.0, settings.exploration_rate)
     circuit = Circuit(probe_interval_s=0.0)
-    lists = OnlineLists(step, pages, models, scorer, rules, settings.scoring_deadline_ms, circuit)
+    exploration = ExplorationCache(serving, settings.page_ttl_ms)
+    lists = OnlineLists(
+        step, pages, models, scorer, rules, settings.scoring_deadline_ms, circuit, exploration=exploration.policy
+    )
     await lists.make_cold()
     publisher, gate = HeldPublisher(), PartitionGate()
     ports = Ports(users, catalogue, lists, publisher)
     processor = BatchProcessor(settings.event_policy, settings.topics, ports, gate)
     made = Rig(
-        settings, users, serving, statistics, catalogue, gate, scorer, publisher, models, pages, lists, processor
+        settings,
+        users,
+        serving,
+        statistics,
+        catalogue,
+        gate,
+        scorer,
+        publisher,
+        models,
+        pages,
+        exploration,
+        lists,
+        processor,
     )
     await made.claim([0, 1])
     try:

@@ -21,7 +21,7 @@ event_fields = st.tuples(
     st.integers(0, 3),  # user, which decides the partition
     st.integers(1, 12),  # item
     st.integers(0, 25),  # event id
-    st.sampled_from([("rating", 0.5), ("rating", 4.5), ("view", None), ("purchase", None)]),
+    st.sampled_from([("rating", 0.5), ("rating", 4.5), ("view", None), ("purchase", None), ("dislike", None)]),
     st.integers(0, 1000),  # time
 )
 
@@ -40,9 +40,7 @@ def log_of(fields: list[tuple[int, int, int, tuple[str, float | None], int]]) ->
 
 
 def resolved(logged: LoggedEvent) -> ResolvedEvent:
-    event = logged.event
-    value = POLICY.value_of(event)
-    return ResolvedEvent(event.event_id, event.user_id, int(event.item_id[1:]), value, event.ts_ms)
+    return ResolvedEvent.of(logged.event, int(logged.event.item_id[1:]), POLICY)
 
 
 def same(first: UserState, second: UserState) -> bool:

@@ -201,3 +201,28 @@ def test_the_stored_list_is_what_a_later_event_is_graded_by() -> None:
     # The list of the first event has not been shown yet when the second one is applied.
     assert seen == [shown, shown]
     np.testing.assert_array_equal(plan.lists[1].state.touched, [5, 6])
+
+
+def test_the_explored_item_counts_as_taken_once_and_no_other_does() -> None:
+    state = UserState("u", served=ServedList((5, 6), "v1", "champion", "r0", explored=6))
+    events = [BatchEvent(0, n, ResolvedEvent(f"e{n}", "u", item, 4.0, n)) for n, item in enumerate((5, 6, 6))]
+    (change,) = plan_batch({"u": state}, events, {0: 2}, {0: -1}, no_grade).changes
+    assert change.explored == {"taken": 1, "taken:6": 1}
+
+
+def test_what_a_user_dislikes_grades_no_list_and_is_not_recommended_again() -> None:
+    graded = []
+
+    def grade(before: UserState, item: int) -> LiveGrade | None:
+        graded.append(item)
+        return None
+
+    state = UserState("u", served=ServedList((5, 6), "v1", "champion", "r0", explored=6))
+    events = [
+        BatchEvent(0, 0, ResolvedEvent("e0", "u", 6, 1.0, 0, weight=0.0)),
+        BatchEvent(0, 1, ResolvedEvent("e1", "u", 5, 3.0, 1, weight=0.3)),
+    ]
+    (change,) = plan_batch({"u": state}, events, {0: 1}, {0: -1}, grade).changes
+    assert graded == [5]
+    assert change.explored == {}
+    assert change.users["u"].touched.tolist() == [6, 5]
