@@ -65,10 +65,10 @@ class RankerChoices(_Section):
     """Learning of the re-ranker."""
 
     epochs: int = Field(default=4, ge=1, le=50, description="Passes over its moments in the first training.")
-    learning_rate: float = Field(default=1e-3, gt=0.0, le=0.1, description="Peak rate (AdamW).")
+    learning_rate: float = Field(default=2e-3, gt=0.0, le=0.1, description="Peak rate (AdamW).")
     weight_decay: float = Field(default=0.01, ge=0.0, le=1.0, description="Of AdamW.")
     replay_share: float = Field(
-        default=1.0, ge=0.0, le=20.0, description="Old moments replayed in a refresh for each new one."
+        default=2.0, ge=0.0, le=20.0, description="Old moments replayed in a refresh for each new one."
     )
 
 

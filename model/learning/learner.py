@@ -21,9 +21,11 @@ from model.learning.ranker import RankerLearner
 from model.learning.rhythm import Rhythm
 from model.registry import Version
 from model.training.encoder import EncoderPass, EncoderTrainer
+from model.training.first import train_first
 from model.training.plan import plan_training
 from model.training.progress import Progress, silent
-from model.training.rating import fit_rating
+from model.training.rating import FIRST_PASS, REFRESH_PASS, fit_rating
+from model.training.refresh import refresh_windows
 from model.versions import resume
 from streams.ranking import FusionWeights
 from streams.scoring.protocol import ScoreRequest
@@ -98,6 +100,8 @@ class Learner:
         self._moments: list[Moment] = []
         self._encoder_at = parent.card.encoder_events if parent else 0
         self._ranker_at = parent.card.events if parent else 0
+        self._trainer: EncoderTrainer | None = None
+        self._targets = 0
         self.exporter = Exporter()
         self.seconds: dict[str, float] = {"encoder": 0.0, "ranker": 0.0, "rating": 0.0, "export": 0.0}
         self.refreshes: dict[str, int] = {"encoder": 0, "ranker": 0}
@@ -172,24 +176,50 @@ class Learner:
             return
         began = time.perf_counter()
         self._grow()
-        events = self.log.table()
-        plan = plan_training(events)
-        windows = cut_windows(events, self.recommender.config.length, plan.window_targets)
-        first = self._encoder_at == 0
-        how = _first_pass(self._configuration, events) if first else _refresh_pass(self._configuration)
-        learned = windows if first else _touching(windows, self._encoder_at, self._seed)
-        EncoderTrainer(self.recommender, windows, self._seed).run(learned, how, self._seed, self._progress)
+        events, first = self.log.table(), self._encoder_at == 0
+        windows = cut_windows(events, self.recommender.config.length, self._window_targets(events))
+        trainer = self._trainer_of(windows)
+        if first:
+            self._train_first(trainer, events, windows)
+        else:
+            self._train_again(trainer, events, windows)
         middle = time.perf_counter()
-        fit_rating(self.recommender, events)
+        fit_rating(self.recommender, events, FIRST_PASS if first else REFRESH_PASS, self._seed)
         self._encoder_at = self.log.count
         self.refreshes["encoder"] += 1
         self.seconds["encoder"] += middle - began
         self.seconds["rating"] += time.perf_counter() - middle
 
-    def encoder_learned(self) -> None:
-        """Take note that the encoder has learned the whole log, trained from outside."""
-        self._encoder_at = self.log.count
-        self.refreshes["encoder"] += 1
+    def _window_targets(self, events: EventTable) -> int:
+        """Return the targets of a window; they stay as the first log asked for: another number is traced anew."""
+        if not self._targets:
+            length = self.recommender.config.length
+            self._targets = self._configuration.encoder.window_targets or plan_training(events, length).window_targets
+        return self._targets
+
+    def _trainer_of(self, windows: Windows) -> EncoderTrainer:
+        """Return the trainer of the network, which knows the items of these windows."""
+        if self._trainer is None:
+            decay = self._configuration.encoder.weight_decay
+            self._trainer = EncoderTrainer(self.recommender, windows, self._seed, decay)
+        else:
+            self._trainer.cover(windows, self._seed + self._encoder_at)
+        return self._trainer
+
+    def _train_first(self, trainer: EncoderTrainer, events: EventTable, windows: Windows) -> None:
+        chosen = self._configuration.encoder
+        if chosen.epochs is None:
+            train_first(self.recommender, trainer, events, windows, chosen.learning_rate, self._seed, self._progress)
+        else:
+            epochs = max(round(chosen.epochs * chosen.epochs_scale), 1)
+            trainer.run(windows, EncoderPass(epochs, chosen.learning_rate), self._seed, self._progress)
+
+    def _train_again(self, trainer: EncoderTrainer, events: EventTable, windows: Windows) -> None:
+        chosen = self._configuration.encoder
+        part = refresh_windows(windows, self._encoder_at, chosen.replay_share, self._seed)
+        planned = plan_training(events, self.recommender.config.length).refresh
+        how = EncoderPass(chosen.refresh_epochs or planned.epochs, chosen.refresh_learning_rate)
+        trainer.run(part, how, self._seed + self._encoder_at, self._progress)
 
     def write(self, path: Path) -> None:
         """Write the network as it is now as ONNX, unchecked."""
@@ -211,7 +241,8 @@ class Learner:
 
     def __getstate__(self) -> dict[str, Any]:
         """Return all but what belongs to TensorFlow, the network as arrays."""
-        return {**self.__dict__, "recommender": frozen(self.recommender), "exporter": None, "_progress": silent}
+        without = {"exporter": None, "_progress": silent, "_trainer": None}
+        return {**self.__dict__, "recommender": frozen(self.recommender), **without}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         self.__dict__.update(state)
@@ -224,6 +255,7 @@ class Learner:
         if max(self._items) > self.recommender.config.items:
             self.recommender = grown_network(self.recommender, self._items, self._seed)
             self._ranker.move_to(self.recommender.ranker)
+            self._trainer = None
 
     def _learn(self, moments: Sequence[Moment], log_prob: NDArray[np.float32], epochs: int) -> None:
         lessons = lessons_of(moments, log_prob)
@@ -291,20 +323,3 @@ def _figures(prefix: str, ranks: NDArray[np.int64]) -> dict[str, float]:
         f"{prefix}hit_rate_at_10": float(hits.mean()) if len(ranks) else 0.0,
         f"{prefix}ndcg_at_10": float(gains.mean()) if len(ranks) else 0.0,
     }
-
-
-def _first_pass(configuration: ModelConfiguration, events: EventTable) -> EncoderPass:
-    chosen = configuration.encoder
-    epochs = chosen.epochs or max(round(plan_training(events).first.epochs * chosen.epochs_scale), 1)
-    return EncoderPass(epochs, chosen.learning_rate)
-
-
-def _refresh_pass(configuration: ModelConfiguration) -> EncoderPass:
-    return EncoderPass(configuration.encoder.refresh_epochs or 5, configuration.encoder.refresh_learning_rate)
-
-
-def _touching(windows: Windows, first: int, seed: int) -> Windows:
-    """Return the windows that reach into the log from row `first` on, and as many of the others."""
-    new, old = np.flatnonzero(windows.newest >= first), np.flatnonzero(windows.newest < first)
-    replayed = np.random.default_rng(seed + first).choice(old, min(len(new), len(old)), replace=False)
-    return windows.take(np.concatenate([new, replayed]))
