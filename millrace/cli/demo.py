@@ -28,7 +28,7 @@ def register(app: typer.Typer) -> None:
 def demo(
     data: Annotated[Path, typer.Option(help="MovieLens folder.")] = Path("data/ml-latest-small"),
     bootstrap: Annotated[float, typer.Option(help="Oldest part of the ratings that is history.")] = 0.6,
-    events: Annotated[int, typer.Option(min=1, help="Ratings to stream after that.")] = 10_000,
+    events: Annotated[int, typer.Option(min=1, help="Ratings to stream after that.")] = 20_000,
     rate: Annotated[float, typer.Option(min=0.0, help="Most events per second; 0 for no limit.")] = 120.0,
     seed: Annotated[int, typer.Option(help="Orders ratings of the same second.")] = 0,
     stay: Annotated[bool, typer.Option("--stay", help="Keep everything running at the end.")] = False,

@@ -25,7 +25,7 @@ class DemoOptions:
 
     data: Path = DEFAULT_DATA
     bootstrap: float = 0.6
-    events: int = 10_000
+    events: int = 20_000
     rate: float | None = 120.0
     seed: int = 0
     home: Path = Path(".millrace/demo")

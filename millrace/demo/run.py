@@ -28,7 +28,9 @@ from producers import ActivityPublisher
 from producers.movielens import MovieLensData, load_movielens
 from producers.replay import Replayer, ReplayOptions, ReplayResult
 
-# The retraining begins early enough for its version to serve a good part of the stream. The last part is held back
+# The ranker learns what is new this often; everything learns once, when the demo asks for it.
+RETRAIN_EVERY_EVENTS = 2_000
+# That retraining begins early enough for its version to serve a good part of the stream. The last part is held back
 # until it does, so that the summary can always compare two versions.
 RETRAIN_AT = 0.3
 HELD_BACK = 0.1
@@ -70,7 +72,7 @@ class Demo:
                     stack.start()
                 for note in stack.notes:
                     screen.say(note)
-                roles = Roles(stack, default_roles(retrain_every_events=None))
+                roles = Roles(stack, default_roles(RETRAIN_EVERY_EVENTS))
                 with StoreView(stack.settings) as view:
                     report = self._run(screen, data, stack.settings, roles, view)
             afterwards(report, stack, roles)

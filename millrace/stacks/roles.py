@@ -9,7 +9,7 @@ from typing import Protocol
 from millrace.errors import FatalError
 from millrace.stacks.child import Child
 
-DEFAULT_RETRAIN_EVENTS = 5000
+DEFAULT_RETRAIN_EVENTS = 2000
 # A role that ends this often within this time is broken, not unlucky.
 MAX_RESTARTS = 3
 RESTART_WINDOW_S = 60.0
