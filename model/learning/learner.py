@@ -190,6 +190,11 @@ class Learner:
         self.seconds["encoder"] += middle - began
         self.seconds["rating"] += time.perf_counter() - middle
 
+    def encoder_learned(self) -> None:
+        """Take note that the encoder has learned the whole log from outside: a protocol has its own held-out events."""
+        self._encoder_at = self.log.count
+        self.refreshes["encoder"] += 1
+
     def _window_targets(self, events: EventTable) -> int:
         """Return the targets of a window; they stay as the first log asked for: another number is traced anew."""
         if not self._targets:
