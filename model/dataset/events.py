@@ -11,6 +11,9 @@ from millrace.contracts import ActivityEvent, CatalogueItem
 from millrace.contracts.decode import EventPolicy
 
 
+_NO_WEIGHTS: NDArray[np.float32] = np.empty(0, np.float32)
+
+
 @dataclass(frozen=True, slots=True)
 class EventTable:
     """Events in log order, one row each, repeated ids left out.
@@ -20,19 +23,27 @@ class EventTable:
         items: [N] int32 dense item indexes, from 1.
         values: [N] float32, 0.5 to 5.
         ts_ms: [N] int64 event times.
+        weights: [N] float32 what each teaches, in ratings; 1 each if not given. Of weight 0 it is nobody's target.
     """
 
     users: NDArray[np.int32]
     items: NDArray[np.int32]
     values: NDArray[np.float32]
     ts_ms: NDArray[np.int64]
+    weights: NDArray[np.float32] = field(default_factory=lambda: _NO_WEIGHTS)
+
+    def __post_init__(self) -> None:
+        if self.weights is _NO_WEIGHTS:
+            object.__setattr__(self, "weights", np.ones(len(self.items), np.float32))
 
     def __len__(self) -> int:
         return len(self.items)
 
     def head(self, count: int) -> "EventTable":
         """Return the oldest `count` events."""
-        return EventTable(self.users[:count], self.items[:count], self.values[:count], self.ts_ms[:count])
+        return EventTable(
+            self.users[:count], self.items[:count], self.values[:count], self.ts_ms[:count], self.weights[:count]
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,6 +74,7 @@ class _Columns:
         self.item_ids: list[str] = []
         self.values: list[float] = []
         self.ts_ms: list[int] = []
+        self.weights: list[float] = []
 
     def add(self, event: ActivityEvent) -> None:
         user = self._numbers.setdefault(event.user_id, len(self._numbers))
@@ -73,6 +85,7 @@ class _Columns:
         self.item_ids.append(event.item_id)
         self.values.append(self._policy.value_of(event))
         self.ts_ms.append(event.ts_ms)
+        self.weights.append(self._policy.weight_of(event))
 
     def table(self, indexes: Sequence[int]) -> EventTable:
         return EventTable(
@@ -80,6 +93,7 @@ class _Columns:
             np.asarray(indexes, np.int32),
             np.asarray(self.values, np.float32),
             np.asarray(self.ts_ms, np.int64),
+            np.asarray(self.weights, np.float32),
         )
 
 

@@ -97,3 +97,12 @@ def test_an_event_of_weight_half_adds_half_but_counts_as_one():
     assert half.popularity.decayed * 2.0 == pytest.approx(whole.popularity.decayed, rel=1e-4)
     assert half.decayed_totals * 2.0 == pytest.approx(whole.decayed_totals)
     assert half.bucket_totals * 2.0 == pytest.approx(whole.bucket_totals)
+
+
+def test_a_dislike_leads_nobody_to_its_item_but_lowers_its_mean():
+    statistics = ItemStatistics(16)
+    before = random_stream(5, 20)[-1].before
+    statistics.update(before, 3, 1.0, 0, weight=0.0)
+    assert statistics.take_dirty() == ([], [0])
+    assert statistics.popularity.decayed[3].tolist() == [0.0, 0.0, 0.0]
+    assert (statistics.popularity.counts[3], statistics.popularity.value_sums[3]) == (1, 1.0)
