@@ -13,7 +13,7 @@ from model.dataset.events import EventTable
 from streams.users import UserState
 
 # From the paper's range and below it, for logs with few users.
-_PENALTIES = (10.0, 30.0, 100.0, 300.0, 1_000.0)
+_PENALTIES = (10.0, 30.0, 100.0, 300.0, 1_000.0, 3_000.0)
 
 
 @dataclass(frozen=True, slots=True)
