@@ -72,15 +72,23 @@ def stop_running(home: Path) -> bool:
     owner = _owner(home)
     if owner is None:
         return False
-    children = _children(home)
-    with contextlib.suppress(ProcessLookupError):
-        owner.terminate()
+    processes = [owner, *_children(home)]
+    owner.terminate()
     deadline_s = time.monotonic() + _STOP_DEADLINE_S
-    while _owner(home) is not None or any(child.is_running() for child in children):
+    while any(_runs(process) for process in processes):
         if time.monotonic() > deadline_s:
             raise FatalError(f"Process {owner.pid} did not end within {_STOP_DEADLINE_S:.0f} s; see {home / 'logs'}.")
         time.sleep(_POLL_S)
     return True
+
+
+def _runs(process: "psutil.Process") -> bool:
+    """Return whether a process has not ended, or been replaced by another with its number."""
+    import psutil
+
+    with contextlib.suppress(psutil.NoSuchProcess):
+        return bool(process.is_running() and process.status() != psutil.STATUS_ZOMBIE)
+    return False
 
 
 def _owner(home: Path) -> "psutil.Process | None":
