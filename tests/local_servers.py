@@ -17,6 +17,8 @@ from millrace.stacks.service import Service, wait_ready
 REQUIRE = "MILLRACE_REQUIRE_SERVICES"
 # A JVM starts in seconds; beside everything else a test machine does it may take many.
 READY_DEADLINE_S = 180.0
+# Compiling for speed costs more than it brings to servers that live for a minute.
+JVM_OPTIONS = ("-XX:TieredStopAtLevel=1",)
 
 
 def started(start: Callable[[], Any], what: str) -> Any:
@@ -44,7 +46,7 @@ def local_kafka(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     from millrace.stacks.kafka_server import KafkaCluster
 
     folder = tmp_path_factory.mktemp("kafka")
-    cluster = KafkaCluster(folder, folder / "data")
+    cluster = KafkaCluster(folder, folder / "data", jvm_options=JVM_OPTIONS)
     try:
         _run([*cluster.brokers], "Kafka")
         yield cluster.bootstrap
@@ -60,7 +62,7 @@ def cassandra(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     from millrace.stacks.cassandra_server import CassandraServer
 
     folder = tmp_path_factory.mktemp("cassandra")
-    server = CassandraServer(folder, folder / "data")
+    server = CassandraServer(folder, folder / "data", jvm_options=JVM_OPTIONS)
     try:
         _run([server], "Cassandra")
         url = str(server.settings()["event_log"])

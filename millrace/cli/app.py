@@ -38,6 +38,7 @@ COMMAND_MODULES = (
     "importing",
     "rebuild",
     "log_schema",
+    "topics",
     "models",
     "evaluate",
     "tune",

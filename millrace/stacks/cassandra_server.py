@@ -2,6 +2,7 @@
 
 import json
 import socket
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -65,15 +66,17 @@ class CassandraServer:
         log_dir: Where its log goes.
         data_dir: Where it keeps tables; a later server goes on with them.
         port: For clients; 0 takes any free one.
+        jvm_options: More options of the JVM.
     """
 
     name = "cassandra"
 
-    def __init__(self, log_dir: Path, data_dir: Path, port: int = 0) -> None:
+    def __init__(self, log_dir: Path, data_dir: Path, port: int = 0, jvm_options: Sequence[str] = ()) -> None:
         self.child: Child | None = None
         self._log_dir = log_dir
         self._data_dir = data_dir
         self._port = port
+        self._jvm_options = tuple(jvm_options)
         self._storage_port = 0
 
     def start(self) -> None:
@@ -148,6 +151,7 @@ class CassandraServer:
         return [
             "-XX:+UseG1GC",
             "-XX:MaxDirectMemorySize=256m",
+            *self._jvm_options,
             *(f"--add-exports={each}=ALL-UNNAMED" for each in _EXPORTS),
             *(f"--add-opens={each}=ALL-UNNAMED" for each in _OPENS),
             *(f"-D{name}={value}" for name, value in properties.items()),

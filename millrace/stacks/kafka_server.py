@@ -5,7 +5,7 @@ import shlex
 import socket
 import struct
 import uuid
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -57,12 +57,15 @@ class KafkaCluster:
         data_dir: Where they keep topics; a later cluster of the same size goes on with them.
         brokers: 1, or 3 for replicated topics.
         port: Of the first broker; 0 takes any free one.
+        jvm_options: More options of the JVMs.
 
     Raises:
         FatalError: The number of brokers is neither, or the folder was made with another number.
     """
 
-    def __init__(self, log_dir: Path, data_dir: Path, brokers: int = 1, port: int = 0) -> None:
+    def __init__(
+        self, log_dir: Path, data_dir: Path, brokers: int = 1, port: int = 0, jvm_options: Sequence[str] = ()
+    ) -> None:
         if brokers not in {1, REPLICAS}:
             raise FatalError(f"A local Kafka has 1 or {REPLICAS} brokers, not {brokers}; give --brokers {REPLICAS}.")
         self._data_dir = data_dir
@@ -70,6 +73,7 @@ class KafkaCluster:
         self._nodes: tuple[_Node, ...] = ()
         self._cluster_id = ""
         self.replicas = brokers
+        self.jvm_options = tuple(jvm_options)
         self.brokers = [KafkaBroker(self, number, log_dir, data_dir) for number in range(1, brokers + 1)]
 
     @property
@@ -187,7 +191,11 @@ class KafkaBroker:
 
     def _command(self, jvm: Jvm, configuration: Path) -> list[str]:
         # Two cores are better used by serving than by collecting in parallel.
-        options = ["-XX:+UseSerialGC", f"-Dlog4j2.configurationFile={self._data_dir / 'log4j2.xml'}"]
+        options = [
+            "-XX:+UseSerialGC",
+            *self._cluster.jvm_options,
+            f"-Dlog4j2.configurationFile={self._data_dir / 'log4j2.xml'}",
+        ]
         serve = jvm.command("kafka.Kafka", HEAP_MB, options, [str(configuration)])
         if (self._data_dir / f"broker-{self.number}" / "meta.properties").exists():
             return serve
