@@ -1,0 +1,92 @@
+"""The system as it serves, with its network and its artifacts: nothing of the future reaches its lists."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import pytest
+
+from model.configuration import ModelConfiguration
+from model.evaluation.leaks import LeakProbe, future_dependence
+from model.evaluation.past import PastEvents
+from model.evaluation.served import ServedOptions, ServedSystem
+from model.evaluation.split import Split
+from model.evaluation.system import System
+from model.evaluation.test_then_train import Replay, go_on
+from streams.ranking import FEATURE_NAMES, CandidateBatch, CandidateStep
+from streams.users import ResolvedEvent
+from tests.unit.evaluation.plain_system import small_stream
+
+ITEMS = 120
+STREAM = small_stream(events=500, users=15, items=ITEMS)
+SPLIT = Split.of(len(STREAM.events))
+TINY = ModelConfiguration().with_changes(
+    {
+        "network.width": 8,
+        "network.blocks": 1,
+        "encoder.epochs": 1,
+        "encoder.refresh_epochs": 1,
+        "ranker.epochs": 1,
+        "rhythm.ranker_events": 100,
+        "rhythm.encoder_growth": 2.0,
+    }
+)
+
+
+def served(without: frozenset[str] = frozenset()) -> ServedSystem:
+    return ServedSystem(STREAM.catalogue, ServedOptions(SPLIT.warm_up, without, TINY))
+
+
+class ToldStep:
+    """A candidate step that writes the item of the next event into a feature.
+
+    Args:
+        honest: The step.
+        events: The stream.
+        feature: Written to.
+    """
+
+    def __init__(self, honest: CandidateStep, events: Sequence[ResolvedEvent], feature: str) -> None:
+        self._honest = honest
+        self._events = events
+        self._column = FEATURE_NAMES.index(feature)
+        self.row = 0
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._honest, name)
+
+    def build(self, *arguments: Any) -> CandidateBatch:
+        batch = self._honest.build(*arguments)
+        batch.features[0, :, self._column] = batch.candidates[0] == self._events[self.row].item
+        return batch
+
+
+class ToldSystem(ServedSystem):
+    """The served system with such a step."""
+
+    def prepare(self, row: int) -> None:
+        self._step.row = row  # type: ignore[attr-defined]
+        super().prepare(row)
+
+
+def findings(system: System) -> tuple[str, ...]:
+    past = PastEvents(STREAM.events)
+    probe = LeakProbe(ITEMS, SPLIT.stop - SPLIT.graded)
+    return probe.findings(go_on(past, Replay(system, watch=probe), SPLIT))
+
+
+@pytest.mark.slow
+def test_shuffling_the_future_changes_no_list() -> None:
+    def make(events: Sequence[ResolvedEvent]) -> System:
+        return served()
+
+    # Both runs train encoder and ranker and write artifacts: this is the same result twice as well.
+    assert future_dependence(make, STREAM.events, SPLIT, row=190, seed=1) is None
+
+
+@pytest.mark.slow
+def test_a_model_given_the_target_as_a_feature_is_caught() -> None:
+    system = ToldSystem(STREAM.catalogue, ServedOptions(SPLIT.warm_up, frozenset({"encoder"}), TINY))
+    system._step = ToldStep(system._step, STREAM.events, "idle_events")  # type: ignore[assignment]
+    features = [finding for finding in findings(system) if finding.startswith("The feature")]
+    assert len(features) == 1
+    assert features[0].startswith("The feature idle_events singles out")
