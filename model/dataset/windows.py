@@ -41,6 +41,20 @@ class Windows:
         """Return the windows at `rows`."""
         return Windows(**{column.name: getattr(self, column.name)[rows] for column in fields(self)})
 
+    def cropped(self) -> "Windows":
+        """Return the windows without the slots that are padding, or without a target, in all of them."""
+        targets = _used(self.target)
+        length = max(_used(self.history), targets)
+        short = {column.name: getattr(self, column.name)[:, -length:] for column in fields(self)[:4]}
+        short |= {column.name: getattr(self, column.name)[:, -targets:] for column in fields(self)[4:7]}
+        return Windows(**short, newest=self.newest)
+
+
+def _used(items: NDArray[np.int32]) -> int:
+    """Return how many of the last columns hold anything; at least one."""
+    used = np.flatnonzero((items > 0).any(axis=0))
+    return max(items.shape[1] - int(used[0]), 1) if len(used) else 1
+
 
 def cut_windows(events: EventTable, length: int, targets: int) -> Windows:
     """Cut each user's sequence, from its newest event backwards, so that every event is a target once.

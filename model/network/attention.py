@@ -57,7 +57,7 @@ class GatedAttention(keras.layers.Layer):  # type: ignore[misc]
         query, gate = ops.split(ops.silu(self.query_gate(normed[:, -queries:])), 2, axis=-1)
         key, value = ops.split(ops.silu(self.key_value(normed)), 2, axis=-1)
         scores = ops.matmul(self._heads(query), ops.transpose(self._heads(key), (0, 1, 3, 2)))
-        bias = ops.take(self.gap_bias, gaps, axis=0) + self._relative(queries)
+        bias = ops.take(self.gap_bias, gaps, axis=0) + self._relative(queries, ops.shape(x)[1])
         weights = ops.silu(scores * (self._head_width**-0.5) + ops.transpose(bias, (0, 3, 1, 2)))
         weights = weights * ops.expand_dims(visible, 1) / self.config.length
         seen = ops.transpose(ops.matmul(weights, self._heads(value)), (0, 2, 1, 3))
@@ -70,13 +70,12 @@ class GatedAttention(keras.layers.Layer):  # type: ignore[misc]
 
     def _heads(self, x: Any) -> Any:
         """[B, T, d] -> [B, heads, T, d / heads]."""
-        split = ops.reshape(x, (-1, x.shape[1], self.config.heads, self._head_width))
+        split = ops.reshape(x, (-1, ops.shape(x)[1], self.config.heads, self._head_width))
         return ops.transpose(split, (0, 2, 1, 3))
 
-    def _relative(self, queries: int) -> Any:
-        """Return [queries, L, heads] position biases; keys after the query share entry 0 and are masked anyway."""
-        length = self.config.length
-        at = ops.arange(length - queries, length)[:, None] - ops.arange(length)[None, :]
+    def _relative(self, queries: Any, keys: Any) -> Any:
+        """Return [queries, keys, heads] position biases; keys after the query share entry 0 and are masked anyway."""
+        at = ops.expand_dims(ops.arange(keys - queries, keys), 1) - ops.expand_dims(ops.arange(keys), 0)
         return ops.take(self.position_bias, ops.maximum(at, 0), axis=0)
 
 

@@ -2,8 +2,6 @@
 
 from typing import Any
 
-import numpy as np
-
 from model.network.attention import GAP_BUCKETS, GatedAttention, gap_bucket
 from model.network.backend import keras, ops
 from model.network.config import NetworkConfig
@@ -53,7 +51,7 @@ class SequenceEncoder(keras.layers.Layer):  # type: ignore[misc]
         """Return the hidden states [B, queries, d] of the last `queries` positions.
 
         Args:
-            items: [B, L] int32 item indexes, newest last, 0 where padded.
+            items: [B, L] int32 item indexes, newest last, 0 where padded; L may be less than the configured length.
             vectors: [B, L, d] their vectors.
             values: [B, L] float32 ratings.
             ages: [B, L] float32 seconds before a common moment.
@@ -65,7 +63,7 @@ class SequenceEncoder(keras.layers.Layer):  # type: ignore[misc]
         visible = self._visible(items)
         gaps = gap_bucket(ops.expand_dims(ages, 1) - ops.expand_dims(ages, 2))
         for block in self.attention[:-1]:
-            x = block(x, gaps, visible, queries=self.config.length, training=training)
+            x = block(x, gaps, visible, queries=ops.shape(items)[1], training=training)
         x = self.attention[-1](x, gaps[:, -queries:], visible[:, -queries:], queries=queries, training=training)
         return self.norm(x)
 
@@ -82,8 +80,8 @@ class SequenceEncoder(keras.layers.Layer):  # type: ignore[misc]
 
     def _visible(self, items: Any) -> Any:
         """Return [B, L, L] float32: causal, no padding, but always oneself (a new user has nothing else)."""
-        length = self.config.length
-        causal = np.tril(np.ones((length, length), np.float32))
-        itself = np.eye(length, dtype=np.float32)
+        places = ops.arange(ops.shape(items)[1])
+        before = ops.expand_dims(places, 1) - ops.expand_dims(places, 0)
+        causal, itself = ops.cast(before >= 0, "float32"), ops.cast(before == 0, "float32")
         there = ops.expand_dims(ops.cast(items > 0, "float32"), 1)
         return ops.maximum(there * causal, itself)

@@ -23,6 +23,8 @@ _LAST_RATE = 0.1
 # An item met only as history counts as if half seen.
 _UNSEEN_COUNT = 0.5
 _UNTOUCHED_SAMPLE = 512
+# Lengths that differ by less than this count as the same.
+_LENGTH_CLASS = 16
 _PHASE = "encoder"
 
 
@@ -94,7 +96,7 @@ class EncoderTrainer:
     ) -> None:
         self._recommender = recommender
         self._targets = windows.target.shape[1]
-        self._step = NextItemStep(recommender, self._targets, weight_decay)
+        self._step = NextItemStep(recommender, weight_decay)
         self.cover(windows, seed)
 
     def cover(self, windows: Windows, seed: int) -> None:
@@ -125,9 +127,9 @@ class EncoderTrainer:
         done, losses = 0, list[float]()
         for _ in range(how.epochs):
             losses = []
-            for rows in np.array_split(rng.permutation(len(windows)), math.ceil(len(windows) / batch)):
+            for rows in batches_of_like_length(windows, math.ceil(len(windows) / batch), rng):
                 rate = how.learning_rate * rate_share(done, total, how.falling)
-                part = self._tensors(windows.take(rows))
+                part = self._tensors(windows.take(rows).cropped())
                 losses.append(float(self._step(self._softmax.rows, self._softmax.log_weights, part, rate)))
                 done += 1
                 progress(_PHASE, done / total)
@@ -141,6 +143,14 @@ class EncoderTrainer:
     def _tensors(self, windows: Windows) -> Batch:
         places = self._softmax.places
         return places[windows.history], windows.value, windows.age, windows.ahead, places[windows.target]
+
+
+def batches_of_like_length(windows: Windows, count: int, rng: np.random.Generator) -> list[NDArray[np.int64]]:
+    """Return all rows in `count` batches in random order, windows of about the same length together."""
+    order = rng.permutation(len(windows))
+    classes = (windows.history > 0).sum(axis=1)[order] // _LENGTH_CLASS
+    parts = np.array_split(order[np.argsort(classes, kind="stable")], count)
+    return [parts[place] for place in rng.permutation(count)]
 
 
 def rate_share(step: int, steps: int, falling: bool = True) -> float:

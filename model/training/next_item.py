@@ -18,25 +18,23 @@ Batch = tuple[NDArray[np.int32], NDArray[np.float32], NDArray[np.float32], NDArr
 class NextItemStep:
     """Lowers the cross-entropy of the item after each of the last S slots of a window.
 
-    The graph is traced once for any number of windows and of softmax rows: tracing takes seconds, so an object is worth
-    keeping for as long as its network is trained.
+    The graph is traced once for windows and softmaxes of any size: tracing takes seconds, so an object is worth keeping
+    for as long as its network is trained.
 
     Args:
         recommender: Network; its tower and encoder are trained.
-        targets: S.
         weight_decay: Of AdamW.
     """
 
-    def __init__(self, recommender: Recommender, targets: int, weight_decay: float) -> None:
+    def __init__(self, recommender: Recommender, weight_decay: float) -> None:
         self._tower, self._encoder = recommender.tower, recommender.encoder
-        self._targets, self._width = targets, recommender.config.width
+        self._width = recommender.config.width
         self._variables = self._tower.trainable_variables + self._encoder.trainable_variables
         self._optimizer = FusedAdamW(self._variables, weight_decay, _CLIP_NORM)
-        length = recommender.config.length
-        slots = [tf.TensorSpec((None, length), kind) for kind in (tf.int32, tf.float32, tf.float32, tf.float32)]
+        slots = [tf.TensorSpec((None, None), kind) for kind in (tf.int32, tf.float32, tf.float32, tf.float32)]
         rows = [tf.TensorSpec((None,), tf.int32), tf.TensorSpec((None,), tf.float32)]
         # XLA was measured on two cores: no faster per step, and ten seconds more to start.
-        wanted = tf.TensorSpec((None, targets), tf.int32)
+        wanted = tf.TensorSpec((None, None), tf.int32)
         self._traced = tf.function(self._step, [*rows, *slots, wanted, tf.TensorSpec((), tf.float32)])
 
     def __call__(self, rows: NDArray[np.int32], log_weights: NDArray[np.float32], batch: Batch, rate: float) -> Any:
@@ -55,7 +53,7 @@ class NextItemStep:
         self, rows: Any, log_weights: Any, history: Any, values: Any, ages: Any, ahead: Any, target: Any, rate: Any
     ) -> Any:
         with tf.GradientTape() as tape:
-            logits = self._logits(rows, log_weights, history, values, ages, ahead)
+            logits = self._logits(rows, log_weights, history, values, ages, ahead, tf.shape(target)[1])
             wanted = tf.reshape(target, (-1,))
             losses = tf.nn.sparse_softmax_cross_entropy_with_logits(wanted, logits)
             given = tf.cast(wanted > 0, tf.float32)
@@ -64,11 +62,13 @@ class NextItemStep:
         self._optimizer.apply(tape.gradient(loss, variables), rate)
         return loss
 
-    def _logits(self, rows: Any, log_weights: Any, history: Any, values: Any, ages: Any, ahead: Any) -> Any:
+    def _logits(
+        self, rows: Any, log_weights: Any, history: Any, values: Any, ages: Any, ahead: Any, queries: Any
+    ) -> Any:
         """Return [B * S, R]. The bias is a column of the product: adding it would be a pass over the largest tensor."""
         vectors, bias = self._tower(rows, training=True)
         heard = ops.take(vectors, history, axis=0)
-        hidden = self._encoder(history, heard, values, ages, ahead, queries=self._targets, training=True)
+        hidden = self._encoder(history, heard, values, ages, ahead, queries=queries, training=True)
         flat = ops.reshape(hidden, (-1, self._width))
         flat = ops.concatenate([flat, ops.ones_like(flat[:, :1])], axis=1)
         table = ops.concatenate([vectors, ops.expand_dims(bias + log_weights, 1)], axis=1)

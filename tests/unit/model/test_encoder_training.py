@@ -8,7 +8,14 @@ from model.dataset.windows import cut_windows
 from model.network.backend import keras, ops
 from model.network.recommender import Recommender
 from model.training.adamw import FusedAdamW
-from model.training.encoder import EncoderPass, EncoderTrainer, mark_trained, rate_share, softmax_rows
+from model.training.encoder import (
+    EncoderPass,
+    EncoderTrainer,
+    batches_of_like_length,
+    mark_trained,
+    rate_share,
+    softmax_rows,
+)
 from model.training.encoder_grade import grade_encoder
 from model.training.new_items import first_touch_share, fit_new_items
 from model.training.progress import silent
@@ -144,3 +151,30 @@ def test_the_fused_optimizer_does_what_keras_does() -> None:
     for got, wanted, before in zip(own, reference, start, strict=True):
         np.testing.assert_allclose(np.asarray(got), np.asarray(wanted), rtol=1e-4, atol=1e-6)
         assert np.abs(np.asarray(got) - before).max() > 0.01
+
+
+def test_batches_hold_each_window_once_and_windows_of_like_length_together() -> None:
+    rng = np.random.default_rng(3)
+    lengths = rng.integers(1, 60, 40)
+    table = EventTable(
+        np.repeat(np.arange(40), lengths).astype(np.int32),
+        np.ones(lengths.sum(), np.int32),
+        np.ones(lengths.sum(), np.float32),
+        np.arange(lengths.sum(), dtype=np.int64),
+    )
+    windows = cut_windows(table, 60, 60)
+    batches = batches_of_like_length(windows, 8, rng)
+    assert sorted(np.concatenate(batches).tolist()) == list(range(40))
+    spread = [np.ptp((windows.history[rows] > 0).sum(axis=1)) for rows in batches]
+    assert np.mean(spread) < 25
+
+
+def test_a_shorter_history_tensor_gives_the_same_states(recommender: Recommender) -> None:
+    windows = cut_windows(walk(users=5, steps=20, items=60, seed=0), LENGTH, 10)
+    recommender.bake()
+    states = [
+        np.asarray(recommender.states(part.history, part.value, part.age, part.ahead, 10))
+        for part in (windows, windows.cropped())
+    ]
+    assert windows.cropped().history.shape[1] < LENGTH
+    np.testing.assert_allclose(states[0], states[1], atol=1e-5)

@@ -144,3 +144,13 @@ def test_a_refresh_runs_over_what_is_new_and_as_much_that_is_old() -> None:
     assert (part.newest[: new.sum()] >= 800).all()
     assert (part.newest[new.sum() :] < 800).all()
     assert len(refresh_windows(windows, 0, 1.0, seed=1)) == len(windows)
+
+
+def test_cropping_takes_away_what_is_padding_everywhere() -> None:
+    windows = cut_windows(table_of(45), 60, 40)
+    short = windows.take(np.array([1])).cropped()
+    assert len(windows) == 2
+    assert short.history.shape == (1, 15)
+    assert short.target.shape == short.target_row.shape == (1, 15)
+    assert windows.cropped().target.shape == (2, 30)
+    np.testing.assert_array_equal(windows.cropped().history, windows.history[:, -30:])
