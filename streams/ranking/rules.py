@@ -39,7 +39,8 @@ class RankedItems:
         items: [K] int32.
         scores: [K] float32.
         predicted_ratings: [K] float32, or None where no model scored.
-        because: [K] item index that speaks most for the item by the model's view, 0 for none; or None.
+        because: [K] item index that the model's network finds most similar, 0 for none; or None. It is named where the
+            counts know of no history item whose removal would lower the score.
     """
 
     items: NDArray[np.int32]
@@ -147,13 +148,24 @@ def _with_reasons(
 ) -> list[ListedItem]:
     rows, counts = step.statistics.rows, step.statistics.popularity.counts
     spoken = causes(
-        items, state.items.copy(), rows.ids, rows.values, rows.lengths, rows.sums, step.view.shares, step.marks
+        items,
+        state.items.copy(),
+        step.statistics.clock,
+        rows.ids,
+        rows.values,
+        rows.lengths,
+        rows.sums,
+        rows.landmarks,
+        counts,
+        step.view.shares,
+        step.marks,
     )
     listed = []
     for place, item, lag in zip(places.tolist(), items.tolist(), spoken.tolist(), strict=True):
-        because = int(ranked.because[place]) if ranked.because is not None else 0
-        if not because and lag >= 0:
-            because = int(state.items[lag])
+        # What the counts show to lower the score when it is taken away comes before what the network finds similar.
+        because = int(state.items[lag]) if lag >= 0 else 0
+        if not because and ranked.because is not None:
+            because = int(ranked.because[place])
         rating = float(ranked.predicted_ratings[place]) if ranked.predicted_ratings is not None else None
         reason = ReasonCode.BECAUSE_YOU_RATED if because else ReasonCode.TRENDING
         if not because and counts[item] < NEW_ITEM_EVENTS:

@@ -95,14 +95,21 @@ def test_reasons_name_the_history_item_that_leads_there():
     assert {entry.reason for entry in others} <= {ReasonCode.TRENDING, ReasonCode.NEW}
 
 
-def test_the_models_own_reason_comes_first():
-    world = make_world(items=100, events=100)
-    state = world.users["u1"]
-    free = [index for index in range(1, 90) if index not in state.touched.tolist()][:2]
-    because = np.array([state.items[1], 0], np.int32)
-    ranked = RankedItems(np.array(free, np.int32), np.array([2.0, 1.0], np.float32), np.array([4.5, 3.0]), because)
-    first = select_list(PLAIN, ranked, state, world.step, "r")[0]
-    assert (first.because, first.predicted_rating) == (int(state.items[1]), pytest.approx(4.5))
+def test_the_networks_reason_is_named_where_the_counts_have_none():
+    world = make_world(items=300, events=0)
+    for number in range(40):
+        world.event(f"other{number}", 10)
+        world.event(f"other{number}", 20)
+    world.event("me", 11)
+    state = world.event("me", 10)
+    because = np.array([11, 11, 0], np.int32)
+    ranked = RankedItems(
+        np.array([20, 200, 201], np.int32), np.array([3.0, 2.0, 1.0], np.float32), np.array([4.5, 3.0, 3.0]), because
+    )
+    first, second, third = select_list(PLAIN, ranked, state, world.step, "r")
+    assert (first.because, first.predicted_rating) == (10, pytest.approx(4.5))
+    assert (second.reason, second.because) == (ReasonCode.BECAUSE_YOU_RATED, 11)
+    assert third.because is None
 
 
 def test_a_shorter_list_is_possible_and_an_empty_ranking_gives_an_empty_list():

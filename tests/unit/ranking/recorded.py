@@ -1,0 +1,35 @@
+"""The statistics and users after the first events of ml-latest-small, for the ranking tests."""
+
+from dataclasses import dataclass
+
+from model.stream import load_stream
+from streams.catalogue import Catalogue
+from streams.ranking import CandidateStep
+from streams.statistics import ItemStatistics
+from streams.users import UserState, apply_event
+
+
+@dataclass
+class Past:
+    statistics: ItemStatistics
+    catalogue: Catalogue
+    step: CandidateStep
+    users: dict[str, UserState]
+    now_ms: int
+
+    def latest_users(self, count: int, least_events: int) -> list[UserState]:
+        """Return users with at least so many events, those whose last event is newest first."""
+        fit = [state for state in self.users.values() if state.count >= least_events]
+        return sorted(fit, key=lambda state: (-(state.last_ts_ms or 0), state.user_id))[:count]
+
+
+def recorded_past(events: int) -> Past:
+    stream = load_stream("data/ml-latest-small")
+    statistics = ItemStatistics()
+    past = Past(statistics, stream.catalogue, CandidateStep(statistics, stream.catalogue), {}, 0)
+    for event in stream.events[:events]:
+        before = past.users.get(event.user_id) or UserState(event.user_id)
+        past.users[event.user_id] = apply_event(before, event).state
+        statistics.update(before, event.item, event.value, event.ts_ms)
+        past.now_ms = event.ts_ms
+    return past
