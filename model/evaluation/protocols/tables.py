@@ -61,12 +61,13 @@ class TablesReport:
     def show(self, console: Console) -> None:
         """Print the tables and what they mean."""
         for given in self.tables:
-            table = Table(title=given.title, title_justify="left", box=None, header_style="bold")
+            table = Table(box=None, header_style="bold")
             for place, column in enumerate(given.columns):
                 table.add_column(column, justify="right" if place else "left", no_wrap=True)
             for row in given.rows:
                 table.add_row(*row)
             console.print()
+            console.print(given.title, style="italic", highlight=False)
             console.print(table)
         console.print()
         for remark in self.remarks:
