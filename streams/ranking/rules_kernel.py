@@ -68,8 +68,8 @@ def causes(
 ) -> NDArray[np.int64]:
     """Return for each item the place in the history whose removal lowers its score most, -1 where popularity says more.
 
-    An entry counts if the item follows it more often than its popularity explains. The drop is taken to first order: the
-    part that the entry has in the item's evidence, less the part that it has in the weights, summed over short
+    An entry counts if the item follows it more often than its popularity explains. The drop is taken to first order:
+    the part that the entry has in the item's evidence, less the part that it has in the weights, summed over short
     transitions, timed transitions and co-visitation.
 
     Args:
