@@ -11,7 +11,7 @@ from model.network.config import NetworkConfig
 from model.network.rating import RatingHead
 from model.rating.bias import BiasModel
 from model.rating.errors import RatingErrors, errors_of
-from model.training.rating import FIRST_PASS, REFRESH_PASS, fit_rating_head
+from model.training.rating import fit_rating_head
 from streams.ranking.features import CONTEXT_NAMES, context_of
 from streams.scoring.protocol import HISTORY_TENSOR_LENGTH
 from streams.users import ResolvedEvent, UserState, apply_event
@@ -73,7 +73,7 @@ def rating_stream(
     requests = _Requests(events)
     for start in range(first, len(events), every):
         end = min(start + every, len(events))
-        fit_rating_head(head, content, events.head(start), FIRST_PASS if start == first else REFRESH_PASS, seed)
+        fit_rating_head(head, content, events.head(start), seed=seed)
         predicted[start - first : end - first] = requests.predict(head, start, end)
     given = events.values[first:].astype(np.float64)
     return RatingStream(given, predicted, bias, mean, time.perf_counter() - began)

@@ -47,13 +47,13 @@ FIRST_PASS = RatingPass()
 REFRESH_PASS = RatingPass(epochs=4, learning_rate=0.01)
 
 
-def fit_rating(recommender: Recommender, events: EventTable, how: RatingPass = FIRST_PASS, seed: int = 0) -> float:
+def fit_rating(recommender: Recommender, events: EventTable, how: RatingPass | None = None, seed: int = 0) -> float:
     """Fit the rating head of a network; see `fit_rating_head`."""
     return fit_rating_head(recommender.rating, np.asarray(recommender.tower.content), events, how, seed)
 
 
 def fit_rating_head(
-    head: RatingHead, content: NDArray[np.float32], events: EventTable, how: RatingPass = FIRST_PASS, seed: int = 0
+    head: RatingHead, content: NDArray[np.float32], events: EventTable, how: RatingPass | None = None, seed: int = 0
 ) -> float:
     """Fit a rating head to a log, starting from what it has learned before.
 
@@ -61,7 +61,7 @@ def fit_rating_head(
         head: Written.
         content: [rows, columns] of the items, see `content_matrix`.
         events: The log; items below the head's rows.
-        how: Epochs and rate.
+        how: Epochs and rate; None chooses `FIRST_PASS` for a head that has not learned anything, else `REFRESH_PASS`.
         seed: Of everything random.
 
     Returns:
@@ -70,6 +70,8 @@ def fit_rating_head(
     """
     if len(events) < _LEAST_RATINGS:
         return float("nan")
+    if how is None:
+        how = FIRST_PASS if np.array_equal(head.settings, first_settings()) else REFRESH_PASS
     rng = np.random.default_rng(seed)
     levels = fit_levels(events, head.config.rows)
     consumed = consumption_vectors(events, head.config.rows, CONSUMPTION_WIDTH, seed)
