@@ -13,6 +13,8 @@ from streams.users import ResolvedEvent, UserState
 
 # The candidate step keeps a few new items whatever else it is given.
 _MOST_GIVEN = CANDIDATES - 8
+# Requests wait for their ratings in batches of this many.
+_RATED_TOGETHER = 64
 
 
 class SteeredSystem(ServedSystem):
@@ -55,6 +57,8 @@ class SteeredSystem(ServedSystem):
         request = self._asked.pop(event.user_id, None)
         if request is not None and first_touch:
             self._unrated.append((row, request, event.item))
+            if len(self._unrated) >= _RATED_TOGETHER:
+                self._rate_targets()
         if self.learns_statistics:
             self._late.learn(before, event)
 
