@@ -44,13 +44,17 @@ def evaluate(
     contenders: Sequence[Contender],
     part: GradedPart,
     moment: Moment = Moment.ON_REQUEST,
+    first_ever: dict[str, RankingMetrics] | None = None,
 ) -> dict[str, RankingMetrics]:
     """Replay a stream and return the metrics of each contender by name.
 
     Only an event on an item that its user had not touched is graded. A user without a list is graded on the one that a
-    new user gets at that time.
+    new user gets at that time. `first_ever` receives the metrics of the events that are the first of their item.
     """
     metrics = {contender.name: RankingMetrics() for contender in contenders}
+    first_ever = {} if first_ever is None else first_ever
+    first_ever.update({contender.name: RankingMetrics() for contender in contenders})
+    seen: set[int] = set()
     users: dict[str, UserState] = {}
     lists: dict[tuple[str, str], list[int]] = {}
     for number, event in enumerate(events[: part.stop]):
@@ -64,8 +68,12 @@ def evaluate(
                 if moment is Moment.ON_REQUEST or shown is None:
                     shown = contender.list_for(before, event.ts_ms)
                 if number >= part.start and applied.first_touch:
-                    metrics[contender.name].add(rank_in(shown, event.item))
+                    rank = rank_in(shown, event.item)
+                    metrics[contender.name].add(rank)
+                    if event.item not in seen:
+                        first_ever[contender.name].add(rank)
         users[event.user_id] = applied.state
+        seen.add(event.item)
         learn_all(contenders, before, event)
         if number >= part.lists_from and moment is Moment.AFTER_EVENT:
             for contender in contenders:

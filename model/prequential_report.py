@@ -13,6 +13,7 @@ from rich.table import Table
 from model.baselines import BASELINES, BaselineSetup, FittedBaseline
 from model.baselines.refitting import Refitting
 from model.contenders import BaselineContender, Contender, CountRanker
+from model.metrics import RankingMetrics
 from model.prequential import GradedPart, Moment, evaluate
 from model.stream import RecordedStream, load_stream
 from streams.ranking import CONTEXT_NAMES, FEATURE_NAMES, FusionWeights, ListRules
@@ -69,14 +70,22 @@ def main(argv: Sequence[str] | None = None) -> None:
     part = GradedPart(first, min(first + arguments.events, len(stream.events)), min(lists_from, first))
     contenders = [make_contender(name, stream, arguments.lag, arguments.seed) for name in arguments.contenders]
     began = time.perf_counter()
-    results = evaluate(stream.events, contenders, part, arguments.moment)
-    table = Table("system", "HR@10", "NDCG@10", "recall", title=f"{part.stop - part.start} events, {arguments.moment}")
+    first_ever: dict[str, RankingMetrics] = {}
+    results = evaluate(stream.events, contenders, part, arguments.moment, first_ever)
+    columns = ("system", "HR@10", "NDCG@10", "first-ever HR@10", "recall")
+    table = Table(*columns, title=f"{part.stop - part.start} events, {arguments.moment}")
     for contender in contenders:
         metrics = results[contender.name]
         recall = ""
         if isinstance(contender, CountRanker):
             recall = f"{contender.recalled / max(part.stop - part.lists_from, 1):.3f}"
-        table.add_row(contender.name, f"{metrics.hit_rate:.4f}", f"{metrics.ndcg:.4f}", recall)
+        table.add_row(
+            contender.name,
+            f"{metrics.hit_rate:.4f}",
+            f"{metrics.ndcg:.4f}",
+            f"{first_ever[contender.name].hit_rate:.4f}",
+            recall,
+        )
         if isinstance(contender, CountRanker) and contender.online is not None and arguments.weights:
             arguments.weights.write_text(rounded_weights(contender.online.weights))
     console = Console()

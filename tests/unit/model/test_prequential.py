@@ -52,6 +52,13 @@ def test_a_list_on_request_is_made_before_its_event_is_learned():
     assert metrics.events == 4
 
 
+def test_the_first_events_of_items_are_graded_apart():
+    events, first_ever = pairs_stream(3), {}
+    seen = [event.item in {earlier.item for earlier in events[:number]} for number, event in enumerate(events[:6])]
+    evaluate(events, [Recorder()], GradedPart(1, 6, 1), first_ever=first_ever)
+    assert first_ever["recorder"].events == seen[1:].count(False)
+
+
 def test_a_list_after_the_event_is_the_one_graded_by_the_next_event_of_its_user():
     recorder, events = Recorder(), pairs_stream(2)
     evaluate(events, [recorder], GradedPart(0, 4, 0), Moment.AFTER_EVENT)
