@@ -2,7 +2,8 @@
 
 import argparse
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
+from dataclasses import fields
 from pathlib import Path
 
 import numpy as np
@@ -25,7 +26,6 @@ from model.training.refresh import refresh_windows
 
 # Features and context of the ranker, which is not looked at here.
 _UNUSED = 1
-Told = Callable[[str, EncoderGrade, float], None]
 
 
 def event_table(stream: RecordedStream) -> EventTable:
@@ -47,7 +47,7 @@ def last_events_last(events: EventTable) -> tuple[EventTable, int]:
     last = np.zeros(len(events), bool)
     last[order[np.r_[users[1:] != users[:-1], True]]] = True
     rows = np.concatenate([np.flatnonzero(~last), np.flatnonzero(last)])
-    moved = EventTable(events.users[rows], events.items[rows], events.values[rows], events.ts_ms[rows])
+    moved = EventTable(**{column.name: getattr(events, column.name)[rows] for column in fields(events)})
     return moved, int((~last).sum())
 
 

@@ -18,6 +18,10 @@ _MOST_GRADED = 3_000
 # A round sees at least this many targets, so that a small log is not graded after every glance.
 _ROUND_TARGETS = 60_000
 _MOST_ROUNDS = 12
+# What all rounds see together at most: about six minutes of one core. Of a log too long even for a few rounds the
+# newest windows are learned: older events change little.
+_MOST_TARGETS = 4_000_000
+_LEAST_ROUNDS = 4
 _PATIENCE = 2
 # The last pass falls from half the rate to nothing over all events, held-out ones included.
 _LAST_SHARE = 0.5
@@ -58,11 +62,13 @@ def train_first(
         progress: Told the share of the most that may be done.
     """
     first = len(events) - round(len(events) * _HELD_OUT_SHARE)
-    older = cut_windows(events.head(first), recommender.config.length, windows.target.shape[1])
-    epochs = max(round(_ROUND_TARGETS / max(first, 1)), 1)
+    older = _newest(cut_windows(events.head(first), recommender.config.length, windows.target.shape[1]))
+    targets = max(int((older.target > 0).sum()), 1)
+    epochs = max(round(_ROUND_TARGETS / targets), 1)
+    rounds = int(np.clip(_MOST_TARGETS // (epochs * targets), _LEAST_ROUNDS, _MOST_ROUNDS))
     kept, gains = _weights(recommender), list[float]()
-    for number in range(_MOST_ROUNDS):
-        trainer.run(older, EncoderPass(epochs, rate, falling=False), seed + number, _part(progress, number))
+    for number in range(rounds):
+        trainer.run(older, EncoderPass(epochs, rate, falling=False), seed + number, _part(progress, number, rounds))
         gains.append(grade_encoder(recommender, events, first, most=_MOST_GRADED).gain)
         if gains[-1] == max(gains):
             kept = _weights(recommender)
@@ -70,7 +76,8 @@ def train_first(
             break
     for weight, value in zip(recommender.weights, kept, strict=True):
         weight.assign(value)
-    trainer.run(windows, EncoderPass(_LAST_EPOCHS, rate * _LAST_SHARE), seed, _part(progress, _MOST_ROUNDS))
+    last = EncoderPass(_LAST_EPOCHS, rate * _LAST_SHARE)
+    trainer.run(_newest(windows), last, seed, _part(progress, rounds, rounds))
     return FirstTraining((int(np.argmax(gains)) + 1) * epochs, tuple(gains))
 
 
@@ -78,5 +85,11 @@ def _weights(recommender: Recommender) -> list[NDArray[np.float32]]:
     return [np.array(weight) for weight in recommender.weights]
 
 
-def _part(progress: Progress, number: int) -> Progress:
-    return lambda phase, share: progress(phase, (number + share) / (_MOST_ROUNDS + 1))
+def _newest(windows: Windows) -> Windows:
+    """Return the newest windows, as many as a few rounds have time for."""
+    most = _MOST_TARGETS // (_LEAST_ROUNDS * windows.target.shape[1])
+    return windows.take(np.sort(np.argsort(-windows.newest, kind="stable")[:most]))
+
+
+def _part(progress: Progress, number: int, rounds: int) -> Progress:
+    return lambda phase, share: progress(phase, (number + share) / (rounds + 1))

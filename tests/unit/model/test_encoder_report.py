@@ -1,0 +1,69 @@
+"""The report on the encoder alone, and the first training it starts with."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from model.dataset.events import EventTable
+from model.dataset.windows import cut_windows
+from model.training.encoder import EncoderTrainer
+from model.training.encoder_report import last_events_last, main
+from model.training.first import train_first
+from producers.dense import DenseOptions, make_world, write_folder
+from tests.unit.model.small import small_recommender
+
+
+def test_the_last_event_of_each_user_goes_to_the_end() -> None:
+    users = np.array([0, 1, 0, 2, 1], np.int32)
+    table = EventTable(
+        users, np.array([5, 6, 7, 8, 9], np.int32), np.ones(5, np.float32), np.arange(5, dtype=np.int64) * 1000
+    )
+    moved, first = last_events_last(table)
+    assert first == 2
+    assert moved.items.tolist() == [5, 6, 7, 8, 9]
+    back = EventTable(users, table.items, table.values, table.ts_ms[::-1].copy())
+    moved, first = last_events_last(back)
+    assert moved.items[:first].tolist() == [7, 9]
+    assert sorted(moved.items[first:].tolist()) == [5, 6, 8]
+
+
+def test_the_first_training_keeps_the_best_round(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("model.training.first._ROUND_TARGETS", 300)
+    rng = np.random.default_rng(1)
+    users = np.repeat(np.arange(20), 15)
+    start = rng.integers(0, 100, 20)
+    items = (start[users] + 3 * (np.arange(300) % 15)) % 100 + 1
+    order = np.argsort(np.arange(300) % 15, kind="stable")
+    table = EventTable(
+        users[order].astype(np.int32),
+        items[order].astype(np.int32),
+        np.full(300, 4.0, np.float32),
+        np.arange(300, dtype=np.int64) * 1000,
+    )
+    recommender = small_recommender()
+    windows = cut_windows(table, recommender.config.length, 10)
+    told: list[float] = []
+    trainer = EncoderTrainer(recommender, windows, 0)
+    done = train_first(recommender, trainer, table, windows, 3e-3, 0, lambda _, share: told.append(share))
+    assert done.epochs == int(np.argmax(done.gains)) + 1
+    assert max(done.gains) > done.gains[0] or len(done.gains) <= 3
+    assert told[-1] == 1.0
+    assert np.diff(told).min() > 0
+
+
+@pytest.mark.parametrize("options", [["--start", "0.6", "--stop", "0.8"], ["--leave-one-out"]])
+def test_the_report_has_a_row_for_each_training(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], options: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("model.training.first._MOST_ROUNDS", 1)
+    monkeypatch.setattr("model.training.first._LEAST_ROUNDS", 1)
+    monkeypatch.setattr("model.training.first._ROUND_TARGETS", 1000)
+    monkeypatch.setenv("COLUMNS", "200")
+    write_folder(make_world(DenseOptions(events=800, users=30, items=100, seed=1)), tmp_path)
+    main([str(tmp_path), "--growth", "0.2", "--length", "12", *options])
+    lines = [line.split("│") for line in capsys.readouterr().out.splitlines() if line.startswith("│")]
+    assert len(lines) == (3 if options[0] == "--start" else 2)
+    graded = [int(cells[4]) for cells in lines]
+    assert graded[-1] == sum(graded[:-1]) > 0
+    assert all(0 <= float(cells[5]) <= 1 for cells in lines)
