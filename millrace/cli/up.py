@@ -9,6 +9,7 @@ from rich.table import Table
 
 from millrace.cli.watching import watch
 from millrace.config import DEFAULT_HOME, load_settings
+from millrace.errors import ConfigurationError
 from millrace.stacks.roles import DEFAULT_RETRAIN_EVENTS, Roles, default_roles
 
 if TYPE_CHECKING:
@@ -38,6 +39,9 @@ def up(
     home: Annotated[Path | None, typer.Option(help="Folder for logs and data; default: MILLRACE_HOME.")] = None,
     fresh: Annotated[bool, typer.Option("--fresh", help="Delete what an earlier run left.")] = False,
     brokers: Annotated[int, typer.Option(help="Kafka brokers of the local stack: 1, or 3 that replicate.")] = 1,
+    redis: Annotated[
+        str, typer.Option(help="Redis of the local stack: single, or cluster (six nodes, with --servers-only).")
+    ] = "single",
     servers_only: Annotated[bool, typer.Option("--servers-only", help="Start no worker and no other role.")] = False,
     detach: Annotated[
         bool, typer.Option("--detach", help="Return once everything runs; `millrace down` ends it.")
@@ -64,6 +68,7 @@ def up(
     from millrace.stacks.ports import Ports
     from millrace.stacks.signals import ended_by_signals
 
+    _check_redis(redis, servers_only)
     console = Console()
     settings = load_settings()
     folder = home or settings.home
@@ -71,7 +76,7 @@ def up(
         console.print(start_detached(folder), markup=False)
         return
     ports = Ports(redis=redis_port, triton_grpc=triton_port, kafka=kafka_port, cassandra=cassandra_port)
-    chosen = make_stack(stack or settings.stack, folder, StackOptions(ports, fresh, brokers))
+    chosen = make_stack(stack or settings.stack, folder, StackOptions(ports, fresh, brokers, redis == "cluster"))
     try:
         with ended_by_signals(), chosen as running:
             roles = Roles(running, {} if servers_only else default_roles(retrain_every_events))
@@ -80,6 +85,18 @@ def up(
             watch(console, running, roles)
     except KeyboardInterrupt:
         console.print("Stopped; no process is left.")
+
+
+def _check_redis(redis: str, servers_only: bool) -> None:
+    """Refuse what cannot work.
+
+    Raises:
+        ConfigurationError: There is no such Redis, or roles would have to use a cluster.
+    """
+    if redis not in {"single", "cluster"}:
+        raise ConfigurationError(f"There is no Redis {redis} to start here; use --redis single or --redis cluster.")
+    if redis == "cluster" and not servers_only:
+        raise ConfigurationError("Workers and keeper cannot use a Redis Cluster yet; add --servers-only.")
 
 
 def _introduce(console: Console, stack: "Stack", roles: Roles) -> None:

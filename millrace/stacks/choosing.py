@@ -20,11 +20,13 @@ class StackOptions:
         ports: Ports to use instead of free ones.
         fresh: Delete what an earlier run left.
         brokers: Kafka brokers; the embedded stack has one.
+        redis_cluster: Six Redis nodes; the local stack's servers alone.
     """
 
     ports: Ports = field(default_factory=Ports)
     fresh: bool = False
     brokers: int = 1
+    redis_cluster: bool = False
 
 
 def make_stack(name: str, home: Path, options: StackOptions | None = None) -> Stack:
@@ -42,13 +44,21 @@ def make_stack(name: str, home: Path, options: StackOptions | None = None) -> St
     if name == "local":
         from millrace.stacks.local import LocalStack
 
-        return LocalStack(home, ports=chosen.ports, brokers=chosen.brokers, fresh=chosen.fresh)
+        return LocalStack(
+            home,
+            ports=chosen.ports,
+            brokers=chosen.brokers,
+            redis_cluster=chosen.redis_cluster,
+            fresh=chosen.fresh,
+        )
     if name != "embedded":
         raise ConfigurationError(
             f"There is no stack {name} to start here; use --stack {' or --stack '.join(STARTABLE)}."
         )
-    if chosen.brokers != 1:
-        raise ConfigurationError("The embedded stack has one broker; use --stack local --brokers 3.")
+    if chosen.brokers != 1 or chosen.redis_cluster:
+        raise ConfigurationError(
+            "The embedded stack has one broker and one Redis; for more use --stack local --brokers 3 --redis cluster."
+        )
     from millrace.stacks.embedded import EmbeddedStack
 
     return EmbeddedStack(home, ports=chosen.ports, fresh=chosen.fresh)

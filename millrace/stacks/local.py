@@ -10,6 +10,7 @@ from millrace.stacks.cassandra_server import CassandraServer
 from millrace.stacks.home import StackHome
 from millrace.stacks.kafka_server import KafkaCluster
 from millrace.stacks.ports import Ports
+from millrace.stacks.redis_cluster import RedisCluster
 from millrace.stacks.redis_server import RedisServer
 from millrace.stacks.service import Service
 from millrace.stacks.stack import Stack
@@ -35,6 +36,7 @@ class LocalStack(Stack):
         home: Folder for logs, data, the registry and Triton's repository.
         ports: Ports to use instead of free ones.
         brokers: 1, or 3 for a Kafka that replicates.
+        redis_cluster: Six Redis nodes instead of one server. Roles cannot use them yet: for servers alone.
         triton: Start Triton; without it the workers run the model in process.
         fresh: Delete what an earlier run left.
         overrides: Settings fields to give every role, e.g. `list_length=20`.
@@ -48,6 +50,7 @@ class LocalStack(Stack):
         *,
         ports: Ports | None = None,
         brokers: int = 1,
+        redis_cluster: bool = False,
         triton: bool = True,
         fresh: bool = False,
         overrides: Mapping[str, Any] | None = None,
@@ -59,13 +62,15 @@ class LocalStack(Stack):
         self.kafka = KafkaCluster(logs, data / "kafka", brokers, ports.kafka)
         self.cassandra = CassandraServer(logs, data / "cassandra", ports.cassandra)
         self.redis = RedisServer(logs, data / "redis", ports.redis, append_only=True)
+        self.redis_cluster = RedisCluster(logs, data / "redis-cluster") if redis_cluster else None
         self.triton: TritonServer | None = None
         reason = unsupported_reason()
         if triton and not reason:
             self.triton = TritonServer(
                 logs, folder.path, folder.path / "triton", ports.triton_grpc, ports.triton_http, ports.triton_metrics
             )
-        services: list[Service] = [*self.kafka.brokers, self.cassandra, self.redis]
+        nodes: list[Service] = [*self.redis_cluster.nodes] if self.redis_cluster else [self.redis]
+        services: list[Service] = [*self.kafka.brokers, self.cassandra, *nodes]
         if self.triton is not None:
             services.append(self.triton)
         super().__init__(folder, services, {"stack": "local", "triton_url": IN_PROCESS, **(overrides or {})})
@@ -81,14 +86,18 @@ class LocalStack(Stack):
             aside = self._home.clear(("models", "triton"), delete=False)
             if aside:
                 self.notes.append(f"The models of another stack were set aside in {aside}.")
+        if self.redis_cluster is not None:
+            self.redis_cluster.prepare()
 
     def provision(self) -> None:
-        """Create the topics and the event log's tables where they are missing."""
+        """Create the topics and the event log's tables where they are missing; join Redis nodes."""
         from consumers.event_log import create_schema
         from millrace.topic_admin import ensure_topics
 
         self.notes += ensure_topics(self.settings)
         create_schema(self.settings)
+        if self.redis_cluster is not None:
+            self.redis_cluster.form()
 
     def supervise(self) -> list[str]:
         """Start again whatever server has ended; call it every second or so.
