@@ -1,0 +1,55 @@
+"""The served system in every protocol that reads a folder, on a stream of a few hundred events."""
+
+import math
+from pathlib import Path
+from typing import Any
+
+import pytest
+from plain_system import small_stream, write_movielens
+from rich.console import Console
+
+from model.evaluation.options import EvaluateOptions
+from model.evaluation.protocols import run_protocol
+
+EVENTS = 500
+
+
+def figures_of(folder: Path, protocol: str, **options: Any) -> dict[str, Any]:
+    write_movielens(folder, small_stream(EVENTS))
+    asked = EvaluateOptions(path=folder, protocol=protocol, baselines=("popularity",), **options)
+    report = run_protocol(asked, Console(quiet=True))
+    assert not report.problems
+    assert report.page().startswith("<!doctype html>")
+    return report.as_json()
+
+
+@pytest.mark.slow
+def test_a_cut_in_time_freezes_the_served_system(tmp_path: Path) -> None:
+    figures = figures_of(tmp_path, "time-split", cut=0.8)
+    assert figures["events_graded"] == EVENTS // 5
+    assert figures["protocol"]["first_graded_row"] == EVENTS * 4 // 5
+    assert 0.0 < figures["hit_rate_at_10"] <= 1.0
+    assert math.isfinite(figures["predicted_rating"]["rmse"])
+
+
+@pytest.mark.slow
+def test_variants_of_learning_are_compared_on_the_same_events(tmp_path: Path) -> None:
+    figures = figures_of(tmp_path, "incremental", refreshes=1)
+    assert set(figures["variants"]) == {"full", "incremental", "frozen"}
+    first, second = figures["stretches"]
+    # Up to the second point the variants are one and the same system.
+    assert len(set(first["ndcg_at_10"].values())) == 1
+    assert first["events"] + second["events"] == figures["events_graded"]
+    seconds = {name: one["seconds_at_points"] for name, one in figures["variants"].items()}
+    assert seconds["frozen"][1] == 0.0
+    assert seconds["incremental"][1] > 0.0
+    assert seconds["full"][1] > 0.0
+
+
+@pytest.mark.slow
+def test_hidden_items_are_looked_for_among_given_ones(tmp_path: Path) -> None:
+    figures = figures_of(tmp_path, "masked", negatives=15)
+    assert figures["baskets"] == 12
+    assert figures["candidates_per_basket"] <= 15 + figures["hidden_per_basket"]
+    assert 0.0 <= figures["recall_at_10"] <= 1.0
+    assert set(figures["baselines"]) == {"popularity"}
