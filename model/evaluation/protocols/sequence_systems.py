@@ -77,7 +77,7 @@ class BaselineOnSequences:
     def learn(self, row: int, before: UserState, event: ResolvedEvent, first_touch: bool) -> None:
         """Pass on."""
         self._log.add(event.user_id, event.item, event.value, event.ts_ms)
-        self._baseline.learn(before, event.item, event.value, event.ts_ms)
+        self._baseline.learn(self._numbered(before), event.item, event.value, event.ts_ms)
 
     def trained(self) -> None:
         """Fit what is fitted."""
@@ -86,14 +86,14 @@ class BaselineOnSequences:
 
     def rank(self, state: UserState, now_ms: int) -> Ranking:
         """Return every untouched item; ties go to the lower index."""
-        scores = self._baseline.scores(state, now_ms)
+        scores = self._baseline.scores(self._numbered(state), now_ms)
         allowed = np.flatnonzero(self._allowed(state, len(scores)))
         order = allowed[np.argsort(-scores[allowed], kind="stable")].astype(np.int32)
         return Ranking(tuple(order[:10].tolist()), order)
 
     def rank_given(self, state: UserState, now_ms: int, items: NDArray[np.int32]) -> NDArray[np.int32]:
         """Return the given items that are untouched, by score."""
-        scores = self._baseline.scores(state, now_ms)
+        scores = self._baseline.scores(self._numbered(state), now_ms)
         items = items[self._allowed(state, len(scores))[items]]
         return items[np.argsort(-scores[items], kind="stable")]
 
@@ -102,6 +102,10 @@ class BaselineOnSequences:
         for row, (before, event) in enumerate(ranked):
             self.learn(row, before, event, True)
         self.trained()
+
+    def _numbered(self, state: UserState) -> UserState:
+        """Return the state under its user's number in the log, by which a fitted baseline knows users."""
+        return replace(state, user_id=str(self._log.number_of(state.user_id)))
 
     def _allowed(self, state: UserState, size: int) -> NDArray[np.bool_]:
         allowed = self._available[:size].copy()
