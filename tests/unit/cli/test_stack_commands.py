@@ -1,0 +1,62 @@
+"""What can be said about stacks and the log's tables without a server."""
+
+import re
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner
+
+from millrace.cli.app import build_app
+from millrace.errors import ConfigurationError, FatalError
+
+runner = CliRunner()
+
+
+@pytest.fixture(autouse=True)
+def _own_home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MILLRACE_HOME", str(tmp_path))
+
+
+def test_the_tables_can_be_made_by_hand(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MILLRACE_EVENT_LOG", "cassandra://db/log?dc=europe")
+    monkeypatch.setenv("MILLRACE_CASSANDRA_REPLICATION", '{"europe": 3, "asia": 2}')
+    shown = runner.invoke(build_app(), ["log-schema", "--show"]).stdout
+    assert shown.startswith(
+        "CREATE KEYSPACE IF NOT EXISTS log WITH replication = "
+        "{'class': 'NetworkTopologyStrategy', 'europe': 3, 'asia': 2};\n"
+    )
+    assert re.findall(r"CREATE TABLE IF NOT EXISTS log\.(\w+)", shown) == [
+        "schema_versions",
+        "events",
+        "events_by_user",
+        "items",
+        "blocks",
+        "ends",
+        "logs",
+    ]
+
+
+def test_a_log_in_a_file_needs_no_tables_made(tmp_path: Path) -> None:
+    result = runner.invoke(build_app(), ["log-schema"])
+    assert result.exit_code == 0
+    assert (tmp_path / "events.sqlite").exists()
+
+
+def test_there_may_be_nothing_to_end(tmp_path: Path) -> None:
+    result = runner.invoke(build_app(), ["down"])
+    assert (result.exit_code, result.stdout) == (0, f"No stack runs in {tmp_path}.\n")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "kind", "words"),
+    [
+        (["--redis", "cluster"], ConfigurationError, "add --servers-only"),
+        (["--redis", "sentinel"], ConfigurationError, "There is no Redis sentinel"),
+        (["--brokers", "3"], ConfigurationError, "--stack local --brokers 3"),
+        (["--stack", "local", "--brokers", "2"], FatalError, "1 or 3 brokers, not 2"),
+    ],
+)
+def test_what_cannot_be_started_is_one_sentence(arguments: list[str], kind: type[Exception], words: str) -> None:
+    result = runner.invoke(build_app(), ["up", *arguments])
+    assert isinstance(result.exception, kind)
+    assert words in str(result.exception)
