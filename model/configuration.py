@@ -42,10 +42,7 @@ class EncoderChoices(_Section):
     """Training of the sequence encoder."""
 
     epochs: int | None = Field(
-        default=None, ge=1, le=500, description="Passes of the first training; None follows from the number of events."
-    )
-    epochs_scale: float = Field(
-        default=1.0, gt=0.0, le=20.0, description="Multiplies the number of passes that follows from the data."
+        default=None, ge=1, le=500, description="Passes of the first training; None counts them on held-out events."
     )
     learning_rate: float = Field(default=2e-3, gt=0.0, le=0.1, description="Peak rate of the first training (AdamW).")
     refresh_epochs: int | None = Field(
@@ -77,7 +74,6 @@ class FusionChoices(_Section):
 
     learning_rate: float = Field(default=0.02, ge=0.0, le=1.0, description="Step size of the weights.")
     context_rate: float = Field(default=0.01, ge=0.0, le=1.0, description="Step size of the weights by context.")
-    epochs: int = Field(default=4, ge=1, le=50, description="Passes when it is fitted to a log at once.")
 
 
 class RhythmChoices(_Section):

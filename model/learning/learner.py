@@ -216,8 +216,7 @@ class Learner:
         if chosen.epochs is None:
             train_first(self.recommender, trainer, events, windows, chosen.learning_rate, self._seed, self._progress)
         else:
-            epochs = max(round(chosen.epochs * chosen.epochs_scale), 1)
-            trainer.run(windows, EncoderPass(epochs, chosen.learning_rate), self._seed, self._progress)
+            trainer.run(windows, EncoderPass(chosen.epochs, chosen.learning_rate), self._seed, self._progress)
 
     def _train_again(self, trainer: EncoderTrainer, events: EventTable, windows: Windows) -> None:
         chosen = self._configuration.encoder

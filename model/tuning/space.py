@@ -54,7 +54,7 @@ SEARCH_SPACE: Space = {
     "network.id_dropout": Range(0.0, 0.5),
     "network.ranker_units": OneOf(((32, 16), (64, 32), (128, 128))),
     "encoder.learning_rate": Range(5e-4, 4e-3, log=True),
-    "encoder.epochs_scale": Range(0.4, 2.5, log=True),
+    "encoder.weight_decay": Range(1e-3, 0.1, log=True),
     "encoder.refresh_learning_rate": Range(1e-4, 2e-3, log=True),
     "encoder.replay_share": Range(0.0, 3.0),
     "ranker.learning_rate": Range(3e-4, 4e-3, log=True),
