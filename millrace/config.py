@@ -104,7 +104,7 @@ class Settings(BaseSettings):
     event_weights: dict[str, Annotated[float, Field(ge=0.0, le=100.0)]] = Field(
         default_factory=lambda: dict(DEFAULT_EVENT_WEIGHTS),
         description="JSON map: event types and what each teaches, in ratings; a type that is left out teaches like a "
-        "rating, one of weight 0 leads nobody to its item. `millrace train` estimates them from the log.",
+        "rating, one of weight 0 leads nobody to its item. `python -m model.event_weights` estimates them.",
     )
     max_record_bytes: int = Field(default=65_536, ge=1024, description="Larger records become dead letters.")
     max_future_ms: int = Field(default=300_000, ge=0, description="How far event time may lie after record time.")

@@ -10,6 +10,7 @@ from typing import Protocol
 
 from millrace.contracts import ActivityEvent, CatalogueItem
 from millrace.errors import ConfigurationError
+from producers.activities import as_activities, kinds_of
 from producers.movielens import MovieLensData, load_movielens
 from producers.synthetic import SyntheticStream, parse_synthetic
 
@@ -83,6 +84,19 @@ class MovieLensSource(_Identified):
         return self._data.slice(self._first + position, self._last)
 
 
+class ActivitySource(MovieLensSource):
+    """A part of a MovieLens folder as views, likes, dislikes and purchases."""
+
+    def __init__(self, path: Path, start: float, stop: float, seed: int) -> None:
+        super().__init__(path, start, stop, seed)
+        self.identity += " as activities"
+        self.total = sum(len(kinds_of(rating)) for rating in self._data.slice(self._first, self._last))
+
+    def events(self, position: int, on_new_item: Callable[[CatalogueItem], object]) -> Iterator[ActivityEvent]:
+        """Yield the events from a position on; the ones before are made again and skipped."""
+        return islice(as_activities(self._data.slice(self._first, self._last)), position, None)
+
+
 class SyntheticSource(_Identified):
     """A synthetic stream."""
 
@@ -97,7 +111,15 @@ class SyntheticSource(_Identified):
         return islice(self._stream.events(on_new_item), position, None)
 
 
-def open_source(path: Path | None, synthetic: str | None, *, start: float, stop: float, seed: int) -> Source:
+def open_source(
+    path: Path | None,
+    synthetic: str | None,
+    *,
+    start: float,
+    stop: float,
+    seed: int,
+    as_activities: bool = False,
+) -> Source:
     """Return what a replay was asked for.
 
     Raises:
@@ -107,4 +129,7 @@ def open_source(path: Path | None, synthetic: str | None, *, start: float, stop:
         raise ConfigurationError(
             "A replay needs either the path of a MovieLens folder or --synthetic users=...,items=...."
         )
-    return SyntheticSource(synthetic) if synthetic is not None else MovieLensSource(path or Path(), start, stop, seed)
+    if synthetic is not None:
+        return SyntheticSource(synthetic)
+    source = ActivitySource if as_activities else MovieLensSource
+    return source(path or Path(), start, stop, seed)

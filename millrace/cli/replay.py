@@ -48,6 +48,9 @@ def replay(
     in_flight: Annotated[int, typer.Option(min=1, help="Closed loop: most unanswered events.")] = 256,
     start: Annotated[float, typer.Option(help="Leave out this fraction at the beginning.")] = 0.0,
     stop: Annotated[float, typer.Option(help="End at this fraction.")] = 1.0,
+    as_activities: Annotated[
+        bool, typer.Option("--as-activities", help="Send views, likes, dislikes and purchases made from the ratings.")
+    ] = False,
     seed: Annotated[int, typer.Option(help="Orders ratings of the same second.")] = 0,
     resume: Annotated[bool, typer.Option("--resume", help="Go on where an interrupted replay ended.")] = False,
     max_lag: Annotated[int, typer.Option(min=0, help="Pause while a consumer is further behind; 0: never.")] = 20_000,
@@ -66,7 +69,7 @@ def replay(
     options.pacer()  # says what is wrong before anything is read or sent
     console = Console(stderr=True)
     with console.status("Reading the data ..."):
-        source = open_source(path, synthetic, start=start, stop=stop, seed=seed)
+        source = open_source(path, synthetic, start=start, stop=stop, seed=seed, as_activities=as_activities)
     state = source.state(settings.home)
     position = state.read() if resume else 0
     with ActivityPublisher(settings, linger_ms=0) as publisher, stop_on_signals() as stopped:
