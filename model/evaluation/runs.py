@@ -5,10 +5,13 @@ from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor, wait
 from dataclasses import dataclass, replace
 from functools import cache, partial
+from hashlib import blake2b
 from multiprocessing.sharedctypes import SynchronizedArray
 from pathlib import Path
 from typing import Protocol
 
+import model
+import streams
 from model.evaluation.checkpoints import Checkpoints
 from model.evaluation.diversity import DiverseLists, DiversityWatch
 from model.evaluation.leaks import LeakProbe
@@ -181,4 +184,14 @@ def _identity(name: str, stream: RecordedStream, options: EvaluateOptions) -> st
     """Describe everything that figures depend on."""
     asked = replace(options, work=None, resume=False, parallel=1, baselines=(), path=None)
     last = stream.events[-1].event_id
-    return f"{name} of {len(stream.events)} events to {last}, {len(stream.catalogue)} items: {asked}"
+    return f"{name} of {len(stream.events)} events to {last}, {len(stream.catalogue)} items: {asked}, {_code()}"
+
+
+@cache
+def _code() -> str:
+    """Return a digest of the code that a system consists of: what another one left behind does not fit it."""
+    digest = blake2b(digest_size=16)
+    for package in (model, streams):
+        for path in sorted(Path(next(iter(package.__path__))).rglob("*.py")):
+            digest.update(path.read_bytes())
+    return digest.hexdigest()

@@ -105,7 +105,7 @@ def test_without_resume_it_starts_anew(tmp_path: Path) -> None:
 def test_a_checkpoint_of_another_evaluation_is_refused(tmp_path: Path) -> None:
     options = EvaluateOptions(work=tmp_path, resume=True)
     run_one("popularity", STREAM, options, make_plain, lambda share: None)
-    with pytest.raises(ConfigurationError, match="other options or data"):
+    with pytest.raises(ConfigurationError, match="other options, data or code"):
         run_one("popularity", STREAM, replace(options, seed=3), make_plain, lambda share: None)
 
 
