@@ -72,7 +72,7 @@ class EncoderRun:
     def first(self, count: int) -> str:
         """Learn the oldest `count` events; returns what came of it."""
         events = self._events.head(count)
-        self._plan = plan_training(events)
+        self._plan = plan_training(events, self.recommender.config.length)
         windows = cut_windows(events, self.recommender.config.length, self._plan.window_targets)
         self._trainer = EncoderTrainer(self.recommender, windows, self._seed)
         rate = self._plan.first.learning_rate
