@@ -25,7 +25,7 @@ _ERA_DECAY_EVENTS, _CONTENT_DECAY_EVENTS = 1_000.0, 3_000.0
 # Items of the average rate that every class has beside its own.
 _ERA_PRIOR, _AGE_PRIOR, _GENRE_PRIOR = 3.0, 10.0, 20.0
 # Never-seen items looked through for one request, at most: those of the highest rates.
-_MOST_UNSEEN = 16_384
+_MOST_UNSEEN = 8_192
 # What np.bincount gives, with weights or without.
 _Masses = NDArray[np.floating[Any]] | NDArray[np.signedinteger[Any]]
 _EPOCH_YEAR, _YEAR_MS = 1970, 365.2425 * 86_400_000
@@ -45,7 +45,7 @@ class ContentView:
         set_shares: [S] float64 share of recent events.
         first_rates: [N] float32 log of how often never-seen items of the same age, era and genres have lately met
             their first event, relative to all never-seen items.
-        unseen: [M] int32 known, available items without events, in the order of their index.
+        unseen: [M] int32 known, available items without events, highest first rate first.
     """
 
     def __init__(self) -> None:
@@ -104,10 +104,8 @@ class ContentView:
         rates = by_era[self.eras // _ERAS_PER_RATE] + by_age[age] + self._genre_rates(firsts, unseen)
         self.first_rates = rates.astype(np.float32)
         open_items = np.flatnonzero(unseen & catalogue.available)
-        if len(open_items) > _MOST_UNSEEN:
-            best = np.argpartition(-rates[open_items], _MOST_UNSEEN)[:_MOST_UNSEEN]
-            open_items = np.sort(open_items[best])
-        self.unseen = open_items.astype(np.int32)
+        order = np.argsort(-self.first_rates[open_items], kind="stable")
+        self.unseen = open_items[order][:_MOST_UNSEEN].astype(np.int32)
 
     def _genre_rates(self, firsts: NDArray[np.float64], unseen: NDArray[np.bool_]) -> NDArray[np.float64]:
         """Return [N] the mean of the log rates of each item's genres."""

@@ -16,6 +16,8 @@ _YEAR_WIDTH = 3.0
 # Weight of everyone's profile in the user's.
 _PROFILE_PRIOR = 0.2
 _SHARE_FLOOR = 1e-3
+# A year with less mass than this is as good as absent: the logarithm is spared.
+_ABSENT = 1e-6
 _TITLE_LAGS, _TITLE_DECAY = 20, 0.9
 _COVISIT_FLOOR = 1e-3
 _RATING_PRIOR = 5.0
@@ -72,7 +74,11 @@ def profile_ratios(
         if not dated:
             continue
         smooth_years(year_sums)
+        absent = np.log(_PROFILE_PRIOR / (year_total + _PROFILE_PRIOR))
         for year in range(YEARS):
+            if year_sums[year] < _ABSENT:
+                year_ratios[profile, year] = absent
+                continue
             share = year_shares[year] + _SHARE_FLOOR
             own = (year_sums[year] + _PROFILE_PRIOR * share) / (year_total + _PROFILE_PRIOR)
             year_ratios[profile, year] = np.log(own / share)

@@ -13,7 +13,7 @@ KEPT = 4
 
 
 @compiled
-def largest(keys: NDArray[np.uint64], size: int, wanted: int) -> None:
+def _largest(keys: NDArray[np.uint64], size: int, wanted: int) -> None:
     """Move the `wanted` largest of the first `size` keys to the front (quickselect); keys are distinct."""
     low, high = 0, size - 1
     while low < high:
@@ -91,7 +91,7 @@ def pool_by_evidence(
         keys[size] = (np.uint64(bits[0]) << np.uint64(32)) | np.uint64(0xFFFFFFFF - item)
         size += 1
     taken = min(size, wanted)
-    largest(keys, size, taken)
+    _largest(keys, size, taken)
     for place in range(taken):
         item = np.int32(np.uint64(0xFFFFFFFF) - (keys[place] & np.uint64(0xFFFFFFFF)))
         pool[place] = item
@@ -167,12 +167,12 @@ def linear_cut(
             total += weights[feature] * pool_features[place, feature]
         scores[place] = total
         first = np.uint64(0x80000000) if marks[pool[place]] == KEPT else np.uint64(0)
-        keys[place] = ((ordered(bits[place]) >> np.uint64(1) | first) << np.uint64(32)) | np.uint64(size - place)
+        keys[place] = ((_ordered(bits[place]) >> np.uint64(1) | first) << np.uint64(32)) | np.uint64(size - place)
     taken = min(size, len(candidates))
-    largest(keys, size, taken)
+    _largest(keys, size, taken)
     for rank in range(taken):
         place = int(np.int64(size) - np.int64(keys[rank] & np.uint64(0xFFFFFFFF)))
-        keys[rank] = (ordered(bits[place]) << np.uint64(32)) | np.uint64(size - place)
+        keys[rank] = (_ordered(bits[place]) << np.uint64(32)) | np.uint64(size - place)
     order = np.sort(keys[:taken])[::-1]
     for rank in range(taken):
         place = int(np.int64(size) - np.int64(order[rank] & np.uint64(0xFFFFFFFF)))
@@ -183,7 +183,7 @@ def linear_cut(
 
 
 @compiled
-def ordered(bits: int) -> np.uint64:
+def _ordered(bits: int) -> np.uint64:
     """Return the bits of a float32 as an unsigned number that orders as the floats do."""
     wide = np.uint64(bits)
     return wide ^ np.uint64(0xFFFFFFFF) if wide >> np.uint64(31) else wide | np.uint64(0x80000000)

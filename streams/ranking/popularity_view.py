@@ -11,6 +11,8 @@ from streams.statistics.popularity import BUCKET_DECAY_EVENTS, DECAY_EVENTS
 
 # Most events, and largest share of the stream so far, that a view may be behind.
 _REFRESH_EVENTS, _REFRESH_SHARE = 64, 0.02
+# Lists and shares of classes move slower: they may be behind this many times as far.
+_SLOW = 4
 # Length of the popular lists: a user has rarely touched more of the most popular items.
 _LISTED = 512
 # An item with fewer events is new, and so is looked after by candidates and exploration.
@@ -30,6 +32,7 @@ class PopularityView:
         ever: [N - 1] int32, all items by all-time count, so that there is always one more to recommend.
         by_history: Lists of the same kind, one per history-length bucket.
         newest: Known, available items with fewer than NEW_ITEM_EVENTS events, latest arrival first.
+        unavailable: Known items that are not available.
         genre_shares: [MAX_GENRES] float64.
         year_shares: [YEARS] float64.
         item_features: [N, ITEM_FEATURES] float32, the features that depend on the item alone.
@@ -39,16 +42,19 @@ class PopularityView:
 
     def __init__(self) -> None:
         self.shares: NDArray[np.float32] = np.zeros(0, np.float32)
+        self._latest: NDArray[np.float32] = np.zeros(0, np.float32)
         self.recent: NDArray[np.int32] = np.empty(0, np.int32)
         self.ever: NDArray[np.int32] = np.empty(0, np.int32)
         self.by_history: list[NDArray[np.int32]] = []
         self.newest: NDArray[np.int32] = np.empty(0, np.int32)
+        self.unavailable: NDArray[np.int32] = np.empty(0, np.int32)
         self.genre_shares: NDArray[np.float64] = np.zeros(MAX_GENRES)
         self.year_shares: NDArray[np.float64] = np.zeros(YEARS)
         self.item_features: NDArray[np.float32] = np.zeros((0, ITEM_FEATURES), np.float32)
         self.token_idf: NDArray[np.float32] = np.zeros(0, np.float32)
         self.content = ContentView()
         self._made_at = (-1, -1, -1)
+        self._lists_made_at = (-1, -1, -1)
 
     def refresh(self, statistics: ItemStatistics, catalogue: Catalogue) -> None:
         """Renew the view if enough has happened; both must have room for the same indexes."""
@@ -58,19 +64,28 @@ class PopularityView:
         if now[1:] == (catalogue_sequence, size) and behind <= min(_REFRESH_EVENTS, int(clock * _REFRESH_SHARE)):
             return
         self._made_at = now
-        self._renew_popular(statistics, catalogue)
-        self._renew_newest(statistics, catalogue)
-        self._renew_profiles(catalogue)
+        self._renew_shares(statistics, catalogue)
         self._renew_item_features(statistics, catalogue)
         self.content.renew(statistics, catalogue, self.shares)
+        clock, *catalogue_then = self._lists_made_at
+        behind = abs(statistics.clock - clock)
+        if catalogue_then == list(now[1:]) and behind <= _SLOW * min(_REFRESH_EVENTS, int(clock * _REFRESH_SHARE)):
+            return
+        self._lists_made_at = now
+        self._renew_lists(statistics)
+        self._renew_newest(statistics, catalogue)
+        self._renew_profiles(catalogue)
 
-    def _renew_popular(self, statistics: ItemStatistics, catalogue: Catalogue) -> None:
+    def _renew_shares(self, statistics: ItemStatistics, catalogue: Catalogue) -> None:
         decayed = statistics.popularity.decayed_at(statistics.clock)
         floor = 1.0 / (len(catalogue) + 1.0)
         medium, long = decayed[:, 1], decayed[:, 2]
         mixed = medium / (2.0 * medium.sum() + 2.0) + long / (2.0 * long.sum() + 2.0)
         self.shares = np.asarray(0.98 * mixed + 0.02 * floor, np.float32)
-        self.recent = _top(decayed[:, 0] + self.shares)
+        self._latest = decayed[:, 0]
+
+    def _renew_lists(self, statistics: ItemStatistics) -> None:
+        self.recent = _top(self._latest + self.shares)
         self.ever = statistics.popularity_order()
         among = statistics.popularity.by_history_at(statistics.clock)
         totals = np.maximum(among.sum(axis=0), 1.0)
@@ -81,6 +96,7 @@ class PopularityView:
     def _renew_newest(self, statistics: ItemStatistics, catalogue: Catalogue) -> None:
         arrivals = np.array(catalogue.arrivals[::-1], np.int32)
         few = statistics.popularity.counts[arrivals] < NEW_ITEM_EVENTS
+        self.unavailable = np.flatnonzero(catalogue.known & ~catalogue.available).astype(np.int32)
         self.newest = arrivals[few & catalogue.available[arrivals]][:_NEWEST]
 
     def _renew_profiles(self, catalogue: Catalogue) -> None:

@@ -43,16 +43,26 @@ def class_profiles(
             mass[lesser_classes[item]] += weight
             total += weight
             weight *= _CLASS_DECAYS[profile]
+        shares = class_shares.copy()
+        _spread_classes(mass)
+        _spread_classes(shares)
         for place in range(number):
-            own, share = mass[place], class_shares[place]
-            if place > 0:
-                own, share = 0.0, 0.0
-                for other in range(1, number):
-                    near = _CLASS_REACH ** abs(place - other)
-                    own += near * mass[other]
-                    share += near * class_shares[other]
-            share += _SHARE_FLOOR
+            own, share = mass[place], shares[place] + _SHARE_FLOOR
             ratios[profile, place] = np.log((own + _CLASS_PRIOR * share) / ((total + _CLASS_PRIOR) * share))
+
+
+@compiled
+def _spread_classes(mass: NDArray[np.float64]) -> None:
+    """Let every class but the never-seen have _CLASS_REACH^distance of the others beside its own."""
+    before, after = 0.0, 0.0
+    ahead = np.zeros(len(mass))
+    for place in range(len(mass) - 1, 0, -1):
+        ahead[place] = after
+        after = (after + mass[place]) * _CLASS_REACH
+    for place in range(1, len(mass)):
+        own = mass[place]
+        mass[place] = own + before + ahead[place]
+        before = (before + own) * _CLASS_REACH
 
 
 @compiled
@@ -103,7 +113,11 @@ def era_profile(
             mass[eras[item] + step] += weight * _ERA_WINDOW[step]
         total += weight
         weight *= _ERA_DECAY
+    absent = np.log(_ERA_PRIOR / (total + _ERA_PRIOR))
     for era in range(number):
+        if mass[era + 2] == 0.0:
+            ratios[era] = absent
+            continue
         share = era_shares[era] + _SHARE_FLOOR
         ratios[era] = np.log((mass[era + 2] + _ERA_PRIOR * share) / ((total + _ERA_PRIOR) * share))
 

@@ -9,13 +9,22 @@ from streams.ranking.feature_kernel import FIRST_YEAR, PROFILES, UNKNOWN_AGE, YE
 from streams.ranking.features import FEATURE_NAMES
 from streams.ranking.popularity_view import PopularityView
 from streams.ranking.profile_kernel import CLASS_PROFILES, class_profiles, era_profile, set_profile
-from streams.ranking.unseen_kernel import best_unseen, set_scores_of
+from streams.ranking.unseen_kernel import best_unseen, set_scores_of, years_of
 from streams.statistics.popularity import POPULARITY_CLASSES
 
 # Never-seen items that join the pool.
 _POOL_UNSEEN = 48
-_PLACE = {name: place for place, name in enumerate(FEATURE_NAMES)}
-_ALL_YEARS = np.arange(FIRST_YEAR, FIRST_YEAR + YEARS, dtype=np.float64)
+_SEARCHED = (
+    "genre_last",
+    "genre_recent",
+    "genre_long",
+    "unseen_genre",
+    "genre_set",
+    "year_recent",
+    "unseen_year",
+    "year_long",
+) + ("release_age", "unreleased", "catalogue_era", "unseen_era", "first_rate")
+_PLACES = np.array([FEATURE_NAMES.index(name) for name in _SEARCHED])
 
 
 class Taste:
@@ -66,6 +75,7 @@ class UnseenSearch:
         self.best: NDArray[np.int32] = np.empty(0, np.int32)
         self._out: NDArray[np.int32] = np.zeros(_POOL_UNSEEN, np.int32)
         self._set_scores = np.zeros(1)
+        self._year_scores = np.zeros(YEARS)
 
     def search(
         self,
@@ -86,19 +96,23 @@ class UnseenSearch:
             content: Classes and rates.
             marks: [N]; items not FREE are left out.
         """
-
-        def weight(*names: str) -> float:
-            return sum(float(weights[_PLACE[name]]) for name in names)
-
+        last, recent, long, unseen_genre, genre_set, *others = weights[_PLACES].tolist()
+        year_recent, unseen_year, year_long, age, unreleased, era, unseen_era, rate = others
         if len(self._set_scores) != len(content.set_genres):
             self._set_scores = np.zeros(len(content.set_genres))
-        by_profile = np.array((weight("genre_last"), weight("genre_recent"), weight("genre_long", "unseen_genre")))
+        by_profile = np.array((last, recent, long + unseen_genre))
         set_scores_of(
-            content.set_genres, by_profile @ taste.genre_ratios, taste.set_ratios, weight("genre_set"), self._set_scores
+            content.set_genres, by_profile @ taste.genre_ratios, taste.set_ratios, genre_set, self._set_scores
         )
-        years = weight("year_recent", "unseen_year") * taste.year_ratios[1] + weight("year_long") * taste.year_ratios[2]
-        years += weight("release_age") * np.log1p(np.maximum(now_year - _ALL_YEARS, 0.0))
-        years += weight("unreleased") * (now_year + 1.0 < _ALL_YEARS)
+        years_of(
+            taste.year_ratios,
+            year_recent + unseen_year,
+            year_long,
+            age,
+            unreleased,
+            now_year - FIRST_YEAR,
+            self._year_scores,
+        )
         number = best_unseen(
             content.unseen,
             marks,
@@ -106,12 +120,12 @@ class UnseenSearch:
             self._set_scores,
             catalogue.years,
             FIRST_YEAR,
-            years,
-            weight("release_age") * float(np.log1p(UNKNOWN_AGE)),
+            self._year_scores,
+            age * float(np.log1p(UNKNOWN_AGE)),
             content.eras,
-            weight("catalogue_era", "unseen_era") * taste.era_ratios,
+            (era + unseen_era) * taste.era_ratios,
             content.first_rates,
-            weight("first_rate"),
+            rate,
             self._out,
         )
         self.best = self._out[:number]

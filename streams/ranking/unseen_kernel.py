@@ -5,7 +5,6 @@ from numpy.typing import NDArray
 
 from streams.compiled import compiled
 from streams.ranking.evidence_kernel import FREE
-from streams.ranking.pool_kernel import largest, ordered
 
 
 @compiled
@@ -24,10 +23,10 @@ def best_unseen(
     rate_weight: float,
     best: NDArray[np.int32],
 ) -> int:
-    """Write the never-seen items with the highest sums of scores, highest first; ties go to the lower index.
+    """Write the never-seen items with the highest sums of scores, highest first; of equal ones any, always the same.
 
     Args:
-        unseen: [M] items to look at; those not FREE are left out.
+        unseen: [M] items to look at, highest first rate first; those not FREE are left out.
         marks: [N].
         genre_sets: [N] set of genres of each item.
         set_scores: [S].
@@ -44,11 +43,15 @@ def best_unseen(
     Returns:
         How many were written: W, or fewer if there are not as many.
     """
-    keys = np.empty(len(unseen), np.uint64)
-    score = np.empty(1, np.float32)
-    bits = score.view(np.uint32)
+    wanted = len(best)
+    # A heap of the best so far, the least of them first: few items get past it.
+    scores = np.empty(wanted)
     size = 0
+    # More than this no item gets beside its rate; the rates fall, so that the rest can be left out at some point.
+    most = set_scores.max() + era_scores.max() + max(year_scores.max(), unknown_year)
     for item in unseen:
+        if size == wanted and rate_weight >= 0.0 and most + rate_weight * first_rates[item] <= scores[0]:
+            break
         if marks[item] != FREE:
             continue
         total = set_scores[genre_sets[item]] + era_scores[eras[item]] + rate_weight * first_rates[item]
@@ -56,15 +59,38 @@ def best_unseen(
             total += year_scores[min(max(years[item] - first_year, 0), len(year_scores) - 1)]
         else:
             total += unknown_year
-        score[0] = total
-        keys[size] = (ordered(bits[0]) << np.uint64(32)) | np.uint64(0xFFFFFFFF - item)
-        size += 1
-    taken = min(size, len(best))
-    largest(keys, size, taken)
-    order = np.sort(keys[:taken])[::-1]
-    for place in range(taken):
-        best[place] = np.int32(np.uint64(0xFFFFFFFF) - (order[place] & np.uint64(0xFFFFFFFF)))
-    return taken
+        if size < wanted:
+            _sift_up(scores, best, size, total, item)
+            size += 1
+        elif total > scores[0]:
+            _sift_down(scores, best, size, total, item)
+    order = np.argsort(-scores[:size], kind="mergesort")
+    best[:size] = best[:size][order]
+    return size
+
+
+@compiled
+def _sift_up(scores: NDArray[np.float64], items: NDArray[np.int32], place: int, score: float, item: int) -> None:
+    """Put an entry into the heap's first free place and move it to where it belongs."""
+    while place > 0 and score < scores[(place - 1) // 2]:
+        scores[place], items[place] = scores[(place - 1) // 2], items[(place - 1) // 2]
+        place = (place - 1) // 2
+    scores[place], items[place] = score, item
+
+
+@compiled
+def _sift_down(scores: NDArray[np.float64], items: NDArray[np.int32], size: int, score: float, item: int) -> None:
+    """Replace the heap's first entry and move the new one to where it belongs."""
+    place = 0
+    while True:
+        child = 2 * place + 1
+        if child + 1 < size and scores[child + 1] < scores[child]:
+            child += 1
+        if child >= size or score <= scores[child]:
+            break
+        scores[place], items[place] = scores[child], items[child]
+        place = child
+    scores[place], items[place] = score, item
 
 
 @compiled
@@ -92,3 +118,30 @@ def set_scores_of(
             total += genre_scores[genre]
             carried += 1
         out[place] = total / np.sqrt(max(carried, 1)) + ratio_weight * set_ratios[place]
+
+
+@compiled
+def years_of(
+    year_ratios: NDArray[np.float64],
+    recent: float,
+    long: float,
+    age: float,
+    unreleased: float,
+    now: float,
+    out: NDArray[np.float64],
+) -> None:
+    """Score each year of release as the linear fusion does.
+
+    Args:
+        year_ratios: [PROFILES, Y].
+        recent: Weight of the recent profile.
+        long: Weight of the long one.
+        age: Weight of the log years since release.
+        unreleased: Weight of an item that is not released yet.
+        now: Now, in years after the first.
+        out: [Y] out.
+    """
+    for year in range(len(out)):
+        out[year] = recent * year_ratios[1, year] + long * year_ratios[2, year] + age * np.log1p(max(now - year, 0.0))
+        if year > now + 1.0:
+            out[year] += unreleased

@@ -80,9 +80,9 @@ def links(world: World, state: UserState, item: int, number: int) -> list[float]
 
 
 def lift(world: World, state: UserState, item: int, number: int, decay: float, session_ms: int | None = None) -> float:
-    """sum_d w_d log(1 + A / (10 p)) over 30 lags."""
+    """sum_d w_d log(1 + A / (10 p)) over 20 lags."""
     total = 0.0
-    for lag, together in enumerate(links(world, state, item, number)[:30]):
+    for lag, together in enumerate(links(world, state, item, number)[:20]):
         gap_s = 0.0 if session_ms is None else (session_ms - int(state.ts_ms[lag])) / 1000
         weight = decay**lag / math.sqrt(1 + gap_s / 600)
         total += weight * math.log(1 + together / (10 * float(world.step.view.shares[item])))
