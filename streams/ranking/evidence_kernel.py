@@ -35,7 +35,7 @@ FREE, FOUND, POOLED, BLOCKED = 0, 1, 2, 3
 
 @compiled
 def _log(number: NDArray[np.float32], bits: NDArray[np.int32]) -> np.float32:
-    """Return the logarithm of a normal positive float32 to about 1e-4; the exact one costs as much as the rest of a link.
+    """Return the logarithm of a normal positive float32 to about 1e-4; the exact one costs as much as a link.
 
     Args:
         number: [1] the number; overwritten by its mantissa.
