@@ -48,7 +48,11 @@ def evaluate(
     ] = False,
     without: Annotated[
         list[str] | None,
-        typer.Option(metavar="NAME", help="Leave a part out; may be repeated.", rich_help_panel=_SYSTEM_PANEL),
+        typer.Option(
+            metavar="NAME",
+            help="Leave a part out (encoder, perceptron, content, ...); may be repeated.",
+            rich_help_panel=_SYSTEM_PANEL,
+        ),
     ] = None,
     baseline: Annotated[
         list[str] | None,
@@ -144,14 +148,15 @@ def evaluate(
         Path | None, typer.Option(help="Write a page of plots to this file as HTML.", rich_help_panel=_RUN_PANEL)
     ] = None,
 ) -> None:
-    """Grade the recommender on a recorded stream, before it learns each event; with baselines and intervals.
+    """Grade the recommender on a recorded stream, before it learns each event.
 
-    Time order: the first 20 % train, the next 10 % are the warm-up, the rest is graded. Nothing is chosen on the graded
-    part. The code that serves makes the lists.
+    In time order, the first 20 % train, the next 10 % are the warm-up, the rest
+    is graded. Nothing is chosen on the graded part. The code that serves makes
+    the lists; baselines are graded on the same events. See docs/report.md.
 
     Examples:
       millrace evaluate data/ml-latest-small --report report.json --page report.html
-      millrace evaluate data/ml-latest-small --events 5000 --without network --baseline none
+      millrace evaluate data/ml-latest-small --events 5000 --without encoder --baseline none
       millrace evaluate data/ml-latest-small --moment after-event --delay 0.5 --rate 120
       millrace evaluate ml-1m --parallel 2 --work run-1m --resume
     """
