@@ -62,9 +62,10 @@ class Moods:
         )
         self.values[self._order] = path
         energies = [path_energy(self._starts, self._coordinates, path, length) for length in self._lengths]
-        log_density = np.array([-0.5 * (energy / self.variance + spread) for energy, spread in energies])
+        log_density = np.array([-0.5 * (energy / self.variance + spread) for energy, spread, _ in energies])
         chance = np.exp(log_density - log_density.max())
         chosen = int(rng.choice(len(chance), p=chance / chance.sum()))
         self.length = float(self._lengths[chosen])
-        scale = 0.5 * (energies[chosen][0] + _PRIOR_STEPS * _START_VARIANCE)
-        self.variance = float(scale / rng.gamma(0.5 * (len(path) + _PRIOR_STEPS)))
+        energy, _, steps = energies[chosen]
+        scale = 0.5 * (energy + _PRIOR_STEPS * _START_VARIANCE)
+        self.variance = float(scale / rng.gamma(0.5 * (steps + _PRIOR_STEPS)))

@@ -59,8 +59,11 @@ def draw_paths(
 @compiled
 def path_energy(
     starts: NDArray[np.int64], coordinates: NDArray[np.float64], path: NDArray[np.float64], length: float
-) -> tuple[float, float]:
-    """Return the sum of squared standardised steps for variance 1, and the log of the product of their variances.
+) -> tuple[float, float, int]:
+    """Return energy, log-variance and number of a path's steps: what its density is made of.
+
+    The energy is the sum of squared standardised steps for variance 1, the log-variance that of their product. Points
+    at the same coordinate are one point.
 
     Args:
         starts: [G + 1] first point of each user.
@@ -68,14 +71,18 @@ def path_energy(
         path: [N].
         length: As in `draw_paths`.
     """
-    energy, log_variance = 0.0, 0.0
+    energy, log_variance, steps = 0.0, 0.0, 0
     for group in range(len(starts) - 1):
         for row in range(starts[group], starts[group + 1]):
             if row == starts[group]:
                 energy += path[row] ** 2
+                steps += 1
+                continue
+            if coordinates[row] == coordinates[row - 1]:
                 continue
             kept = np.exp(-(coordinates[row] - coordinates[row - 1]) / length)
             own = 1.0 - kept * kept + 1e-9
             energy += (path[row] - kept * path[row - 1]) ** 2 / own
             log_variance += np.log(own)
-    return energy, log_variance
+            steps += 1
+    return energy, log_variance, steps
