@@ -1,0 +1,71 @@
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from small_world import NOW_MS, make_world
+
+from streams.ranking import CONTEXT_NAMES, FEATURE_NAMES, FusionWeights
+from streams.ranking.content_view import _classes
+from streams.ranking.features import CONTEXTS, FEATURES
+from streams.ranking.unseen_kernel import best_unseen
+from streams.statistics.popularity import popularity_class
+
+
+def test_the_search_finds_what_sorting_all_finds():
+    random = np.random.default_rng(3)
+    items, wanted = 2_000, 48
+    sets, eras = random.integers(0, 30, items).astype(np.int32), random.integers(0, 256, items).astype(np.int16)
+    years = np.where(random.random(items) < 0.1, 0, random.integers(1900, 2020, items)).astype(np.int16)
+    by_set, by_era, by_year = random.normal(size=30), random.normal(size=256), random.normal(size=256)
+    rates, marks = random.normal(size=items).astype(np.float32), (random.random(items) < 0.2).astype(np.uint8)
+    unseen = np.argsort(-rates, kind="stable").astype(np.int32)
+    best = np.zeros(wanted, np.int32)
+    for weight in (0.7, 5.0, -0.5):
+        number = best_unseen(unseen, marks, sets, by_set, years, 1850, by_year, 0.25, eras, by_era, rates, weight, best)
+        dated = np.where(years > 0, by_year[np.maximum(years - 1850, 0)], 0.25)
+        scores = np.where(marks > 0, -np.inf, by_set[sets] + by_era[eras] + dated + weight * rates)
+        assert number == wanted
+        assert scores[best] == pytest.approx(np.sort(scores)[::-1][:wanted])
+
+
+def test_never_seen_items_of_the_users_genres_are_candidates():
+    world = make_world(items=2_500, events=600)
+    weights = FusionWeights(np.zeros(FEATURES, np.float32), np.zeros((CONTEXTS, FEATURES), np.float32))
+    weights.weights[FEATURE_NAMES.index("unseen_genre")] = 1.0
+    batch = world.step.build([world.users["u1"]], [NOW_MS], weights)
+    top = batch.candidates[0, :20]
+    assert (world.statistics.popularity.counts[top] == 0).all()
+    assert (np.diff(batch.linear[0, :20]) <= 0).all()
+    everything = world.step.view.content.unseen
+    genres = world.catalogue.genres[everything]
+    affinity = np.where(genres > 0, world.step._taste.genre_ratios[2][genres], 0.0).sum(axis=1) / np.sqrt(2.0)
+    assert batch.linear[0, 0] == pytest.approx(affinity.max(), rel=1e-4)
+
+
+def test_first_events_raise_the_rate_of_their_era():
+    world = make_world(items=2_000, events=300)
+    for number in range(40):
+        world.event("late", 1_900 + number)
+    world.candidates_of(world.users["late"])
+    rates, counts = world.step.view.content.first_rates, world.statistics.popularity.counts[:2_001]
+    fresh = np.flatnonzero(counts == 0)
+    near, far = rates[fresh[(fresh > 1_890) & (fresh < 1_945)]], rates[fresh[(fresh > 600) & (fresh < 1_500)]]
+    assert near.mean() > far.mean() + 0.5
+
+
+def test_the_context_tells_how_obscure_the_users_picks_are():
+    world = make_world(items=2_000, events=400)
+    for number in range(30):
+        world.event("digger", 1_500 + number)
+    popular = replace(world.users["u1"], items=world.statistics.popularity_order()[:20].copy())
+    batch = world.step.build([world.users["digger"], popular], [NOW_MS] * 2, FusionWeights.default())
+    share, picks = CONTEXT_NAMES.index("unseen_share"), CONTEXT_NAMES.index("pick_count")
+    assert batch.context[0, share] > 0.5
+    assert batch.context[1, share] == 0.0
+    assert batch.context[0, picks] < batch.context[1, picks]
+
+
+def test_classes_of_arrays_are_those_of_single_counts():
+    counts = np.array([0, 1, 2, 3, 4, 5, 8, 9, 16, 17, 1_000, 1_024, 1_025, 10**6])
+    assert _classes(counts).tolist() == [popularity_class(count) for count in counts.tolist()]
+    assert popularity_class(5) == popularity_class(8) == popularity_class(9) - 1
