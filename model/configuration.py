@@ -25,6 +25,9 @@ class NetworkChoices(_Section):
     width: int = Field(default=64, ge=8, le=512, description="Width of item vectors and hidden states.")
     heads: int = Field(default=2, ge=1, le=16, description="Attention heads; they divide the width.")
     blocks: int = Field(default=2, ge=1, le=8, description="Attention blocks.")
+    length: int | None = Field(
+        default=None, ge=1, le=100, description="History entries it reads; None follows from the density of the log."
+    )
     dropout: float = Field(default=0.3, ge=0.0, lt=1.0, description="Share of hidden units dropped in training.")
     id_dropout: float = Field(
         default=0.25, ge=0.0, lt=1.0, description="Share of items that a training step sees by their content alone."

@@ -90,13 +90,14 @@ def _fill(
     wanted = end[:, None] - targets + np.arange(targets)
     given = wanted >= first[:, None]
     target_rows = order[np.maximum(wanted, 0)]
+    taught = given & (events.weights[target_rows] > 0)
     times, following = events.ts_ms[rows], events.ts_ms[order[np.maximum(slots + 1, 0)]]
     return Windows(
         history=np.where(there, events.items[rows], 0).astype(np.int32),
         value=np.where(there, events.values[rows], 0).astype(np.float32),
         age=np.where(there, (times[:, -1:] - times) / _MS_PER_S, 0).astype(np.float32),
         ahead=np.where(there, (following - times) / _MS_PER_S, 0).astype(np.float32),
-        target=np.where(given, events.items[target_rows], 0).astype(np.int32),
+        target=np.where(taught, events.items[target_rows], 0).astype(np.int32),
         target_value=np.where(given, events.values[target_rows], 0).astype(np.float32),
         target_row=np.where(given, target_rows, -1).astype(np.int32),
         newest=np.where(given, target_rows, -1).max(axis=1).astype(np.int32),

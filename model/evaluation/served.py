@@ -20,7 +20,9 @@ from model.learning.learner import Learner, Parts
 from model.learning.moments import Moment
 from streams.catalogue import Catalogue
 from streams.ranking import CandidateBatch, CandidateStep, FusionWeights, ListRules, RankedItems, select_list
+from streams.ranking.exploration import ExplorationPolicy
 from streams.ranking.features import CONTEXT_NAMES, FEATURE_NAMES
+from streams.ranking.rules import ListedItem
 from streams.scoring.onnx import OnnxScorer
 from streams.scoring.protocol import CANDIDATES, ScoreRequest
 from streams.statistics import ItemStatistics
@@ -92,7 +94,7 @@ class LateStatistics:
         self._waiting.append((before, event))
         while self._waiting and self._ripe(event.ts_ms):
             state, late = self._waiting.popleft()
-            self._statistics.update(state, late.item, late.value, late.ts_ms)
+            self._statistics.update(state, late.item, late.value, late.ts_ms, late.weight)
 
     def _ripe(self, now_ms: int) -> bool:
         return len(self._waiting) > self._lag_events and now_ms - self._waiting[0][1].ts_ms >= self._lag_ms
@@ -136,6 +138,8 @@ class ServedSystem:
         self._unrated: list[tuple[int, ScoreRequest, int]] = []
         self._vectors = np.zeros((0, 0), np.float32)
         self._lists = 0
+        self._exploration = ExplorationPolicy()
+        self._explored: dict[str, int] = {}
 
     def prepare(self, row: int) -> None:
         """Refresh what is due."""
@@ -157,7 +161,9 @@ class ServedSystem:
         ranked = RankedItems.from_response(request, response, 0)
         self._last_ranked = ranked, state
         self._lists += 1
-        listed = select_list(self._rules, ranked, state, self._step, f"{state.user_id}-{state.count}", self._vectors)
+        list_id = f"{state.user_id}-{state.count}"
+        listed = select_list(self._rules, ranked, state, self._step, list_id, self._vectors, self._exploration)
+        self._note_explored(state.user_id, listed)
         self._asked[state.user_id] = self._last_asked = request
         self._spent(candidates=built - began, scoring=scored - built, selection=time.perf_counter() - scored)
         shown = tuple(entry.item for entry in listed)
@@ -168,13 +174,15 @@ class ServedSystem:
 
     def learn(self, row: int, before: UserState, event: ResolvedEvent, first_touch: bool) -> None:
         """Learn an event: the moment for the ranker, the event for the encoder and the statistics."""
-        request = self._asked.pop(event.user_id, None)
-        if request is not None and first_touch:
+        request, explored = self._asked.pop(event.user_id, None), self._explored.pop(event.user_id, 0)
+        if first_touch and explored == event.item:
+            self._exploration.taken(event.item)
+        if request is not None and first_touch and event.weight > 0.0:
             self.learner.add_moment(Moment(request, event.item))
             self._unrated.append((row, request, event.item))
             if len(self._unrated) == _RATED_TOGETHER:
                 self._rate_targets()
-        self.learner.add_event(event.user_id, event.item, event.value, event.ts_ms)
+        self.learner.add_event(event.user_id, event.item, event.value, event.ts_ms, event.weight)
         began = time.perf_counter()
         self._late.learn(before, event)
         self._spent(statistics=time.perf_counter() - began)
@@ -203,6 +211,9 @@ class ServedSystem:
         self.told.seconds |= {f"learning_{name}": seconds for name, seconds in self.learner.seconds.items()}
         self.told.counts |= {f"refreshed_{name}": float(times) for name, times in self.learner.refreshes.items()}
         self.told.counts["lists"] = float(self._lists)
+        self.told.counts |= {
+            f"explored_{name}": float(self._exploration.counts.get(name, 0)) for name in ("shown", "taken")
+        }
 
     def __getstate__(self) -> dict[str, Any]:
         """Return all but the artifact, which is written anew from the learner's network."""
@@ -242,6 +253,14 @@ class ServedSystem:
         if "context" in self._options.without:
             batch.context[:] = 0.0
         return batch
+
+    def _note_explored(self, user_id: str, listed: Sequence[ListedItem]) -> None:
+        """Remember the item in the exploration slot; it counts as shown, as a list that is published does."""
+        self._explored.pop(user_id, None)
+        for entry in listed:
+            if entry.propensity is not None:
+                self._exploration.shown(entry.item)
+                self._explored[user_id] = entry.item
 
     def _spent(self, **seconds: float) -> None:
         for name, value in seconds.items():

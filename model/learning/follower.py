@@ -21,11 +21,11 @@ _TOGETHER = 256
 
 @dataclass(frozen=True, slots=True)
 class _Step:
-    """One event that changed something, with the user before it."""
+    """One event that changed something, with the user before it; whether it is a target of the ranker."""
 
     before: UserState
     event: ResolvedEvent
-    first_touch: bool
+    target: bool
 
 
 class LogFollower:
@@ -66,9 +66,9 @@ class LogFollower:
         for first in range(0, len(events), _TOGETHER):
             told(first / len(events))
             steps = self._applied(events[first : first + _TOGETHER])
-            proposals = self._proposals([step for step in steps if step.first_touch]) if moments else iter(())
+            proposals = self._proposals([step for step in steps if step.target]) if moments else iter(())
             for step in steps:
-                if moments and step.first_touch:
+                if moments and step.target:
                     self._learner.add_moment(self._moment(step, next(proposals)))
                 event = step.event
                 self._learner.add_event(event.user_id, event.item, event.value, event.ts_ms, event.weight)
@@ -83,7 +83,8 @@ class LogFollower:
             applied = apply_event(before, event)
             if not applied.duplicate:
                 self._users[event.user_id] = applied.state
-                steps.append(_Step(before, event, applied.first_touch))
+                # What teaches nothing is no target, like the repeat of an item.
+                steps.append(_Step(before, event, applied.first_touch and event.weight > 0.0))
         return steps
 
     def _proposals(self, steps: Sequence[_Step]) -> Iterator[NDArray[np.int32]]:

@@ -9,11 +9,16 @@ from numpy.typing import NDArray
 
 from millrace.contracts import CatalogueItem
 from model.configuration import NetworkChoices
-from model.network.config import NetworkConfig
+from model.dataset.events import EventTable
+from model.network.config import DEFAULT_LENGTH, NetworkConfig
 from model.network.content import content_matrix, genre_vocabulary
 from model.network.recommender import Recommender
 from model.versions import load_weights, named_weights
 from streams.ranking import CONTEXT_NAMES, FEATURE_NAMES
+from streams.scoring.protocol import HISTORY_TENSOR_LENGTH
+
+# Events for each touched item from which a log counts as dense.
+_DENSE_EVENTS = 10
 
 
 def fresh_network(items: Mapping[int, CatalogueItem], choices: NetworkChoices, seed: int) -> Recommender:
@@ -26,11 +31,21 @@ def fresh_network(items: Mapping[int, CatalogueItem], choices: NetworkChoices, s
     """
     genres = genre_vocabulary(items.values())
     config = NetworkConfig(
-        items=max(items), genres=genres, features=len(FEATURE_NAMES), context=len(CONTEXT_NAMES), **choices.model_dump()
+        items=max(items),
+        genres=genres,
+        features=len(FEATURE_NAMES),
+        context=len(CONTEXT_NAMES),
+        **choices.model_dump(exclude_none=True),
     )
     recommender = Recommender(config, content_matrix(items, genres, config.rows), seed)
     recommender.bake()
     return recommender
+
+
+def network_length(events: EventTable) -> int:
+    """Return how many history entries an encoder reads: more where items are met often enough to learn order from."""
+    touched = len(np.unique(events.items))
+    return HISTORY_TENSOR_LENGTH if len(events) >= _DENSE_EVENTS * max(touched, 1) else DEFAULT_LENGTH
 
 
 def grown_network(recommender: Recommender, items: Mapping[int, CatalogueItem], seed: int) -> Recommender:

@@ -14,7 +14,7 @@ from model.configuration import ModelConfiguration
 from model.dataset.events import EventTable
 from model.dataset.windows import Windows, cut_windows
 from model.export import Exporter
-from model.learning.growth import fresh_network, frozen, grown_network, thawed
+from model.learning.growth import fresh_network, frozen, grown_network, network_length, thawed
 from model.learning.log import GrowingLog
 from model.learning.moments import HISTORY_INPUTS, Moment, lessons_of
 from model.learning.ranker import RankerLearner
@@ -175,8 +175,10 @@ class Learner:
         if not self._parts.encoder:
             return
         began = time.perf_counter()
-        self._grow()
         events, first = self.log.table(), self._encoder_at == 0
+        if first:
+            self._size(events)
+        self._grow()
         windows = cut_windows(events, self.recommender.config.length, self._window_targets(events))
         trainer = self._trainer_of(windows)
         if first:
@@ -253,6 +255,15 @@ class Learner:
         self.recommender = thawed(state["recommender"])
         self._ranker.move_to(self.recommender.ranker)
         self.exporter = Exporter()
+
+    def _size(self, events: EventTable) -> None:
+        """Let the log choose the sizes that nobody has chosen, before anything is learned."""
+        length = network_length(events)
+        if self._configuration.network.length is None and length != self.recommender.config.length:
+            choices = self._configuration.network.model_copy(update={"length": length})
+            self.recommender = fresh_network(self._items, choices, self._seed)
+            self.recommender.ranker.perceptron = self._parts.perceptron
+            self._ranker.move_to(self.recommender.ranker)
 
     def _grow(self) -> None:
         """Make room for items that have come since the network was made."""
