@@ -63,6 +63,7 @@ class RankerLearner:
         self._optimizer = _optimizer(choices)
         self._step: Any = None
         self.seconds: dict[str, float] = {"linear": 0.0, "perceptron": 0.0}
+        self._adopt_linear()
 
     @property
     def weights(self) -> FusionWeights:
@@ -78,6 +79,7 @@ class RankerLearner:
         self._optimizer.build(_learned(ranker))
         for variable, value in zip(self._optimizer.variables, moments, strict=False):
             variable.assign(value)
+        self._adopt_linear()
 
     def __getstate__(self) -> dict[str, Any]:
         """Return all but what belongs to TensorFlow; the optimizer's state as arrays. `move_to` completes the copy."""
