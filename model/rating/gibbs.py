@@ -153,8 +153,8 @@ def sample_predictions(
             own.draw(rests, design, noise, rng)
         rest = ratings.values - mean - _product(users.vectors, items.vectors, ratings.users, ratings.items)
         for one in moods:
-            others = sum(other.values for other in moods if other is not one)
-            one.draw(rest - (others[:known] if len(moods) > 1 else 0.0), noise, rng)
+            others = np.zeros(known + len(total)) + sum(other.values for other in moods if other is not one)
+            one.draw(rest - others[:known], noise, rng)
         mood = np.zeros(known + len(total)) + sum(one.values for one in moods)
         square = float(np.sum(np.square(rest - mood[:known])))
         noise = (_PRIOR_SHAPE + 0.5 * square) / float(rng.gamma(_PRIOR_SHAPE + 0.5 * known))

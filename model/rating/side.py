@@ -86,7 +86,8 @@ def _demographics(facts: Sequence[UserFacts]) -> NDArray[np.float64]:
     if any(fact.age is not None for fact in facts):
         columns += [[fact.age is not None and fact.age >= knot for fact in facts] for knot in _AGE_KNOTS]
     table: NDArray[np.float64] = np.array(columns, np.float64).reshape(len(columns), len(facts)).T
-    return table / np.sqrt(max(len(columns), 1))
+    table /= np.sqrt(max(len(columns), 1))
+    return table
 
 
 def _met(values: Iterable[str | None]) -> list[str]:
