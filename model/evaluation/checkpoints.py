@@ -83,7 +83,7 @@ class Checkpoints:
             ) from None
         if identity != self._identity:
             raise ConfigurationError(
-                f"The checkpoint {self._path} is of an evaluation with other options, data or code; choose another folder."
+                f"The checkpoint {self._path} was made with other options, data or code; choose another folder."
             )
         return state
 
