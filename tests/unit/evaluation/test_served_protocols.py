@@ -8,15 +8,26 @@ import pytest
 from plain_system import small_stream, write_movielens
 from rich.console import Console
 
+from model.configuration import ModelConfiguration, write_configuration
 from model.evaluation.options import EvaluateOptions
 from model.evaluation.protocols import run_protocol
 
 EVENTS = 500
 
 
+def quick(folder: Path) -> Path:
+    """Return a configuration that trains in no time: what is learned does not matter here."""
+    path = folder / "quick.toml"
+    small = {"network.width": 16, "network.blocks": 1, "encoder.epochs": 1, "encoder.refresh_epochs": 1}
+    write_configuration(path, ModelConfiguration().with_changes(small))
+    return path
+
+
 def figures_of(folder: Path, protocol: str, **options: Any) -> dict[str, Any]:
     write_movielens(folder, small_stream(EVENTS))
-    asked = EvaluateOptions(path=folder, protocol=protocol, baselines=("popularity",), **options)
+    asked = EvaluateOptions(
+        path=folder, protocol=protocol, baselines=("popularity",), configuration=quick(folder), **options
+    )
     report = run_protocol(asked, Console(quiet=True))
     assert not report.problems
     assert report.page().startswith("<!doctype html>")
