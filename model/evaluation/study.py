@@ -1,0 +1,141 @@
+"""`python -m model.evaluation.study PATH`: every baseline and every part left out, on the same events, as one table.
+
+The rows of docs/evaluation.md. Finished systems are kept in the work folder, so an interrupted study goes on.
+"""
+
+import argparse
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+from rich.console import Console
+from rich.progress import Progress
+
+from model.baselines.registry import BASELINES
+from model.evaluation.options import EvaluateOptions
+from model.evaluation.outcomes import GradedEvents, SystemOutcomes
+from model.evaluation.report.intervals import UserBootstrap
+from model.evaluation.runs import run_all, split_of
+from model.evaluation.served import ABLATIONS
+from model.evaluation.split import Split
+from model.evaluation.system import System
+from model.evaluation.systems import SERVED, make_system
+from model.evaluation.test_then_train import graded_events
+from model.stream import RecordedStream, load_stream
+
+_WITHOUT = "without "
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One line of the table.
+
+    Args:
+        name: System.
+        hit_rate: HR@10.
+        low: Lower bound of its 95 % interval.
+        high: Upper bound.
+        ndcg: NDCG@10.
+        first_ever: HR@10 on items without an event before.
+        difference: HR@10 less that of the whole system.
+        worse: Whether the paired 95 % interval of the difference lies below 0.
+        seconds: Wall-clock seconds.
+    """
+
+    name: str
+    hit_rate: float
+    low: float
+    high: float
+    ndcg: float
+    first_ever: float
+    difference: float
+    worse: bool
+    seconds: float
+
+    def markdown(self) -> str:
+        """Return the line in Markdown."""
+        change = "" if self.name == SERVED else f"{self.difference:+.4f}{'*' if self.worse else ''}"
+        interval = f"{self.low:.4f}-{self.high:.4f}"
+        return (
+            f"| {self.name} | {self.hit_rate:.4f} | {interval} | {self.ndcg:.4f} | {self.first_ever:.4f} | {change} "
+            f"| {self.seconds:.0f} |"
+        )
+
+
+HEADER = "| system | HR@10 | 95 % interval | NDCG@10 | first-ever HR@10 | difference | seconds |\n|" + "---|" * 7
+
+
+def make_variant(name: str, stream: RecordedStream, split: Split, options: EvaluateOptions) -> System:
+    """Return a baseline, the served system, or the served system without a part."""
+    if not name.startswith(_WITHOUT):
+        return make_system(name, stream, split, options)
+    system = make_system(SERVED, stream, split, replace(options, without=(name.removeprefix(_WITHOUT),)))
+    system.name = name
+    return system
+
+
+def rows_of(graded: GradedEvents, outcomes: dict[str, SystemOutcomes], seed: int) -> list[Row]:
+    """Return a row for each system; differences are paired over users."""
+    bootstrap = UserBootstrap(graded.users, seed)
+    every, first = np.ones(len(graded), bool), graded.item_counts == 0
+    whole = outcomes[SERVED].hits.astype(np.float64)
+    rows = []
+    for name, outcome in outcomes.items():
+        hits = outcome.hits.astype(np.float64)
+        (interval,) = bootstrap.intervals([hits], every)
+        rows.append(
+            Row(
+                name,
+                float(hits.mean()),
+                interval.low,
+                interval.high,
+                float(outcome.gains.mean()),
+                float(hits[first].mean()) if first.any() else 0.0,
+                float(hits.mean() - whole.mean()),
+                bootstrap.difference(hits, whole, every).high < 0.0,
+                outcome.seconds["all"],
+            )
+        )
+    return rows
+
+
+def main(argv: Sequence[str] | None = None) -> None:
+    """Run the study and print the table."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("path", type=Path)
+    parser.add_argument("--events", type=int, default=20_000, help="graded events, after training and warm-up")
+    parser.add_argument("--systems", nargs="+", help="names of baselines, or `without PART`; default: all")
+    parser.add_argument("--parallel", type=int, default=2)
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--work", type=Path, help="keep what is done here and go on from it")
+    parser.add_argument("--report", type=Path, help="write the rows as JSON")
+    given = parser.parse_args(argv)
+    options = EvaluateOptions(
+        path=given.path,
+        seed=given.seed,
+        events=given.events,
+        parallel=given.parallel,
+        work=given.work,
+        resume=given.work is not None,
+    )
+    stream = load_stream(given.path, given.seed)
+    everything = [*(f"{_WITHOUT}{part}" for part in ABLATIONS), *reversed(list(BASELINES))]
+    names = [SERVED, *(given.systems or everything)]
+    with Progress(console=Console(stderr=True)) as bars:
+        tasks = {name: bars.add_task(name, total=1.0) for name in names}
+        results = run_all(
+            names, stream, options, make_variant, lambda name, share: bars.update(tasks[name], completed=share)
+        )
+    graded = graded_events(stream.events, split_of(stream, options))
+    rows = rows_of(graded, {name: result.outcomes for name, result in results.items()}, given.seed)
+    console = Console(soft_wrap=True, highlight=False)
+    console.print(f"{len(graded)} graded events; * = worse than {SERVED}, 95 % interval of the difference below 0")
+    console.print("\n".join([HEADER, *(row.markdown() for row in rows)]), markup=False)
+    if given.report:
+        given.report.write_text(json.dumps([{name: getattr(row, name) for name in Row.__slots__} for row in rows]))
+
+
+if __name__ == "__main__":
+    main()
