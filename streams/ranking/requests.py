@@ -5,6 +5,7 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
+from streams.ranking.request_kernel import fill_request
 from streams.scoring.protocol import EXCLUDE_BUCKETS, HISTORY_TENSOR_LENGTH, ScoreRequest
 from streams.users import UserState
 
@@ -17,26 +18,29 @@ def score_request(
     context: NDArray[np.float32],
     unavailable: NDArray[np.int32],
 ) -> ScoreRequest:
-    """Put history, ages and exclusions beside candidates; see `ScoreRequest` for the shapes."""
+    """Put history, ages and exclusions beside candidates; see `ScoreRequest` for the shapes.
+
+    Of too many exclusions the newest touched items are kept.
+    """
     users = len(states)
     history = np.zeros((users, HISTORY_TENSOR_LENGTH), np.int32)
     values = np.zeros((users, HISTORY_TENSOR_LENGTH), np.float32)
-    ages = np.zeros((users, HISTORY_TENSOR_LENGTH), np.float32)
-    for row, (state, time_ms) in enumerate(zip(states, now_ms, strict=True)):
-        length = min(len(state.items), HISTORY_TENSOR_LENGTH)
-        if length:
-            history[row, -length:] = state.items[:length][::-1]
-            values[row, -length:] = state.values[:length][::-1]
-            ages[row, -length:] = np.maximum(time_ms - state.ts_ms[:length][::-1], 0) / 1000.0
-    return ScoreRequest(history, values, ages, candidates, features, context, _exclusions(states, unavailable))
-
-
-def _exclusions(states: Sequence[UserState], unavailable: NDArray[np.int32]) -> NDArray[np.int32]:
-    """Return [B, E]: touched and unavailable items; of too many the newest touched ones are kept."""
+    ages_s = np.zeros((users, HISTORY_TENSOR_LENGTH), np.float32)
     longest = max((len(state.touched) for state in states), default=0) + len(unavailable)
     width = next((size for size in EXCLUDE_BUCKETS if size >= longest), EXCLUDE_BUCKETS[-1])
-    out = np.zeros((len(states), width), np.int32)
-    for row, state in enumerate(states):
-        items = np.concatenate((state.touched[::-1], unavailable))[:width]
-        out[row, : len(items)] = items
-    return out
+    exclude = np.zeros((users, width), np.int32)
+    for row, (state, time_ms) in enumerate(zip(states, now_ms, strict=True)):
+        fill_request(
+            # Copies: for a read-only array, as decoded from bytes, numba would compile the kernel a second time.
+            state.items.copy(),
+            state.values.copy(),
+            state.ts_ms.copy(),
+            state.touched.copy(),
+            unavailable,
+            int(time_ms),
+            history[row],
+            values[row],
+            ages_s[row],
+            exclude[row],
+        )
+    return ScoreRequest(history, values, ages_s, candidates, features, context, exclude)
