@@ -5,6 +5,7 @@ from numpy.typing import NDArray
 
 from streams.compiled import compiled
 from streams.ranking.evidence_kernel import COVISIT_PRIOR, COVISITS, LIFTS, STRONGEST, TRANSITIONS
+from streams.ranking.logarithm_kernel import log_all
 
 PROFILES = 3  # genre profiles: last, recent, long; the years use the latter two
 _PROFILE_DECAYS = (0.5, 0.8, 0.97)
@@ -26,6 +27,12 @@ UNKNOWN_AGE = 15.0
 # Columns of the features that depend on the item alone; the first three are the log shares.
 ITEM_LOG_COUNT, ITEM_NEVER_SEEN, ITEM_MEAN, ITEM_IDLE, ITEM_BUCKET_FADE, ITEM_COVISIT_NORM, ITEM_AGE = range(3, 10)
 ITEM_FEATURES = 10
+# Columns of the features that are logarithms; the transitions come first.
+_LOG_BUCKET = TRANSITIONS
+_LOG_COVISITED = _LOG_BUCKET + 1
+_LOG_STRONGEST = _LOG_COVISITED + COVISITS
+_LOG_AGE = _LOG_STRONGEST + 1
+_LOGS = _LOG_AGE + 1
 
 
 @compiled
@@ -195,54 +202,38 @@ def compute_features(
             if token == 0:
                 break
             token_weights[token] = max(token_weights[token], _TITLE_DECAY**lag)
-    covisit_total = totals[TRANSITIONS] if totals[TRANSITIONS] > 0.0 else 1.0
+    logs = np.empty((size, _LOGS), np.float32)
+    by_bucket = by_history[:, bucket]
+    _log_arguments(
+        pool[:size], evidence, back_off, totals, popularity, by_bucket, bucket_total, item_features, years, now_year, logs
+    )
+    flat = logs.reshape(size * _LOGS)
+    log_all(flat, np.empty(len(flat), np.float32))
     for place in range(size):
         item = pool[place]
-        row = out[place]
-        own = item_features[item]
-        share = popularity[item]
-        for kernel in range(TRANSITIONS):
-            if totals[kernel] > 0.0:
-                row[kernel] = np.log((evidence[item, kernel] + share * back_off[kernel]) / totals[kernel])
-            else:
-                row[kernel] = np.log(share)
+        row, own = out[place], item_features[item]
+        for column in range(TRANSITIONS):
+            row[column] = logs[place, column]
         for decay in range(3):
             row[5 + decay] = own[decay]
-        row[8] = np.log((by_history[item, bucket] * own[ITEM_BUCKET_FADE] + 10.0 * share) / (bucket_total + 10.0))
+        row[8] = logs[place, _LOG_BUCKET]
         row[9] = own[ITEM_LOG_COUNT]
         for kernel in range(COVISITS):
-            together = evidence[item, TRANSITIONS + kernel] * own[ITEM_COVISIT_NORM] / covisit_total
-            row[10 + kernel] = np.log(_COVISIT_FLOOR + together)
-        carried = 0
-        row[13] = row[14] = row[15] = 0.0
-        for genre in genres[item]:
-            if genre == 0:
-                break
-            carried += 1
-            for profile in range(PROFILES):
-                row[13 + profile] += genre_ratios[profile, genre]
-        for profile in range(PROFILES):
-            row[13 + profile] /= np.sqrt(max(carried, 1))
-        row[16] = row[17] = row[20] = row[21] = 0.0
-        if years[item] > 0:
-            year = min(max(years[item] - FIRST_YEAR, 0), YEARS - 1)
-            row[16] = year_ratios[1, year]
-            row[17] = year_ratios[2, year]
-            row[20] = np.log1p(max(now_year - years[item], 0.0))
-            row[21] = 1.0 if years[item] > now_year + 1.0 else 0.0
-        else:
-            row[20] = np.log1p(UNKNOWN_AGE)
+            row[10 + kernel] = logs[place, _LOG_COVISITED + kernel]
+        _profile_features(genres[item], years[item], genre_ratios, year_ratios, row)
         row[18] = 0.0
         for token in tokens[item]:
             if token == 0:
                 break
             row[18] += token_weights[token] * token_idf[token]
         row[19] = own[ITEM_NEVER_SEEN]
+        row[20] = logs[place, _LOG_AGE]
+        row[21] = 1.0 if years[item] > now_year + 1.0 else 0.0
         row[22] = own[ITEM_MEAN]
         row[23] = own[ITEM_IDLE]
         row[24] = evidence[item, LIFTS]
         row[25] = evidence[item, LIFTS + 1]
-        row[26] = np.log(evidence[item, STRONGEST] + share)
+        row[26] = logs[place, _LOG_STRONGEST]
         row[27] = class_ratios[0, classes[item]]
         row[28] = class_ratios[1, classes[item]]
         row[29] = set_ratios[genre_sets[item]]
@@ -258,3 +249,72 @@ def compute_features(
     for lag in range(titled):
         for token in tokens[history[lag]]:
             token_weights[token] = 0.0
+
+
+@compiled
+def _log_arguments(
+    pool: NDArray[np.int32],
+    evidence: NDArray[np.float32],
+    back_off: NDArray[np.float64],
+    totals: NDArray[np.float64],
+    popularity: NDArray[np.float32],
+    by_bucket: NDArray[np.float32],
+    bucket_total: float,
+    item_features: NDArray[np.float32],
+    years: NDArray[np.int16],
+    now_year: float,
+    out: NDArray[np.float32],
+) -> None:
+    """Fill `out` [P, _LOGS] with the numbers of which features are the logarithms; arguments as `compute_features`."""
+    # Without a history the transitions are all back-off.
+    factors, shares = np.zeros(TRANSITIONS), np.ones(TRANSITIONS)
+    for kernel in range(TRANSITIONS):
+        if totals[kernel] > 0.0:
+            factors[kernel] = 1.0 / totals[kernel]
+            shares[kernel] = back_off[kernel] / totals[kernel]
+    covisit_total = totals[TRANSITIONS] if totals[TRANSITIONS] > 0.0 else 1.0
+    for place in range(len(pool)):
+        item = pool[place]
+        row, found, own = out[place], evidence[item], item_features[item]
+        share = popularity[item]
+        for kernel in range(TRANSITIONS):
+            row[kernel] = found[kernel] * factors[kernel] + share * shares[kernel]
+        row[_LOG_BUCKET] = (by_bucket[item] * own[ITEM_BUCKET_FADE] + 10.0 * share) / (bucket_total + 10.0)
+        norm = own[ITEM_COVISIT_NORM] / covisit_total
+        for kernel in range(COVISITS):
+            row[_LOG_COVISITED + kernel] = _COVISIT_FLOOR + found[TRANSITIONS + kernel] * norm
+        row[_LOG_STRONGEST] = found[STRONGEST] + share
+        row[_LOG_AGE] = 1.0 + (max(now_year - years[item], 0.0) if years[item] > 0 else UNKNOWN_AGE)
+
+
+@compiled
+def _profile_features(
+    genres: NDArray[np.int16],
+    year: int,
+    genre_ratios: NDArray[np.float64],
+    year_ratios: NDArray[np.float64],
+    row: NDArray[np.float32],
+) -> None:
+    """Fill an item's features from the profiles of genres and release years.
+
+    Args:
+        genres: [G] of the item.
+        year: Its year of release, 0 if unknown.
+        genre_ratios: [PROFILES, MAX_GENRES].
+        year_ratios: [PROFILES, YEARS].
+        row: [F] out.
+    """
+    last, recent, long, carried = 0.0, 0.0, 0.0, 0
+    for genre in genres:
+        if genre == 0:
+            break
+        carried += 1
+        last += genre_ratios[0, genre]
+        recent += genre_ratios[1, genre]
+        long += genre_ratios[2, genre]
+    norm = 1.0 / np.sqrt(max(carried, 1))
+    row[13], row[14], row[15] = last * norm, recent * norm, long * norm
+    row[16] = row[17] = 0.0
+    if year > 0:
+        place = min(max(year - FIRST_YEAR, 0), YEARS - 1)
+        row[16], row[17] = year_ratios[1, place], year_ratios[2, place]
