@@ -4,6 +4,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+import numpy as np
+
+from millrace.contracts import CatalogueItem
+from model.dataset.events import EventTable
 from producers.movielens import UserFacts, load_movielens
 from streams.catalogue import Catalogue
 from streams.users import ResolvedEvent
@@ -22,6 +26,22 @@ class RecordedStream:
     events: Sequence[ResolvedEvent]
     catalogue: Catalogue
     users: Mapping[str, UserFacts] = field(default_factory=dict)
+
+    def table(self) -> EventTable:
+        """Return the events as columns."""
+        numbers: dict[str, int] = {}
+        users = [numbers.setdefault(event.user_id, len(numbers)) for event in self.events]
+        return EventTable(
+            np.array(users, np.int32),
+            np.array([event.item for event in self.events], np.int32),
+            np.array([event.value for event in self.events], np.float32),
+            np.array([event.ts_ms for event in self.events], np.int64),
+        )
+
+    def items(self) -> dict[int, CatalogueItem]:
+        """Return the items of the catalogue by index."""
+        found = ((index, self.catalogue.item(index)) for index in range(1, self.catalogue.max_index + 1))
+        return {index: item for index, item in found if item is not None}
 
 
 def load_stream(path: str | Path, seed: int = 0) -> RecordedStream:

@@ -6,11 +6,10 @@ import numpy as np
 from rich.console import Console
 from rich.table import Table
 
-from model.dataset.events import EventTable, from_events
 from model.network.content import content_matrix, genre_vocabulary
 from model.rating.errors import calibration, calibration_error
 from model.rating.online import RatingStream, rating_stream
-from producers.movielens import load_movielens
+from model.stream import load_stream
 
 
 def main() -> None:
@@ -23,12 +22,12 @@ def main() -> None:
     parser.add_argument("--to", type=float, default=1.0, help="share of the stream at the end of the graded part")
     parser.add_argument("--seed", type=int, default=0, help="order of equal seconds, and training")
     arguments = parser.parse_args()
-    source = load_movielens(arguments.path, arguments.seed)
-    data = from_events(source.events(), source.items)
-    genres = genre_vocabulary(data.items.values())
-    content = content_matrix(data.items, genres, max(data.items) + 1)
-    events: EventTable = data.events.head(round(len(data.events) * arguments.to))
-    first, every = round(len(data.events) * arguments.first), max(len(data.events) // 20, 1)
+    stream = load_stream(arguments.path, arguments.seed)
+    items, events = stream.items(), stream.table()
+    genres = genre_vocabulary(items.values())
+    content = content_matrix(items, genres, max(items) + 1)
+    first, every = round(len(events) * arguments.first), max(len(events) // 20, 1)
+    events = events.head(round(len(events) * arguments.to))
     _show(rating_stream(events, content, genres, first, every, arguments.seed))
 
 

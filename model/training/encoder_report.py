@@ -16,7 +16,7 @@ from model.dataset.windows import cut_windows
 from model.network.config import NetworkConfig
 from model.network.content import content_matrix, genre_vocabulary
 from model.network.recommender import Recommender
-from model.stream import RecordedStream, load_stream
+from model.stream import load_stream
 from model.training.encoder import EncoderTrainer
 from model.training.encoder_grade import EncoderGrade, grade_encoder
 from model.training.first import train_first
@@ -26,18 +26,6 @@ from model.training.refresh import refresh_windows
 
 # Features and context of the ranker, which is not looked at here.
 _UNUSED = 1
-
-
-def event_table(stream: RecordedStream) -> EventTable:
-    """Return the events of a stream as columns."""
-    numbers: dict[str, int] = {}
-    users = [numbers.setdefault(event.user_id, len(numbers)) for event in stream.events]
-    return EventTable(
-        np.array(users, np.int32),
-        np.array([event.item for event in stream.events], np.int32),
-        np.array([event.value for event in stream.events], np.float32),
-        np.array([event.ts_ms for event in stream.events], np.int64),
-    )
 
 
 def last_events_last(events: EventTable) -> tuple[EventTable, int]:
@@ -106,9 +94,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     parser.add_argument("--seed", type=int, default=0)
     given = parser.parse_args(argv)
     stream = load_stream(given.path, given.seed)
-    catalogue = ((index, stream.catalogue.item(index)) for index in range(1, stream.catalogue.max_index + 1))
-    items = {index: item for index, item in catalogue if item is not None}
-    events = event_table(stream)
+    items, events = stream.items(), stream.table()
     ends = [round(given.start * len(events)), round(given.stop * len(events))]
     if given.leave_one_out:
         events, first = last_events_last(events)

@@ -15,8 +15,10 @@ from model.training.progress import Progress
 # The newest part of the log, held out while passes are counted; the last pass learns it too.
 _HELD_OUT_SHARE = 0.1
 _MOST_GRADED = 3_000
-# A round sees at least this many targets, so that a small log is not graded after every glance.
+# A round sees about this many targets, so that a small log is not graded after every glance; but few passes, since a
+# small log is soon learned by heart.
 _ROUND_TARGETS = 60_000
+_ROUND_EPOCHS = (1, 4)
 _MOST_ROUNDS = 12
 # What all rounds see together at most: about six minutes of one core. Of a log too long even for a few rounds the
 # newest windows are learned: older events change little.
@@ -64,7 +66,7 @@ def train_first(
     first = len(events) - round(len(events) * _HELD_OUT_SHARE)
     older = _newest(cut_windows(events.head(first), recommender.config.length, windows.target.shape[1]))
     targets = max(int((older.target > 0).sum()), 1)
-    epochs = max(round(_ROUND_TARGETS / targets), 1)
+    epochs = int(np.clip(round(_ROUND_TARGETS / targets), *_ROUND_EPOCHS))
     rounds = int(np.clip(_MOST_TARGETS // (epochs * targets), _LEAST_ROUNDS, _MOST_ROUNDS))
     kept, gains = _weights(recommender), list[float]()
     for number in range(rounds):

@@ -1,58 +1,14 @@
-"""From the log to columns, windows and contents."""
+"""From columns to windows and contents."""
 
 import numpy as np
 import pytest
 
-from consumers.event_log.protocol import LoggedEvent
-from millrace.contracts import ActivityEvent, CatalogueItem
-from millrace.contracts.decode import EventPolicy
-from model.dataset.events import EventTable, from_events, from_log
+from millrace.contracts import CatalogueItem
+from model.dataset.events import EventTable
 from model.dataset.windows import cut_windows
 from model.network.content import FIXED_COLUMNS, YEAR_KNOTS, content_matrix, genre_vocabulary
 from model.training.plan import plan_training
 from model.training.refresh import refresh_windows
-
-
-def event(number: int, user: str, item: str, kind: str = "rating") -> ActivityEvent:
-    return ActivityEvent(
-        event_id=f"e{number}",
-        user_id=user,
-        item_id=item,
-        type=kind,
-        value=3.5 if kind == "rating" else None,
-        ts_ms=1000 * number,
-    )
-
-
-def test_a_log_keeps_its_order_and_leaves_repeated_ids_out() -> None:
-    logged = [
-        LoggedEvent(-1, 0, 0, event(1, "a", "x")),
-        LoggedEvent(-1, 1, 0, event(2, "b", "y", "like")),
-        LoggedEvent(0, 0, 0, event(2, "b", "y", "like")),
-        LoggedEvent(0, 1, 0, event(3, "a", "z")),
-    ]
-    index = {"x": 2, "y": 1, "z": 9}
-    data = from_log(
-        [logged[:2], logged[2:]],
-        {2: CatalogueItem(item_id="x", title="X")},
-        lambda ids: [index[each] for each in ids],
-        {-1: 1},
-        EventPolicy(),
-    )
-    assert data.events.users.tolist() == [0, 1, 0]
-    assert data.events.items.tolist() == [2, 1, 9]
-    assert data.events.values.tolist() == [3.5, 4.5, 3.5]
-    assert data.position == {-1: 1, 0: 1}
-    assert data.new_from == 2
-    assert data.items[2].title == "X"
-    assert data.items[9].item_id == "z"
-
-
-def test_a_folder_numbers_items_in_the_order_of_its_catalogue() -> None:
-    items = [CatalogueItem(item_id="p"), CatalogueItem(item_id="q")]
-    data = from_events([event(1, "a", "q"), event(2, "a", "new"), event(3, "b", "p")], items)
-    assert data.events.items.tolist() == [2, 3, 1]
-    assert {index: item.item_id for index, item in data.items.items()} == {1: "p", 2: "q", 3: "new"}
 
 
 @pytest.mark.parametrize(("length", "targets"), [(6, 3), (5, 5), (8, 1)])
