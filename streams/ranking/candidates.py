@@ -9,18 +9,17 @@ from numpy.typing import NDArray
 
 from streams.catalogue import Catalogue
 from streams.ranking.evidence_kernel import (
-    BLOCKED,
     EVIDENCE,
     EVIDENCE_LAGS,
-    FREE,
     TRANSITIONS,
-    forget_found,
+    block,
+    forget,
     gather_evidence,
 )
 from streams.ranking.feature_kernel import compute_features
 from streams.ranking.features import CONTEXTS, FEATURES, NEUTRAL_VALUE, TASTES, context_of
 from streams.ranking.fusion import FusionWeights
-from streams.ranking.pool_kernel import linear_cut, pool_by_evidence, pool_from_list
+from streams.ranking.pool_kernel import linear_cut, pool_by_evidence, pool_from_lists
 from streams.ranking.popularity_view import PopularityView
 from streams.ranking.profile_kernel import taste_of
 from streams.ranking.relatives import TitleRelatives
@@ -43,6 +42,8 @@ _RELATIVES_OF_LAST = 5
 _KEPT_NEWEST = 4
 _KEPT_UNSEEN = 8
 _POOL_SIZE = 1024
+# Of each of the lists in `_fill_pool`.
+_POOL_WANTED = (*(_POOL_SIZE,) * (3 + _RELATIVES_OF_LAST), _POOL_RECENT, _POOL_HISTORY_LENGTH, _POOL_POPULAR)
 _EPOCH_YEAR, _YEAR_MS = 1970, 365.2425 * 86_400_000
 _Array = TypeVar("_Array", bound=NDArray[Any])
 
@@ -126,21 +127,25 @@ class CandidateStep:
             context[row] = context_of(state, time_ms)
             taste_of(_fresh(state.items), self.statistics.popularity.counts, context[row, -TASTES:])
             effective = weights.effective(context[row])
-            forced = state.proposals[(state.proposals > 0) & (state.proposals < len(self.marks))]
-            size = self._pool_and_describe(state, time_ms, forced, effective)
-            kept = np.concatenate((forced, self.view.newest[:_KEPT_NEWEST], self._unseen.best[:_KEPT_UNSEEN]))
+            forced, touched = _fresh(state.proposals), _fresh(state.touched)
+            block(touched, self.marks)
+            found = self._gather(state, time_ms)
+            self._taste.compare(_fresh(state.items), self.catalogue, self.view)
+            self._unseen.search(self._taste, effective, _year_of(time_ms), self.view.content, self.marks)
+            size = self._fill_pool(state, found, forced)
+            self._describe(state, time_ms, size)
             linear_cut(
                 self._pool,
                 size,
                 self._features,
                 effective,
-                kept,
+                (forced, self.view.newest[:_KEPT_NEWEST], self._unseen.best[:_KEPT_UNSEEN]),
                 self.marks,
                 candidates[row],
                 features[row],
                 linear[row],
             )
-            self.marks[self._pool[:size]] = 0
+            forget((touched, self._found[:found], self._pool[:size]), self.marks)
         return CandidateBatch(candidates, features, context, linear, self.view.unavailable)
 
     def prepare(self) -> None:
@@ -156,21 +161,6 @@ class CandidateStep:
         if len(self._token_weights) != len(self.catalogue.token_items):
             self._token_weights = np.zeros(len(self.catalogue.token_items), np.float32)
         self.view.refresh(self.statistics, self.catalogue)
-
-    def _pool_and_describe(
-        self, state: UserState, now_ms: int, forced: NDArray[np.int32], weights: NDArray[np.float32]
-    ) -> int:
-        """Fill pool and features for one user, the pool marked POOLED; returns its size."""
-        touched = state.touched[state.touched < len(self.marks)]
-        self.marks[touched] = BLOCKED
-        number = self._gather(state, now_ms)
-        self._taste.compare(_fresh(state.items), self.catalogue, self.view)
-        self._unseen.search(self._taste, weights, _year_of(now_ms), self.catalogue, self.view.content, self.marks)
-        size = self._fill_pool(state, number, forced)
-        self._describe(state, now_ms, size)
-        self.marks[touched] = FREE
-        forget_found(self._found, number, self.marks)
-        return size
 
     def _gather(self, state: UserState, now_ms: int) -> int:
         rows = self.statistics.rows
@@ -210,22 +200,21 @@ class CandidateStep:
             _POOL_EVIDENCE,
             self._pool,
         )
-        relatives = self._relatives.of(state.items[:_RELATIVES_OF_LAST])
-        bucket = history_bucket(state.count)
+        view = self.view
         lists = (
-            (np.concatenate((forced, self._unseen.best, self.view.newest[:_POOL_NEWEST], relatives)), _POOL_SIZE),
-            (self.view.recent, _POOL_RECENT),
-            (self.view.by_history[bucket], _POOL_HISTORY_LENGTH),
-            (self.view.ever, _POOL_POPULAR),
+            forced,
+            self._unseen.best,
+            view.newest[:_POOL_NEWEST],
+            *self._relatives.of(state.items, _RELATIVES_OF_LAST),
+            view.recent,
+            view.by_history[history_bucket(state.count)],
+            view.ever,
         )
-        for items, wanted in lists:
-            size = self._pool_from(items, wanted, size)
-        # Whoever has touched most of the popular items still gets a full pool.
-        return size if size >= CANDIDATES else self._pool_from(self.view.ever, CANDIDATES, size)
-
-    def _pool_from(self, items: NDArray[np.int32], wanted: int, size: int) -> int:
+        # Whoever has touched most of the popular items still gets a full pool: the last list goes on.
         return int(
-            pool_from_list(items, wanted, self.catalogue.available, self.marks, self._evidence, self._pool, size)
+            pool_from_lists(
+                lists, _POOL_WANTED, CANDIDATES, self.catalogue.available, self.marks, self._evidence, self._pool, size
+            )
         )
 
     def _describe(self, state: UserState, now_ms: int, size: int) -> None:

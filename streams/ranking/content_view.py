@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from streams.catalogue import GENRES_PER_ITEM, MAX_GENRES, Catalogue
+from streams.ranking.feature_kernel import FIRST_YEAR, YEARS
 from streams.statistics import ItemStatistics
 from streams.statistics.popularity import POPULARITY_CLASSES
 
@@ -42,10 +43,13 @@ class ContentView:
         class_shares: [POPULARITY_CLASSES] float64 share of recent events by the class they met.
         genre_sets: [N] int32 which set of genres an item has.
         set_genres: [S, GENRES_PER_ITEM] int16 the genres of each set, 0 where fewer.
+        set_norms: [S] float64 one over the root of the number of its genres.
         set_shares: [S] float64 share of recent events.
         first_rates: [N] float32 log of how often never-seen items of the same age, era and genres have lately met
             their first event, relative to all never-seen items.
         unseen: [M] int32 known, available items without events, highest first rate first.
+        unseen_sets: [M] int32 their genre sets; `unseen_eras` int16, `unseen_rates` float32: the same of these.
+        unseen_years: [M] int16 their years of release from FIRST_YEAR, YEARS where unknown.
     """
 
     def __init__(self) -> None:
@@ -56,9 +60,14 @@ class ContentView:
         self.class_shares: NDArray[np.float64] = np.zeros(POPULARITY_CLASSES)
         self.genre_sets: NDArray[np.int32] = np.zeros(0, np.int32)
         self.set_genres: NDArray[np.int16] = np.zeros((1, GENRES_PER_ITEM), np.int16)
+        self.set_norms: NDArray[np.float64] = np.ones(1)
         self.set_shares: NDArray[np.float64] = np.zeros(1)
         self.first_rates: NDArray[np.float32] = np.zeros(0, np.float32)
         self.unseen: NDArray[np.int32] = np.empty(0, np.int32)
+        self.unseen_sets: NDArray[np.int32] = np.empty(0, np.int32)
+        self.unseen_eras: NDArray[np.int16] = np.empty(0, np.int16)
+        self.unseen_rates: NDArray[np.float32] = np.empty(0, np.float32)
+        self.unseen_years: NDArray[np.int16] = np.empty(0, np.int16)
         self._catalogue_sequence = (-1, -1)
 
     def renew(self, statistics: ItemStatistics, catalogue: Catalogue, shares: NDArray[np.float32]) -> None:
@@ -89,6 +98,7 @@ class ContentView:
         _, first, sets = np.unique(np.bitwise_or.reduce(bits, axis=1), return_index=True, return_inverse=True)
         self.genre_sets = sets.astype(np.int32)
         self.set_genres = catalogue.genres[first]
+        self.set_norms = 1.0 / np.sqrt(np.maximum((self.set_genres > 0).sum(axis=1), 1))
 
     def _renew_rates(self, statistics: ItemStatistics, catalogue: Catalogue) -> None:
         popularity = statistics.popularity
@@ -103,9 +113,16 @@ class ContentView:
         by_age = _log_rates(age, _AGES, firsts, unseen, _AGE_PRIOR)
         rates = by_era[self.eras // _ERAS_PER_RATE] + by_age[age] + self._genre_rates(firsts, unseen)
         self.first_rates = rates.astype(np.float32)
-        open_items = np.flatnonzero(unseen & catalogue.available)
-        order = np.argsort(-self.first_rates[open_items], kind="stable")
-        self.unseen = open_items[order][:_MOST_UNSEEN].astype(np.int32)
+        self._renew_unseen(np.flatnonzero(unseen & catalogue.available), catalogue)
+
+    def _renew_unseen(self, open_items: NDArray[np.int64], catalogue: Catalogue) -> None:
+        order = np.argsort(-self.first_rates[open_items], kind="stable")[:_MOST_UNSEEN]
+        self.unseen = open_items[order].astype(np.int32)
+        self.unseen_sets, self.unseen_eras = self.genre_sets[self.unseen], self.eras[self.unseen]
+        self.unseen_rates = self.first_rates[self.unseen]
+        years = catalogue.years[self.unseen].astype(np.int64)
+        places = np.where(years > 0, np.clip(years - FIRST_YEAR, 0, YEARS - 1), YEARS)
+        self.unseen_years = places.astype(np.int16)
 
     def _genre_rates(self, firsts: NDArray[np.float64], unseen: NDArray[np.bool_]) -> NDArray[np.float64]:
         """Return [N] the mean of the log rates of each item's genres."""

@@ -174,8 +174,17 @@ def gather_evidence(
 
 
 @compiled
-def forget_found(found: NDArray[np.int32], number: int, marks: NDArray[np.uint8]) -> None:
-    """Free the first `number` found items again, as far as they are not in the pool."""
-    for place in range(number):
-        if marks[found[place]] == FOUND:
-            marks[found[place]] = FREE
+def block(items: NDArray[np.int32], marks: NDArray[np.uint8]) -> None:
+    """Mark items, those out of range aside, as BLOCKED."""
+    for item in items:
+        if item < len(marks):
+            marks[item] = BLOCKED
+
+
+@compiled
+def forget(lists: tuple[NDArray[np.int32], ...], marks: NDArray[np.uint8]) -> None:
+    """Free the items of all lists again, those out of range aside."""
+    for items in lists:
+        for item in items:
+            if item < len(marks):
+                marks[item] = FREE

@@ -9,6 +9,8 @@ from streams.ranking.logarithm_kernel import log_all
 
 PROFILES = 3  # genre profiles: last, recent, long; the years use the latter two
 _PROFILE_DECAYS = (0.5, 0.8, 0.97)
+# What is older than this has lost all but a billionth of its weight, or is not kept.
+_PROFILE_LAGS = (30, 100, 200)
 # Release years are counted from here; unknown ones (0) have no part in the profile.
 FIRST_YEAR = 1850
 YEARS = 256
@@ -63,7 +65,7 @@ def profile_ratios(
         dated = profile > 0
         genre_total, year_total = 0.0, 0.0
         weight = 1.0
-        for item in history:
+        for item in history[: _PROFILE_LAGS[profile]]:
             if genres[item, 0] > 0:
                 genre_total += weight
             for genre in genres[item]:
@@ -74,7 +76,11 @@ def profile_ratios(
                 year_sums[min(max(years[item] - FIRST_YEAR, 0), YEARS - 1)] += weight
                 year_total += weight
             weight *= _PROFILE_DECAYS[profile]
+        absent = np.log(_PROFILE_PRIOR / (genre_total + _PROFILE_PRIOR))
         for genre in range(len(genre_shares)):
+            if genre_sums[genre] == 0.0:
+                genre_ratios[profile, genre] = absent
+                continue
             share = genre_shares[genre] + _SHARE_FLOOR
             own = (genre_sums[genre] + _PROFILE_PRIOR * share) / (genre_total + _PROFILE_PRIOR)
             genre_ratios[profile, genre] = np.log(own / share)
@@ -205,7 +211,17 @@ def compute_features(
     logs = np.empty((size, _LOGS), np.float32)
     by_bucket = by_history[:, bucket]
     _log_arguments(
-        pool[:size], evidence, back_off, totals, popularity, by_bucket, bucket_total, item_features, years, now_year, logs
+        pool[:size],
+        evidence,
+        back_off,
+        totals,
+        popularity,
+        by_bucket,
+        bucket_total,
+        item_features,
+        years,
+        now_year,
+        logs,
     )
     flat = logs.reshape(size * _LOGS)
     log_all(flat, np.empty(len(flat), np.float32))

@@ -100,7 +100,40 @@ def pool_by_evidence(
 
 
 @compiled
-def pool_from_list(
+def pool_from_lists(
+    lists: tuple[NDArray[np.int32], ...],
+    wanted: tuple[int, ...],
+    least: int,
+    available: NDArray[np.bool_],
+    marks: NDArray[np.uint8],
+    evidence: NDArray[np.float32],
+    pool: NDArray[np.int32],
+    size: int,
+) -> int:
+    """Add the first items of each list that may be recommended; those pooled already count.
+
+    Args:
+        lists: Items; indexes out of range are passed over.
+        wanted: Most items to take of each list.
+        least: Size that the pool should have at least: what is missing comes from the last list.
+        available: [N].
+        marks: [N] items put into the pool become POOLED.
+        evidence: [N, EVIDENCE] rows of items put into the pool without evidence are cleared.
+        pool: [P] the pool so far and out.
+        size: Items in the pool so far.
+
+    Returns:
+        The new size of the pool.
+    """
+    for place in range(len(lists)):
+        size = _pool_from_list(lists[place], wanted[place], available, marks, evidence, pool, size)
+    if size < least:
+        size = _pool_from_list(lists[len(lists) - 1], least, available, marks, evidence, pool, size)
+    return size
+
+
+@compiled
+def _pool_from_list(
     items: NDArray[np.int32],
     wanted: int,
     available: NDArray[np.bool_],
@@ -109,14 +142,11 @@ def pool_from_list(
     pool: NDArray[np.int32],
     size: int,
 ) -> int:
-    """Add the first `wanted` items of a list that may be recommended; those pooled already count.
-
-    Returns:
-        The new size of the pool.
-    """
     for item in items:
         if wanted == 0 or size == len(pool):
             break
+        if item <= 0 or item >= len(marks):
+            continue
         mark = marks[item]
         if mark == POOLED:
             wanted -= 1
@@ -136,7 +166,7 @@ def linear_cut(
     size: int,
     pool_features: NDArray[np.float32],
     weights: NDArray[np.float32],
-    kept: NDArray[np.int32],
+    kept: tuple[NDArray[np.int32], ...],
     marks: NDArray[np.uint8],
     candidates: NDArray[np.int32],
     features: NDArray[np.float32],
@@ -149,7 +179,7 @@ def linear_cut(
         size: See pool.
         pool_features: [P, F].
         weights: [F].
-        kept: Items that stay, if they are in the pool, whatever their score; marked KEPT on return.
+        kept: Lists of items that stay, if they are in the pool, whatever their score; marked KEPT on return.
         marks: [N].
         candidates: [C] out, untouched beyond the pool's size.
         features: [C, F] out.
@@ -158,9 +188,10 @@ def linear_cut(
     scores = np.empty(size, np.float32)
     bits = scores.view(np.uint32)
     keys = np.empty(size, np.uint64)
-    for item in kept:
-        if marks[item] == POOLED:
-            marks[item] = KEPT
+    for items in kept:
+        for item in items:
+            if 0 < item < len(marks) and marks[item] == POOLED:
+                marks[item] = KEPT
     for place in range(size):
         total = 0.0
         for feature in range(len(weights)):

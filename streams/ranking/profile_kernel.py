@@ -137,17 +137,20 @@ def set_profile(
         set_shares: [S] share of recent events.
         ratios: [S] out.
     """
+    lags = min(len(history), _SET_LAGS)
+    for item in history[:lags]:
+        ratios[genre_sets[item]] = 0.0
     total, weight = 0.0, 1.0
-    ratios[:] = 0.0
-    for item in history[:_SET_LAGS]:
+    for item in history[:lags]:
         ratios[genre_sets[item]] += weight
         total += weight
         weight *= _SET_DECAY
-    absent = np.log(_SET_PRIOR / (total + _SET_PRIOR))
-    for place in range(len(set_shares)):
-        own = ratios[place]
-        if own > 0.0:
-            share = set_shares[place] + _SHARE_FLOOR
-            ratios[place] = np.log((own + _SET_PRIOR * share) / ((total + _SET_PRIOR) * share))
-        else:
-            ratios[place] = absent
+    # A set may come up twice: all masses are read before the first ratio is written.
+    own_ratios = np.empty(lags)
+    for lag in range(lags):
+        own = ratios[genre_sets[history[lag]]]
+        share = set_shares[genre_sets[history[lag]]] + _SHARE_FLOOR
+        own_ratios[lag] = np.log((own + _SET_PRIOR * share) / ((total + _SET_PRIOR) * share))
+    ratios[:] = np.log(_SET_PRIOR / (total + _SET_PRIOR))
+    for lag in range(lags):
+        ratios[genre_sets[history[lag]]] = own_ratios[lag]

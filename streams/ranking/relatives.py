@@ -25,12 +25,13 @@ class TitleRelatives:
         self._known: dict[int, NDArray[np.int32]] = {}
         self._sequence = -1
 
-    def of(self, items: NDArray[np.int32]) -> NDArray[np.int32]:
-        """Return the relatives of some items, those of the first item first; one may appear twice."""
+    def of(self, items: NDArray[np.int32], number: int) -> tuple[NDArray[np.int32], ...]:
+        """Return the relatives of each of `number` items, closest first; of none beyond the end of `items`."""
         if self._sequence != self._catalogue.sequence:
             self._known.clear()
             self._sequence = self._catalogue.sequence
-        return np.concatenate([_NONE, *(self._of_one(item) for item in items.tolist())])
+        found = [self._of_one(item) for item in items[:number].tolist()]
+        return (*found, *(_NONE,) * (number - len(found)))
 
     def _of_one(self, item: int) -> NDArray[np.int32]:
         known = self._known.get(item)

@@ -9,22 +9,17 @@ from streams.ranking.feature_kernel import FIRST_YEAR, PROFILES, UNKNOWN_AGE, YE
 from streams.ranking.features import FEATURE_NAMES
 from streams.ranking.popularity_view import PopularityView
 from streams.ranking.profile_kernel import CLASS_PROFILES, class_profiles, era_profile, set_profile
-from streams.ranking.unseen_kernel import best_unseen, set_scores_of, years_of
+from streams.ranking.unseen_kernel import best_unseen, score_sets, score_years
 from streams.statistics.popularity import POPULARITY_CLASSES
 
 # Never-seen items that join the pool.
 _POOL_UNSEEN = 48
-_SEARCHED = (
-    "genre_last",
-    "genre_recent",
-    "genre_long",
-    "unseen_genre",
-    "genre_set",
-    "year_recent",
-    "unseen_year",
-    "year_long",
-) + ("release_age", "unreleased", "catalogue_era", "unseen_era", "first_rate")
-_PLACES = np.array([FEATURE_NAMES.index(name) for name in _SEARCHED])
+# The features that differ among never-seen items, title words aside; of an unseen_ one the weight comes on top.
+_GENRE_PLACES = [FEATURE_NAMES.index(name) for name in ("genre_last", "genre_recent", "genre_long", "genre_set")]
+_YEAR_PLACES = [FEATURE_NAMES.index(name) for name in ("year_recent", "year_long", "release_age", "unreleased")]
+_ERA_PLACE, _RATE_PLACE = FEATURE_NAMES.index("catalogue_era"), FEATURE_NAMES.index("first_rate")
+_ON_TOP = [FEATURE_NAMES.index(name) for name in ("unseen_genre", "unseen_year", "unseen_era")]
+_UNDER = [FEATURE_NAMES.index(name) for name in ("genre_long", "year_recent", "catalogue_era")]
 
 
 class Taste:
@@ -75,14 +70,13 @@ class UnseenSearch:
         self.best: NDArray[np.int32] = np.empty(0, np.int32)
         self._out: NDArray[np.int32] = np.zeros(_POOL_UNSEEN, np.int32)
         self._set_scores = np.zeros(1)
-        self._year_scores = np.zeros(YEARS)
+        self._year_scores = np.zeros(YEARS + 1)
 
     def search(
         self,
         taste: Taste,
         weights: NDArray[np.float32],
         now_year: float,
-        catalogue: Catalogue,
         content: ContentView,
         marks: NDArray[np.uint8],
     ) -> None:
@@ -92,40 +86,33 @@ class UnseenSearch:
             taste: Of the user.
             weights: [F] fusion weights in the user's context.
             now_year: Time of the request.
-            catalogue: Years of release.
             content: Classes and rates.
             marks: [N]; items not FREE are left out.
         """
-        last, recent, long, unseen_genre, genre_set, *others = weights[_PLACES].tolist()
-        year_recent, unseen_year, year_long, age, unreleased, era, unseen_era, rate = others
         if len(self._set_scores) != len(content.set_genres):
             self._set_scores = np.zeros(len(content.set_genres))
-        by_profile = np.array((last, recent, long + unseen_genre))
-        set_scores_of(
-            content.set_genres, by_profile @ taste.genre_ratios, taste.set_ratios, genre_set, self._set_scores
+        own = weights.copy()
+        own[_UNDER] += own[_ON_TOP]
+        score_sets(
+            content.set_genres,
+            content.set_norms,
+            taste.genre_ratios,
+            taste.set_ratios,
+            own[_GENRE_PLACES],
+            self._set_scores,
         )
-        years_of(
-            taste.year_ratios,
-            year_recent + unseen_year,
-            year_long,
-            age,
-            unreleased,
-            now_year - FIRST_YEAR,
-            self._year_scores,
-        )
+        score_years(taste.year_ratios, own[_YEAR_PLACES], now_year - FIRST_YEAR, UNKNOWN_AGE, self._year_scores)
         number = best_unseen(
             content.unseen,
+            content.unseen_sets,
+            content.unseen_eras,
+            content.unseen_years,
+            content.unseen_rates,
             marks,
-            content.genre_sets,
             self._set_scores,
-            catalogue.years,
-            FIRST_YEAR,
+            float(own[_ERA_PLACE]) * taste.era_ratios,
             self._year_scores,
-            age * float(np.log1p(UNKNOWN_AGE)),
-            content.eras,
-            (era + unseen_era) * taste.era_ratios,
-            content.first_rates,
-            rate,
+            float(own[_RATE_PLACE]),
             self._out,
         )
         self.best = self._out[:number]

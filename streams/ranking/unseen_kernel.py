@@ -5,21 +5,20 @@ from numpy.typing import NDArray
 
 from streams.compiled import compiled
 from streams.ranking.evidence_kernel import FREE
+from streams.ranking.logarithm_kernel import log_all
 
 
 @compiled
 def best_unseen(
     unseen: NDArray[np.int32],
-    marks: NDArray[np.uint8],
-    genre_sets: NDArray[np.int32],
-    set_scores: NDArray[np.float64],
-    years: NDArray[np.int16],
-    first_year: int,
-    year_scores: NDArray[np.float64],
-    unknown_year: float,
+    sets: NDArray[np.int32],
     eras: NDArray[np.int16],
+    years: NDArray[np.int16],
+    rates: NDArray[np.float32],
+    marks: NDArray[np.uint8],
+    set_scores: NDArray[np.float64],
     era_scores: NDArray[np.float64],
-    first_rates: NDArray[np.float32],
+    year_scores: NDArray[np.float64],
     rate_weight: float,
     best: NDArray[np.int32],
 ) -> int:
@@ -27,17 +26,15 @@ def best_unseen(
 
     Args:
         unseen: [M] items to look at, highest first rate first; those not FREE are left out.
+        sets: [M] their places in `set_scores`.
+        eras: [M] their places in `era_scores`.
+        years: [M] their places in `year_scores`.
+        rates: [M] their first rates.
         marks: [N].
-        genre_sets: [N] set of genres of each item.
-        set_scores: [S].
-        years: [N] year of release, 0 if unknown.
-        first_year: The year of `year_scores[0]`.
-        year_scores: [Y] by year of release; later and earlier years share the ends.
-        unknown_year: Score of an item without a year.
-        eras: [N].
+        set_scores: [S] by set of genres.
         era_scores: [ERAS].
-        first_rates: [N].
-        rate_weight: Factor of `first_rates`.
+        year_scores: [Y] by year of release.
+        rate_weight: Factor of `rates`.
         best: [W] out.
 
     Returns:
@@ -48,21 +45,21 @@ def best_unseen(
     scores = np.empty(wanted)
     size = 0
     # More than this no item gets beside its rate; the rates fall, so that the rest can be left out at some point.
-    most = set_scores.max() + era_scores.max() + max(year_scores.max(), unknown_year)
-    for item in unseen:
-        if size == wanted and rate_weight >= 0.0 and most + rate_weight * first_rates[item] <= scores[0]:
+    most = set_scores.max() + era_scores.max() + year_scores.max()
+    for place in range(len(unseen)):
+        rated = rate_weight * rates[place]
+        if size == wanted and rate_weight >= 0.0 and most + rated <= scores[0]:
             break
+        total = set_scores[sets[place]] + era_scores[eras[place]] + rated + year_scores[years[place]]
+        if size == wanted and total <= scores[0]:
+            continue
+        item = unseen[place]
         if marks[item] != FREE:
             continue
-        total = set_scores[genre_sets[item]] + era_scores[eras[item]] + rate_weight * first_rates[item]
-        if years[item] > 0:
-            total += year_scores[min(max(years[item] - first_year, 0), len(year_scores) - 1)]
-        else:
-            total += unknown_year
         if size < wanted:
             _sift_up(scores, best, size, total, item)
             size += 1
-        elif total > scores[0]:
+        else:
             _sift_down(scores, best, size, total, item)
     order = np.argsort(-scores[:size], kind="mergesort")
     best[:size] = best[:size][order]
@@ -94,54 +91,63 @@ def _sift_down(scores: NDArray[np.float64], items: NDArray[np.int32], size: int,
 
 
 @compiled
-def set_scores_of(
+def score_sets(
     set_genres: NDArray[np.int16],
-    genre_scores: NDArray[np.float64],
+    set_norms: NDArray[np.float64],
+    genre_ratios: NDArray[np.float64],
     set_ratios: NDArray[np.float32],
-    ratio_weight: float,
+    weights: NDArray[np.float32],
     out: NDArray[np.float64],
 ) -> None:
     """Add up the scores of each set's genres, divided by the root of their number, and the set's own.
 
     Args:
         set_genres: [S, G] genre ids, 0 where fewer.
-        genre_scores: [MAX_GENRES].
+        set_norms: [S] one over the root of their number.
+        genre_ratios: [PROFILES, MAX_GENRES].
         set_ratios: [S].
-        ratio_weight: Factor of `set_ratios`.
+        weights: [PROFILES + 1] of the profiles and of the set.
         out: [S] out.
     """
+    profiles, genres = genre_ratios.shape
+    by_genre = np.zeros(genres)
+    # The first entry stays 0: what stands for no genre adds nothing.
+    for genre in range(1, genres):
+        for profile in range(profiles):
+            by_genre[genre] += weights[profile] * genre_ratios[profile, genre]
     for place in range(len(set_genres)):
-        total, carried = 0.0, 0
-        for genre in set_genres[place]:
-            if genre == 0:
-                break
-            total += genre_scores[genre]
-            carried += 1
-        out[place] = total / np.sqrt(max(carried, 1)) + ratio_weight * set_ratios[place]
+        total = 0.0
+        for carried in range(set_genres.shape[1]):
+            total += by_genre[set_genres[place, carried]]
+        out[place] = total * set_norms[place] + weights[profiles] * set_ratios[place]
 
 
 @compiled
-def years_of(
+def score_years(
     year_ratios: NDArray[np.float64],
-    recent: float,
-    long: float,
-    age: float,
-    unreleased: float,
+    weights: NDArray[np.float32],
     now: float,
+    unknown_age: float,
     out: NDArray[np.float64],
 ) -> None:
     """Score each year of release as the linear fusion does.
 
     Args:
         year_ratios: [PROFILES, Y].
-        recent: Weight of the recent profile.
-        long: Weight of the long one.
-        age: Weight of the log years since release.
-        unreleased: Weight of an item that is not released yet.
+        weights: [4] of the recent and the long profile, of the log years since release, and of what is not yet out.
         now: Now, in years after the first.
-        out: [Y] out.
+        unknown_age: Stands for the years since release of an item of unknown year.
+        out: [Y + 1] out; the last one is the score of an unknown year.
     """
-    for year in range(len(out)):
-        out[year] = recent * year_ratios[1, year] + long * year_ratios[2, year] + age * np.log1p(max(now - year, 0.0))
+    recent, long, age, unreleased = weights[0], weights[1], weights[2], weights[3]
+    last = len(out) - 1
+    ages = np.empty(len(out), np.float32)
+    for year in range(last):
+        ages[year] = 1.0 + max(now - year, 0.0)
+    ages[last] = 1.0 + unknown_age
+    log_all(ages, np.empty(len(out), np.float32))
+    for year in range(last):
+        out[year] = recent * year_ratios[1, year] + long * year_ratios[2, year] + age * ages[year]
         if year > now + 1.0:
             out[year] += unreleased
+    out[last] = age * ages[last]

@@ -16,14 +16,15 @@ def test_the_search_finds_what_sorting_all_finds():
     items, wanted = 2_000, 48
     sets, eras = random.integers(0, 30, items).astype(np.int32), random.integers(0, 256, items).astype(np.int16)
     years = np.where(random.random(items) < 0.1, 0, random.integers(1900, 2020, items)).astype(np.int16)
-    by_set, by_era, by_year = random.normal(size=30), random.normal(size=256), random.normal(size=256)
+    by_set, by_era, by_year = random.normal(size=30), random.normal(size=256), random.normal(size=257)
     rates, marks = random.normal(size=items).astype(np.float32), (random.random(items) < 0.2).astype(np.uint8)
     unseen = np.argsort(-rates, kind="stable").astype(np.int32)
+    places = np.where(years > 0, years - 1850, 256).astype(np.int16)
+    described = (sets[unseen], eras[unseen], places[unseen], rates[unseen], marks)
     best = np.zeros(wanted, np.int32)
     for weight in (0.7, 5.0, -0.5):
-        number = best_unseen(unseen, marks, sets, by_set, years, 1850, by_year, 0.25, eras, by_era, rates, weight, best)
-        dated = np.where(years > 0, by_year[np.maximum(years - 1850, 0)], 0.25)
-        scores = np.where(marks > 0, -np.inf, by_set[sets] + by_era[eras] + dated + weight * rates)
+        number = best_unseen(unseen, *described, by_set, by_era, by_year, weight, best)
+        scores = np.where(marks > 0, -np.inf, by_set[sets] + by_era[eras] + by_year[places] + weight * rates)
         assert number == wanted
         assert scores[best] == pytest.approx(np.sort(scores)[::-1][:wanted])
 
