@@ -1,5 +1,6 @@
 """The features of a candidate and the context of a request, by name and place."""
 
+import math
 from bisect import bisect_left
 from typing import Final
 
@@ -77,11 +78,11 @@ def context_of(state: UserState, now_ms: int) -> NDArray[np.float32]:
     context = np.zeros(CONTEXTS, np.float32)
     context[history_bucket(state.count)] = 1.0
     last_ms = state.last_ts_ms
-    gap_s = (now_ms - last_ms) / 1000.0 if last_ms is not None else float("inf")
+    gap_s = (now_ms - last_ms) / 1000.0 if last_ms is not None else math.inf
     context[HISTORY_BUCKETS + bisect_left(GAP_BOUNDS_S, gap_s)] = 1.0
     mean = state.mean_value
     if mean is not None:
-        context[-5] = np.log1p(state.count) / LOG_HISTORY_SCALE
-        context[-4] = state.values[0] - NEUTRAL_VALUE
+        context[-5] = math.log1p(state.count) / LOG_HISTORY_SCALE
+        context[-4] = float(state.values[0]) - NEUTRAL_VALUE
         context[-3] = mean - NEUTRAL_VALUE
     return context

@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 from millrace.errors import ConfigurationError
 from streams.ranking.default_weights import DEFAULT_CONTEXT_WEIGHTS, DEFAULT_WEIGHTS
 from streams.ranking.features import CONTEXT_NAMES, CONTEXTS, FEATURE_NAMES, FEATURES
+from streams.ranking.fusion_kernel import weights_in_context
 from streams.scoring.card import ServingCard
 
 Floats = NDArray[np.float32]
@@ -49,4 +50,4 @@ class FusionWeights:
 
     def effective(self, context: Floats) -> Floats:
         """Return the weights [F] that hold in a context [U]."""
-        return np.asarray(self.weights + context @ self.context_weights, np.float32)
+        return weights_in_context(self.weights, self.context_weights, context)

@@ -86,3 +86,16 @@ def learn_fusion(
                     context_weights[place, feature] += (
                         context_rate * unit * inner / np.sqrt(context_squares[place, feature])
                     )
+
+
+@compiled
+def weights_in_context(
+    weights: NDArray[np.float32], context_weights: NDArray[np.float32], context: NDArray[np.float32]
+) -> NDArray[np.float32]:
+    """Return weights [F] + context [U] . context_weights [U, F]; most of a context is 0."""
+    effective = weights.astype(np.float64)
+    for place in range(len(context)):
+        if context[place] != 0.0:
+            for feature in range(len(weights)):
+                effective[feature] += context[place] * context_weights[place, feature]
+    return effective.astype(np.float32)
