@@ -103,15 +103,16 @@ class ContentView:
     def _renew_rates(self, statistics: ItemStatistics, catalogue: Catalogue) -> None:
         popularity = statistics.popularity
         unseen = catalogue.known & (popularity.counts == 0)
-        since = np.where(popularity.counts > 0, statistics.clock - popularity.first_clock, np.inf)
-        by_era = _log_rates(
-            self.eras // _ERAS_PER_RATE, _RATE_ERAS, np.exp(-since / _ERA_DECAY_EVENTS), unseen, _ERA_PRIOR
-        )
-        firsts = np.exp(-since / _CONTENT_DECAY_EVENTS)
-        age = np.digitize(_year_of(statistics.last_ts_ms) - catalogue.years, _AGE_BOUNDS)
-        age[catalogue.years == 0] = _AGES - 1
-        by_age = _log_rates(age, _AGES, firsts, unseen, _AGE_PRIOR)
-        rates = by_era[self.eras // _ERAS_PER_RATE] + by_age[age] + self._genre_rates(firsts, unseen)
+        seen = np.flatnonzero(popularity.counts)
+        since = statistics.clock - popularity.first_clock[seen]
+        latest, firsts = np.zeros(len(unseen)), np.zeros(len(unseen))
+        latest[seen] = np.exp(-since / _ERA_DECAY_EVENTS)
+        firsts[seen] = np.exp(-since / _CONTENT_DECAY_EVENTS)
+        eras = self.eras // _ERAS_PER_RATE
+        by_era = _log_rates(eras, _RATE_ERAS, latest, unseen, _ERA_PRIOR)
+        ages = _ages(catalogue.years, _year_of(statistics.last_ts_ms))
+        by_age = _log_rates(ages, _AGES, firsts, unseen, _AGE_PRIOR)
+        rates = by_era[eras] + by_age[ages] + self._genre_rates(firsts, unseen)
         self.first_rates = rates.astype(np.float32)
         self._renew_unseen(np.flatnonzero(unseen & catalogue.available), catalogue)
 
@@ -145,6 +146,15 @@ def _classes(counts: NDArray[np.int64]) -> NDArray[np.int8]:
     # frexp is exact where log2 rounds: the exponent of n - 1/2 is the number of bits of n - 1.
     exponents = np.frexp(np.maximum(counts, 1) - 0.5)[1]
     return np.where(counts > 0, np.minimum(exponents + 1, POPULARITY_CLASSES - 1), 0).astype(np.int8)
+
+
+def _ages(years: NDArray[np.int16], now_year: float) -> NDArray[np.int64]:
+    """Return [N] the age class of each release year: looked up, as there are far fewer years than items."""
+    first = int(years.min())
+    by_year = np.digitize(now_year - np.arange(first, int(years.max()) + 1), _AGE_BOUNDS)
+    if first <= 0:
+        by_year[-first] = _AGES - 1
+    return np.asarray(by_year[years.astype(np.int64) - first])
 
 
 def _average_rate(met: _Masses, left: _Masses) -> float:

@@ -29,6 +29,7 @@ UNKNOWN_AGE = 15.0
 # Columns of the features that depend on the item alone; the first three are the log shares.
 ITEM_LOG_COUNT, ITEM_NEVER_SEEN, ITEM_MEAN, ITEM_IDLE, ITEM_BUCKET_FADE, ITEM_COVISIT_NORM, ITEM_AGE = range(3, 10)
 ITEM_FEATURES = 10
+_ITEM_LOGS = 6
 # Columns of the features that are logarithms; the transitions come first.
 _LOG_BUCKET = TRANSITIONS
 _LOG_COVISITED = _LOG_BUCKET + 1
@@ -114,15 +115,32 @@ def smooth_years(mass: NDArray[np.float64]) -> None:
 
 
 @compiled
+def decay_counts(
+    now_clock: int,
+    counts: NDArray[np.int64],
+    decayed: NDArray[np.float32],
+    last_clock: NDArray[np.int64],
+    decays: NDArray[np.float64],
+) -> NDArray[np.float32]:
+    """Return [N, D] the decayed counts as of now; arguments as `compute_item_features`."""
+    out = np.zeros(decayed.shape, np.float32)
+    for item in range(len(counts)):
+        if counts[item] > 0:
+            for decay in range(len(decays)):
+                past = now_clock - last_clock[item]
+                out[item, decay] = decayed[item, decay] * np.exp(-past / decays[decay])
+    return out
+
+
+@compiled
 def compute_item_features(
     now_clock: int,
     mean_value: float,
     counts: NDArray[np.int64],
-    decayed: NDArray[np.float32],
+    recent: NDArray[np.float32],
     value_sums: NDArray[np.float64],
     last_clock: NDArray[np.int64],
     first_clock: NDArray[np.int64],
-    decays: NDArray[np.float64],
     decayed_totals: NDArray[np.float64],
     bucket_decay: float,
     catalogue_size: int,
@@ -137,33 +155,42 @@ def compute_item_features(
         now_clock: The statistics' clock.
         mean_value: Everyone's mean rating.
         counts: [N] all-time counts.
-        decayed: [N, 3] decayed counts as of `last_clock`.
+        recent: [N, 3] decayed counts as of now.
         value_sums: [N] sums of ratings.
         last_clock: [N] clock of the last event.
         first_clock: [N] clock of the first event.
-        decays: [3] time constants in events.
         decayed_totals: [3] sums of the decayed counts over all items, now.
         bucket_decay: Time constant of the counts by history length.
         catalogue_size: Items known.
         out: See above.
     """
+    # Never-seen items, often most of a catalogue, are all alike: index 0 is never seen, and its row stands for theirs.
+    seen = np.append(np.zeros(1, np.int64), np.flatnonzero(counts[1:]) + 1)
     floor = 1.0 / (catalogue_size + 1.0)
-    scales = np.empty(len(decays))
-    for decay in range(len(decays)):
-        scales[decay] = 1.0 / (decayed_totals[decay] + 1.0)
-    for item in range(len(counts)):
-        row = out[item]
-        past = now_clock - last_clock[item]
+    scales = 1.0 / (decayed_totals + 1.0)
+    logs = np.empty((len(seen), _ITEM_LOGS), np.float32)
+    for place in range(len(seen)):
+        item = seen[place]
         for decay in range(3):
-            recent = decayed[item, decay] * np.exp(-past / decays[decay])
-            row[decay] = np.log((recent + floor) * scales[decay])
-        row[ITEM_LOG_COUNT] = np.log1p(counts[item])
+            logs[place, decay] = (recent[item, decay] + floor) * scales[decay]
+        logs[place, 3] = 1.0 + counts[item]
+        logs[place, 4] = 1.0 + (now_clock - last_clock[item])
+        logs[place, 5] = 1.0 + (now_clock - first_clock[item] if counts[item] > 0 else 0.0)
+    flat = logs.reshape(len(seen) * _ITEM_LOGS)
+    log_all(flat, np.empty(len(flat), np.float32))
+    for place in range(len(seen)):
+        item = seen[place]
+        row = out[item]
+        for decay in range(3):
+            row[decay] = logs[place, decay]
+        row[ITEM_LOG_COUNT], row[ITEM_IDLE], row[ITEM_AGE] = logs[place, 3], logs[place, 4], logs[place, 5]
         row[ITEM_NEVER_SEEN] = 1.0 if counts[item] == 0 else 0.0
         row[ITEM_MEAN] = (value_sums[item] - counts[item] * mean_value) / (counts[item] + _RATING_PRIOR)
-        row[ITEM_IDLE] = np.log1p(past)
-        row[ITEM_BUCKET_FADE] = np.exp(-past / bucket_decay)
-        row[ITEM_AGE] = np.log1p(now_clock - first_clock[item]) if counts[item] > 0 else 0.0
+        row[ITEM_BUCKET_FADE] = np.exp(-(now_clock - last_clock[item]) / bucket_decay)
         row[ITEM_COVISIT_NORM] = 1.0 / np.sqrt(counts[item] + COVISIT_PRIOR)
+    for item in range(1, len(counts)):
+        if counts[item] == 0:
+            out[item] = out[0]
 
 
 @compiled

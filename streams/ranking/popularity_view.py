@@ -5,7 +5,7 @@ from numpy.typing import NDArray
 
 from streams.catalogue import MAX_GENRES, Catalogue
 from streams.ranking.content_view import ContentView
-from streams.ranking.feature_kernel import FIRST_YEAR, ITEM_FEATURES, YEARS, compute_item_features, smooth_years
+from streams.ranking.feature_kernel import FIRST_YEAR, ITEM_FEATURES, YEARS, compute_item_features, decay_counts, smooth_years
 from streams.statistics import ItemStatistics
 from streams.statistics.popularity import BUCKET_DECAY_EVENTS, DECAY_EVENTS
 
@@ -42,7 +42,7 @@ class PopularityView:
 
     def __init__(self) -> None:
         self.shares: NDArray[np.float32] = np.zeros(0, np.float32)
-        self._latest: NDArray[np.float32] = np.zeros(0, np.float32)
+        self._decayed: NDArray[np.float32] = np.zeros((0, len(DECAY_EVENTS)), np.float32)
         self.recent: NDArray[np.int32] = np.empty(0, np.int32)
         self.ever: NDArray[np.int32] = np.empty(0, np.int32)
         self.by_history: list[NDArray[np.int32]] = []
@@ -77,15 +77,18 @@ class PopularityView:
         self._renew_profiles(catalogue)
 
     def _renew_shares(self, statistics: ItemStatistics, catalogue: Catalogue) -> None:
-        decayed = statistics.popularity.decayed_at(statistics.clock)
+        popularity = statistics.popularity
+        decayed = decay_counts(
+            statistics.clock, popularity.counts, popularity.decayed, popularity.last_clock, _DECAYS
+        )
         floor = 1.0 / (len(catalogue) + 1.0)
         medium, long = decayed[:, 1], decayed[:, 2]
         mixed = medium / (2.0 * medium.sum() + 2.0) + long / (2.0 * long.sum() + 2.0)
         self.shares = np.asarray(0.98 * mixed + 0.02 * floor, np.float32)
-        self._latest = decayed[:, 0]
+        self._decayed = decayed
 
     def _renew_lists(self, statistics: ItemStatistics) -> None:
-        self.recent = _top(self._latest + self.shares)
+        self.recent = _top(self._decayed[:, 0] + self.shares)
         self.ever = statistics.popularity_order()
         among = statistics.popularity.by_history_at(statistics.clock)
         totals = np.maximum(among.sum(axis=0), 1.0)
@@ -119,11 +122,10 @@ class PopularityView:
             statistics.clock,
             statistics.mean_value,
             popularity.counts,
-            popularity.decayed,
+            self._decayed,
             popularity.value_sums,
             popularity.last_clock,
             popularity.first_clock,
-            _DECAYS,
             statistics.decayed_totals,
             BUCKET_DECAY_EVENTS,
             len(catalogue),
