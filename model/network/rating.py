@@ -7,9 +7,12 @@ import numpy as np
 from model.network.backend import keras, ops
 from model.network.config import NetworkConfig
 from model.network.content import FIXED_COLUMNS
-from model.rating.process import Older, Points, Settings, first_settings, observed, posterior_mean, trend
+from model.rating.posterior import History, Level, feeling, level_before
+from model.rating.process import Settings, first_settings
 from streams.ranking.features import CONTEXT_NAMES, LOG_HISTORY_SCALE, NEUTRAL_VALUE
 
+# Ratings that are read: older ones count by their number and mean alone.
+LENGTH = 50
 MIN_RATING = 0.5
 MAX_RATING = 5.0
 CONSUMPTION_WIDTH = 32
@@ -22,7 +25,7 @@ _MEAN_VALUE = CONTEXT_NAMES.index("mean_value")
 
 
 class RatingHead(keras.layers.Layer):  # type: ignore[misc]
-    """Predicts clip(mean + item bias + trend + posterior mean of the user's taste for the item).
+    """Predicts clip(mean + item bias + posterior mean of the user's level and taste for the item).
 
     See `model.rating.process` for the posterior and `model.training.rating` for how it is fitted. The tables hold what
     an item is to it; row 0 stands for items newer than the version.
@@ -55,53 +58,47 @@ class RatingHead(keras.layers.Layer):  # type: ignore[misc]
 
         Args:
             values: [B, L] float32 ratings of the history, 0 where padded.
-            items: [B, L] int32, newest last, 0 where padded; of more than the network's length, the newest are read.
+            items: [B, L] int32, newest last, 0 where padded; the newest LENGTH are read, or fewer if the
+                network reads fewer.
             ages: [B, L] float32 seconds before the request.
             context: [B, U] float32, see CONTEXT_NAMES.
             wanted: [B, K] int32 items to predict.
         """
-        settings, length = Settings(self.settings), self.config.length
-        values, items, ages = values[:, -length:], items[:, -length:], ages[:, -length:]
-        given = self.points(items, ages, np.arange(length, dtype=np.float32), ops.cast(items > 0, "float32"))
-        now = np.full(1, length, np.float32)
-        asked = self.points(
-            wanted, ops.zeros_like(wanted, dtype="float32"), now, ops.ones_like(wanted, dtype="float32")
-        )
-        older = self._older(values, given.there, context)
-        rest = observed(settings, self.mean, given, values, older)
-        taste = posterior_mean(settings, given, older, rest, asked)
-        before = ops.expand_dims(older.count + ops.sum(given.there, axis=1), 1)
-        rating = self.mean + asked.bias + trend(settings, before) + taste
-        return ops.clip(rating, MIN_RATING, MAX_RATING)
-
-    def points(self, items: Any, ages: Any, places: Any, there: Any) -> Points:
-        """Return items as points of the process; an item newer than the version has row 0.
-
-        Args:
-            items: [B, N] int32.
-            ages: [B, N] float32.
-            places: [N] or [1] float32.
-            there: [B, N] float32.
-        """
-        rows = ops.where(items > self.config.items, 0, items)
-        return Points(
+        newest = slice(-min(self.config.length, LENGTH), None)
+        values, items, ages = values[:, newest], items[:, newest], ages[:, newest]
+        settings, rows = Settings(self.settings), self._rows(items)
+        expected = self.mean + self.bias
+        history = History(
             factors=ops.take(self.factors, rows, axis=0),
-            bias=ops.take(self.bias, rows, axis=0),
             noise=ops.take(self.noise, rows, axis=0),
             age=ages,
-            place=places,
-            there=there,
+            there=ops.cast(items > 0, "float32"),
+            rest=values - ops.take(expected, rows, axis=0),
         )
+        felt = feeling(settings, history, self._level(settings, values, context))
+        asked = self._rows(wanted)
+        taste = ops.matmul(felt.taste, ops.transpose(ops.take(self.factors, asked, axis=0), (0, 2, 1)))
+        rating = ops.take(expected, asked, axis=0) + felt.level + ops.squeeze(taste, 1)
+        return ops.clip(rating, MIN_RATING, MAX_RATING)
 
-    def _older(self, values: Any, there: Any, context: Any) -> Older:
-        """Return what the context tells beyond the history; nothing if requests carry another context than today's."""
+    def _rows(self, items: Any) -> Any:
+        """Return table rows of items; an item newer than the version has row 0."""
+        return ops.where(items > self.config.items, 0, items)
+
+    def _level(self, settings: Settings, values: Any, context: Any) -> Level:
+        """Return the level by what the context tells beyond the history.
+
+        All ratings of a user with no more than the history holds are in it; where requests carry another context than
+        today's, nothing is known of others.
+        """
         if self.config.context != len(CONTEXT_NAMES):
-            nothing = ops.zeros_like(values[:, 0])
-            return Older(nothing, nothing)
-        count = ops.exp(context[:, _LOG_HISTORY] * LOG_HISTORY_SCALE) - 1.0
-        older = ops.floor(ops.maximum(count - ops.sum(there, axis=1), 0.0) + 0.5)
-        total = (context[:, _MEAN_VALUE] + NEUTRAL_VALUE) * count - ops.sum(values * there, axis=1)
-        return Older(older, total / ops.maximum(older, 1.0))
+            nothing = ops.zeros_like(values[:, :1])
+            return level_before(settings, nothing, nothing)
+        events = ops.exp(context[:, _LOG_HISTORY : _LOG_HISTORY + 1] * LOG_HISTORY_SCALE) - 1.0
+        count = ops.relu(events - float(values.shape[1]))
+        total = (context[:, _MEAN_VALUE : _MEAN_VALUE + 1] + NEUTRAL_VALUE) * events
+        total = total - ops.sum(values, axis=1, keepdims=True) - self.mean * count
+        return level_before(settings, count, total * ops.minimum(count, 1.0))
 
     def _constant(self, shape: tuple[int, ...], value: float, name: str) -> Any:
         return self.add_weight(shape=shape, initializer=keras.initializers.Constant(value), trainable=False, name=name)

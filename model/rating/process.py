@@ -1,4 +1,4 @@
-"""A user's rating of items as a Gaussian process over items and time: the mathematics, for training and serving.
+"""A user's rating of items as a Gaussian process over items and time.
 
 What a user thinks of an item beyond the average is a random function: a level that holds, parts of the level that fade
 with time or with further ratings, and a taste over item factors. The history gives noisy values of that function, and
@@ -33,15 +33,9 @@ _POSITIVE: Final = {
     "popular_taste": 0.1,  # and for popular ones
 }
 _FREE: Final = {
-    "older_bias": -0.35,  # how far the items before the history were biased as those in it
-    "drift_start": 0.0,  # everyone's level after `_USUAL_LOG_COUNT`
-    "drift": 0.0,  # and its change with the logarithm of the number of ratings
     "popular_bias": 0.04,  # how far the bias of an item grows with the logarithm of its ratings
 }
 SETTING_NAMES: Final = (*_POSITIVE, *_FREE)
-_USUAL_LOG_COUNT = 4.0
-_ITERATIONS = 24
-_TINY = 1e-12
 
 
 def first_settings() -> np.ndarray[Any, np.dtype[np.float32]]:
@@ -116,25 +110,17 @@ def covariance(settings: Settings, left: Points, right: Points) -> Any:
     return (level + taste) * ops.expand_dims(left.there, 2) * ops.expand_dims(right.there, 1)
 
 
-def trend(settings: Settings, count_before: Any) -> Any:
-    """Return everyone's level [B, N] after so many ratings."""
-    return settings.drift_start + settings.drift * (ops.log(count_before + 1.0) - _USUAL_LOG_COUNT)
-
-
-def observed(settings: Settings, mean: Any, given: Points, values: Any, older: Older) -> Any:
+def observed(mean: Any, given: Points, values: Any, older: Older) -> Any:
     """Return [B, 1 + N] what the ratings exceed expectation by: the older ones' mean, then each of the history.
 
     Args:
-        settings: Learned numbers.
         mean: Of all ratings, scalar.
         given: N points in the order of the ratings.
         values: [B, N] their ratings.
         older: Before them.
     """
-    before = ops.expand_dims(older.count, 1) + ops.maximum(ops.cumsum(given.there, axis=1) - 1.0, 0.0)
-    rest = (values - mean - given.bias - trend(settings, before)) * given.there
-    usual_bias = ops.sum(given.bias * given.there, axis=1) / ops.maximum(ops.sum(given.there, axis=1), 1.0)
-    older_rest = (older.mean - mean - settings.older_bias * usual_bias) * older.there
+    rest = (values - mean - given.bias) * given.there
+    older_rest = (older.mean - mean) * older.there
     return ops.concatenate([ops.expand_dims(older_rest, 1), rest], axis=1)
 
 
@@ -150,43 +136,6 @@ def system(settings: Settings, given: Points, older: Older) -> Any:
     whole = ops.concatenate([left, ops.concatenate([top, inner], axis=1)], axis=2)
     diagonal = ops.concatenate([ops.expand_dims(corner, 1), given.noise], axis=1)
     return whole + ops.expand_dims(diagonal, 2) * np.eye(size, dtype=np.float32)
-
-
-def posterior_mean(settings: Settings, given: Points, older: Older, rest: Any, wanted: Points) -> Any:
-    """Return [B, M] what the wanted ratings are expected to exceed the average by.
-
-    Args:
-        settings: Learned numbers.
-        given: The history.
-        older: Before it.
-        rest: [B, 1 + N] from `observed`.
-        wanted: Points to predict.
-    """
-    weights = solve(system(settings, given, older), rest)
-    from_older = settings.level * ops.expand_dims(older.there * weights[:, 0], 1) * wanted.there
-    from_history = ops.matmul(covariance(settings, wanted, given), ops.expand_dims(weights[:, 1:], 2))
-    return from_older + ops.squeeze(from_history, -1)
-
-
-def solve(matrix: Any, right: Any) -> Any:
-    """Return [B, N] the solution of a positive definite system, by conjugate gradients.
-
-    ONNX has no factorisation. The noise bounds the eigenvalues from below, so that a fixed number of steps is enough.
-
-    Args:
-        matrix: [B, N, N].
-        right: [B, N].
-    """
-    right = ops.expand_dims(right, 2)
-    solution, rest, direction = ops.zeros_like(right), right, right
-    square = ops.sum(rest * rest, axis=1, keepdims=True)
-    for _ in range(_ITERATIONS):
-        moved = ops.matmul(matrix, direction)
-        step = square / (ops.sum(direction * moved, axis=1, keepdims=True) + _TINY)
-        solution, rest = solution + step * direction, rest - step * moved
-        before, square = square, ops.sum(rest * rest, axis=1, keepdims=True)
-        direction = rest + square / (before + _TINY) * direction
-    return ops.squeeze(solution, -1)
 
 
 def one_step_ahead(settings: Settings, given: Points, older: Older, rest: Any) -> tuple[Any, Any]:

@@ -144,7 +144,7 @@ class _Learner:
             there=there,
         )
         older = Older(batch.older_count, batch.older_mean)
-        rest = observed(settings, float(self._head.mean), given, batch.value, older)
+        rest = observed(float(self._head.mean), given, batch.value, older)
         error, deviation = one_step_ahead(settings, given, older, rest)
         square = ops.square(error) * batch.graded
         surprise = square / ops.square(deviation) + 2.0 * ops.log(deviation) * batch.graded

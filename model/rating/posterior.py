@@ -1,0 +1,105 @@
+"""What a history tells of other ratings: the posterior mean of `model.rating.process`, in few and cheap operations."""
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from model.network.backend import ops
+from model.rating.chebyshev import solve
+from model.rating.process import Settings
+
+
+@dataclass(frozen=True, slots=True)
+class History:
+    """Ratings of B users, newest last.
+
+    Args:
+        factors: [B, L, D] item factors.
+        noise: [B, L] variance of the rating and of the item's bias.
+        age: [B, L] seconds before now.
+        there: [B, L] 1, or 0 where padded.
+        rest: [B, L] what the rating exceeds its item's mean by.
+    """
+
+    factors: Any
+    noise: Any
+    age: Any
+    there: Any
+    rest: Any
+
+
+@dataclass(frozen=True, slots=True)
+class Level:
+    """A user's lasting level as the ratings before the history tell it.
+
+    Args:
+        mean: [B, 1].
+        variance: [B, 1].
+    """
+
+    mean: Any
+    variance: Any
+
+
+@dataclass(frozen=True, slots=True)
+class Feeling:
+    """What a user is expected to feel now: the rating of an item exceeds its mean by level + factors . taste.
+
+    Args:
+        level: [B, 1].
+        taste: [B, 1, D].
+    """
+
+    level: Any
+    taste: Any
+
+
+def level_before(settings: Settings, count: Any, total: Any) -> Level:
+    """Return the level by what is known of the ratings before the history: prior, if there are none.
+
+    Observing their mean first and the history then is the same as observing both together, as only the lasting level
+    is common to them.
+
+    Args:
+        settings: Learned numbers.
+        count: [B, 1] how many they are.
+        total: [B, 1] what they exceed expectation by in sum; 0 if there are none.
+    """
+    weight = settings.level / (count * (settings.level + settings.older_noise) + settings.older_share)
+    return Level(weight * total, settings.level * (1.0 - weight * count))
+
+
+def feeling(settings: Settings, history: History, level: Level) -> Feeling:
+    """Return the posterior mean of everything that a rating to come is made of.
+
+    Args:
+        settings: Learned numbers.
+        history: Noisy observations.
+        level: Before them.
+    """
+    length = history.age.shape[1]
+    taste_kept, fading = _by_place(settings, length)
+    shared = _by_time(settings, history.age) + fading + ops.expand_dims(level.variance, 2)
+    taste = ops.matmul(history.factors, ops.transpose(history.factors, (0, 2, 1))) * taste_kept[:length]
+    noise = ops.expand_dims(history.noise, 2) * np.eye(length, dtype=np.float32)
+    rest, there = ops.expand_dims(history.rest - level.mean, 1), ops.expand_dims(history.there, 1)
+    weights = solve(shared[:, :length] + taste + noise, rest, there)
+    now = ops.sum(weights * shared[:, length:], axis=2)
+    return Feeling(level.mean + now, ops.matmul(weights * taste_kept[length:], history.factors))
+
+
+def _by_place(settings: Settings, length: int) -> tuple[Any, Any]:
+    """Return [L + 1, L] what is kept of taste, and covariance, between ratings by their places; the last row is now."""
+    places = np.arange(length + 1, dtype=np.float32)
+    apart = np.abs(places[:, None] - places[None, :-1])
+    taste_kept = 1.0 + settings.taste_recent * ops.exp(-apart / settings.taste_places)
+    return taste_kept, settings.recent * ops.exp(-apart / settings.recent_places)
+
+
+def _by_time(settings: Settings, age: Any) -> Any:
+    """Return [B, L + 1, L] covariance between ratings by their times; the last row is now."""
+    with_now = ops.pad(age, ((0, 0), (0, 1)))
+    seconds = ops.abs(ops.expand_dims(with_now, 2) - ops.expand_dims(age, 1))
+    slow = settings.slow * ops.exp(seconds * (-1.0 / settings.slow_s))
+    return slow + settings.session * ops.exp(seconds * (-1.0 / settings.session_s))
