@@ -9,17 +9,18 @@ from streams.ranking.feature_kernel import FIRST_YEAR, PROFILES, UNKNOWN_AGE, YE
 from streams.ranking.features import FEATURE_NAMES
 from streams.ranking.popularity_view import PopularityView
 from streams.ranking.profile_kernel import CLASS_PROFILES, class_profiles, era_profile, set_profile
-from streams.ranking.unseen_kernel import best_unseen, score_sets, score_years
+from streams.ranking.unseen_kernel import best_unseen, score_classes
 from streams.statistics.popularity import POPULARITY_CLASSES
 
 # Never-seen items that join the pool.
 _POOL_UNSEEN = 48
-# The features that differ among never-seen items, title words aside; of an unseen_ one the weight comes on top.
-_GENRE_PLACES = [FEATURE_NAMES.index(name) for name in ("genre_last", "genre_recent", "genre_long", "genre_set")]
-_YEAR_PLACES = [FEATURE_NAMES.index(name) for name in ("year_recent", "year_long", "release_age", "unreleased")]
-_ERA_PLACE, _RATE_PLACE = FEATURE_NAMES.index("catalogue_era"), FEATURE_NAMES.index("first_rate")
-_ON_TOP = [FEATURE_NAMES.index(name) for name in ("unseen_genre", "unseen_year", "unseen_era")]
-_UNDER = [FEATURE_NAMES.index(name) for name in ("genre_long", "year_recent", "catalogue_era")]
+# The features that differ among never-seen items, title words aside, in the order of `score_classes`; then the rate.
+_SEARCHED = (
+    *("genre_last", "genre_recent", "genre_long", "unseen_genre", "genre_set"),
+    *("year_recent", "unseen_year", "year_long", "release_age", "unreleased"),
+    *("catalogue_era", "unseen_era", "first_rate"),
+)
+_PLACES = np.array([FEATURE_NAMES.index(name) for name in _SEARCHED])
 
 
 class Taste:
@@ -70,6 +71,7 @@ class UnseenSearch:
         self.best: NDArray[np.int32] = np.empty(0, np.int32)
         self._out: NDArray[np.int32] = np.zeros(_POOL_UNSEEN, np.int32)
         self._set_scores = np.zeros(1)
+        self._era_scores = np.zeros(ERAS)
         self._year_scores = np.zeros(YEARS + 1)
 
     def search(
@@ -91,17 +93,21 @@ class UnseenSearch:
         """
         if len(self._set_scores) != len(content.set_genres):
             self._set_scores = np.zeros(len(content.set_genres))
-        own = weights.copy()
-        own[_UNDER] += own[_ON_TOP]
-        score_sets(
+        searched = weights[_PLACES]
+        score_classes(
+            searched,
             content.set_genres,
             content.set_norms,
             taste.genre_ratios,
             taste.set_ratios,
-            own[_GENRE_PLACES],
+            taste.era_ratios,
+            taste.year_ratios,
+            now_year - FIRST_YEAR,
+            UNKNOWN_AGE,
             self._set_scores,
+            self._era_scores,
+            self._year_scores,
         )
-        score_years(taste.year_ratios, own[_YEAR_PLACES], now_year - FIRST_YEAR, UNKNOWN_AGE, self._year_scores)
         number = best_unseen(
             content.unseen,
             content.unseen_sets,
@@ -110,9 +116,9 @@ class UnseenSearch:
             content.unseen_rates,
             marks,
             self._set_scores,
-            float(own[_ERA_PLACE]) * taste.era_ratios,
+            self._era_scores,
             self._year_scores,
-            float(own[_RATE_PLACE]),
+            float(searched[-1]),
             self._out,
         )
         self.best = self._out[:number]

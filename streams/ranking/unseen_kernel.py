@@ -91,55 +91,65 @@ def _sift_down(scores: NDArray[np.float64], items: NDArray[np.int32], size: int,
 
 
 @compiled
-def score_sets(
+def score_classes(
+    weights: NDArray[np.float32],
     set_genres: NDArray[np.int16],
     set_norms: NDArray[np.float64],
     genre_ratios: NDArray[np.float64],
     set_ratios: NDArray[np.float32],
-    weights: NDArray[np.float32],
-    out: NDArray[np.float64],
+    era_ratios: NDArray[np.float64],
+    year_ratios: NDArray[np.float64],
+    now: float,
+    unknown_age: float,
+    set_scores: NDArray[np.float64],
+    era_scores: NDArray[np.float64],
+    year_scores: NDArray[np.float64],
 ) -> None:
-    """Add up the scores of each set's genres, divided by the root of their number, and the set's own.
+    """Score the classes of never-seen items as the linear fusion does.
 
     Args:
+        weights: [>= 12] of the features in this order: three genre profiles, the last again for never-seen items, the
+            set of genres; recent years, the same for never-seen items, long years; age, unreleased; era, the same for
+            never-seen items.
         set_genres: [S, G] genre ids, 0 where fewer.
         set_norms: [S] one over the root of their number.
         genre_ratios: [PROFILES, MAX_GENRES].
         set_ratios: [S].
-        weights: [PROFILES + 1] of the profiles and of the set.
-        out: [S] out.
+        era_ratios: [ERAS].
+        year_ratios: [PROFILES, Y].
+        now: Now, in years after the first.
+        unknown_age: Stands for the years since release of an item of unknown year.
+        set_scores: [S] out.
+        era_scores: [ERAS] out.
+        year_scores: [Y + 1] out; the last one is the score of an unknown year.
     """
-    profiles, genres = genre_ratios.shape
-    by_genre = np.zeros(genres)
-    # The first entry stays 0: what stands for no genre adds nothing.
-    for genre in range(1, genres):
-        for profile in range(profiles):
-            by_genre[genre] += weights[profile] * genre_ratios[profile, genre]
+    last, recent, long, by_set = weights[0], weights[1], weights[2] + weights[3], weights[4]
+    by_genre = np.empty(genre_ratios.shape[1])
+    for genre in range(len(by_genre)):
+        by_genre[genre] = last * genre_ratios[0, genre] + recent * genre_ratios[1, genre] + long * genre_ratios[2, genre]
+    # What stands for no genre adds nothing.
+    by_genre[0] = 0.0
     for place in range(len(set_genres)):
         total = 0.0
         for carried in range(set_genres.shape[1]):
             total += by_genre[set_genres[place, carried]]
-        out[place] = total * set_norms[place] + weights[profiles] * set_ratios[place]
+        set_scores[place] = total * set_norms[place] + by_set * set_ratios[place]
+    for era in range(len(era_ratios)):
+        era_scores[era] = (weights[10] + weights[11]) * era_ratios[era]
+    _score_years(year_ratios, weights[5] + weights[6], weights[7], weights[8], weights[9], now, unknown_age, year_scores)
 
 
 @compiled
-def score_years(
+def _score_years(
     year_ratios: NDArray[np.float64],
-    weights: NDArray[np.float32],
+    recent: float,
+    long: float,
+    age: float,
+    unreleased: float,
     now: float,
     unknown_age: float,
     out: NDArray[np.float64],
 ) -> None:
-    """Score each year of release as the linear fusion does.
-
-    Args:
-        year_ratios: [PROFILES, Y].
-        weights: [4] of the recent and the long profile, of the log years since release, and of what is not yet out.
-        now: Now, in years after the first.
-        unknown_age: Stands for the years since release of an item of unknown year.
-        out: [Y + 1] out; the last one is the score of an unknown year.
-    """
-    recent, long, age, unreleased = weights[0], weights[1], weights[2], weights[3]
     last = len(out) - 1
     ages = np.empty(len(out), np.float32)
     for year in range(last):
