@@ -5,7 +5,14 @@ from numpy.typing import NDArray
 
 from streams.catalogue import MAX_GENRES, Catalogue
 from streams.ranking.content_view import ContentView
-from streams.ranking.feature_kernel import FIRST_YEAR, ITEM_FEATURES, YEARS, compute_item_features, decay_counts, smooth_years
+from streams.ranking.feature_kernel import (
+    FIRST_YEAR,
+    ITEM_FEATURES,
+    YEARS,
+    compute_item_features,
+    decay_counts,
+    smooth_years,
+)
 from streams.statistics import ItemStatistics
 from streams.statistics.popularity import BUCKET_DECAY_EVENTS, DECAY_EVENTS
 
@@ -78,9 +85,7 @@ class PopularityView:
 
     def _renew_shares(self, statistics: ItemStatistics, catalogue: Catalogue) -> None:
         popularity = statistics.popularity
-        decayed = decay_counts(
-            statistics.clock, popularity.counts, popularity.decayed, popularity.last_clock, _DECAYS
-        )
+        decayed = decay_counts(statistics.clock, popularity.counts, popularity.decayed, popularity.last_clock, _DECAYS)
         floor = 1.0 / (len(catalogue) + 1.0)
         medium, long = decayed[:, 1], decayed[:, 2]
         mixed = medium / (2.0 * medium.sum() + 2.0) + long / (2.0 * long.sum() + 2.0)

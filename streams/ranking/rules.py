@@ -11,7 +11,7 @@ from streams.ranking.candidates import CandidateBatch, CandidateStep
 from streams.ranking.exploration import ExplorationPolicy, draws
 from streams.ranking.exploration_slot import new_items_for
 from streams.ranking.popularity_view import NEW_ITEM_EVENTS
-from streams.ranking.rules_kernel import causes, diversify
+from streams.ranking.rules_kernel import allowed_places, causes, diversify
 from streams.scoring.protocol import RANKED, ScoreRequest, ScoreResponse
 from streams.users import UserState
 
@@ -103,7 +103,10 @@ def select_list(
         exploration: Chooses what the exploration slot shows; None knows nothing yet. It is read, not taught.
     """
     step.prepare()
-    allowed = _allowed(ranked, state, step.catalogue)
+    # Copies: for a read-only array, as decoded from bytes, numba would compile the kernel a second time.
+    allowed = allowed_places(
+        ranked.items.copy(), ranked.scores.copy(), state.touched.copy(), step.catalogue.available, step.marks
+    )
     places, items, scores = allowed, ranked.items[allowed], ranked.scores[allowed]
     if rules.diversity > 0.0 and len(items) > 1:
         chosen = diversify(scores, _unit_vectors(items, step.catalogue, vectors), rules.diversity, rules.list_length)
@@ -115,14 +118,6 @@ def select_list(
         return listed
     new = _explored(rules, listed, ranked, allowed, state, step, exploration or ExplorationPolicy(), draw)
     return [*listed[: rules.list_length - 1], new] if new else listed
-
-
-def _allowed(ranked: RankedItems, state: UserState, catalogue: Catalogue) -> NDArray[np.int64]:
-    items = ranked.items
-    inside = (items > 0) & (items < len(catalogue.available))
-    free = catalogue.available.copy()
-    free[state.touched[state.touched < len(free)]] = False
-    return np.flatnonzero(inside & free[np.where(inside, items, 0)] & np.isfinite(ranked.scores))
 
 
 def _unit_vectors(
@@ -160,17 +155,18 @@ def _with_reasons(
         step.view.shares,
         step.marks,
     )
+    # What the counts show to lower the score when it is taken away comes before what the network finds similar.
+    similar = ranked.because[places].tolist() if ranked.because is not None else [0] * len(items)
+    unrated = [None] * len(items)
+    ratings = ranked.predicted_ratings[places].tolist() if ranked.predicted_ratings is not None else unrated
+    few = (counts[items] < NEW_ITEM_EVENTS).tolist()
+    described = zip(items.tolist(), ranked.scores[places].tolist(), ratings, spoken.tolist(), similar, few, strict=True)
     listed = []
-    for place, item, lag in zip(places.tolist(), items.tolist(), spoken.tolist(), strict=True):
-        # What the counts show to lower the score when it is taken away comes before what the network finds similar.
-        because = int(state.items[lag]) if lag >= 0 else 0
-        if not because and ranked.because is not None:
-            because = int(ranked.because[place])
-        rating = float(ranked.predicted_ratings[place]) if ranked.predicted_ratings is not None else None
-        reason = ReasonCode.BECAUSE_YOU_RATED if because else ReasonCode.TRENDING
-        if not because and counts[item] < NEW_ITEM_EVENTS:
-            reason = ReasonCode.NEW
-        listed.append(ListedItem(item, float(ranked.scores[place]), rating, reason, because or None))
+    for item, score, rating, lag, alike, new in described:
+        because = int(state.items[lag]) if lag >= 0 else alike
+        without = ReasonCode.NEW if new else ReasonCode.TRENDING
+        reason = ReasonCode.BECAUSE_YOU_RATED if because else without
+        listed.append(ListedItem(item, score, rating, reason, because or None))
     return listed
 
 

@@ -17,6 +17,38 @@ _BACK_OFF, _COVISIT_PRIOR = 10.0, 5.0
 
 
 @compiled
+def allowed_places(
+    items: NDArray[np.int32],
+    scores: NDArray[np.float32],
+    touched: NDArray[np.int32],
+    available: NDArray[np.bool_],
+    marks: NDArray[np.uint8],
+) -> NDArray[np.int64]:
+    """Return the places of a ranking that may be shown: known and available items with a score, none touched.
+
+    Args:
+        items: [K] ranking; whatever it says, nothing out of range is shown.
+        scores: [K].
+        touched: [T] items the user has touched.
+        available: [N].
+        marks: [N] scratch, all zero before and after.
+    """
+    for item in touched:
+        if item < len(marks):
+            marks[item] = 1
+    out, number = np.empty(len(items), np.int64), 0
+    for place in range(len(items)):
+        item = items[place]
+        if 0 < item < len(marks) and available[item] and marks[item] == 0 and np.isfinite(scores[place]):
+            out[number] = place
+            number += 1
+    for item in touched:
+        if item < len(marks):
+            marks[item] = 0
+    return out[:number]
+
+
+@compiled
 def diversify(
     scores: NDArray[np.float32], vectors: NDArray[np.float32], diversity: float, length: int
 ) -> NDArray[np.int64]:

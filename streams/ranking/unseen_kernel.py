@@ -126,7 +126,9 @@ def score_classes(
     last, recent, long, by_set = weights[0], weights[1], weights[2] + weights[3], weights[4]
     by_genre = np.empty(genre_ratios.shape[1])
     for genre in range(len(by_genre)):
-        by_genre[genre] = last * genre_ratios[0, genre] + recent * genre_ratios[1, genre] + long * genre_ratios[2, genre]
+        by_genre[genre] = (
+            last * genre_ratios[0, genre] + recent * genre_ratios[1, genre] + long * genre_ratios[2, genre]
+        )
     # What stands for no genre adds nothing.
     by_genre[0] = 0.0
     for place in range(len(set_genres)):
@@ -136,7 +138,9 @@ def score_classes(
         set_scores[place] = total * set_norms[place] + by_set * set_ratios[place]
     for era in range(len(era_ratios)):
         era_scores[era] = (weights[10] + weights[11]) * era_ratios[era]
-    _score_years(year_ratios, weights[5] + weights[6], weights[7], weights[8], weights[9], now, unknown_age, year_scores)
+    _score_years(
+        year_ratios, weights[5] + weights[6], weights[7], weights[8], weights[9], now, unknown_age, year_scores
+    )
 
 
 @compiled
