@@ -1,5 +1,6 @@
 """Fitting the rating head: what one rating tells of the next, by gradient; what an item is, in closed form."""
 
+import functools
 from dataclasses import dataclass
 from typing import Any
 
@@ -9,17 +10,15 @@ from numpy.typing import NDArray
 
 from model.dataset.events import EventTable
 from model.network.backend import keras, ops
-from model.network.rating import CONSUMPTION_WIDTH, RatingHead
+from model.network.rating import CONSUMPTION_WIDTH, FACTORS, RatingHead
 from model.network.recommender import Recommender
 from model.rating.consumption import consumption_vectors
 from model.rating.levels import Levels, fit_levels
-from model.rating.process import Older, Points, Settings, first_settings, observed, one_step_ahead
+from model.rating.process import SETTING_NAMES, Older, Points, Settings, first_settings, observed, one_step_ahead
 from model.rating.sequences import RatingSequences, cut_sequences
 
 # As many ratings are given before the first predicted one as are predicted: what lies further back tells little.
 _LENGTH, _TARGETS = 51, 25
-# The learned numbers are a few hundred: more sequences than these do not move them.
-_SEQUENCES = 2_000
 _BATCH = 32
 _LEAST_RATINGS = 50
 # Spread of the learned numbers around their start, and of an item's bias by content.
@@ -37,14 +36,16 @@ class RatingPass:
     Args:
         epochs: Times each sequence is seen.
         learning_rate: Peak of Adam's; falls along a cosine.
+        sequences: Most that are seen; of a longer log some are drawn.
     """
 
     epochs: int = 15
     learning_rate: float = 0.02
+    sequences: int = 2_000
 
 
 FIRST_PASS = RatingPass()
-REFRESH_PASS = RatingPass(epochs=4, learning_rate=0.01)
+REFRESH_PASS = RatingPass(epochs=4, learning_rate=0.01, sequences=1_500)
 
 
 def fit_rating(recommender: Recommender, events: EventTable, how: RatingPass | None = None, seed: int = 0) -> float:
@@ -74,67 +75,95 @@ def fit_rating_head(
         how = FIRST_PASS if np.array_equal(head.settings, first_settings()) else REFRESH_PASS
     rng = np.random.default_rng(seed)
     levels = fit_levels(events, head.config.rows)
-    consumed = consumption_vectors(events, head.config.rows, CONSUMPTION_WIDTH, seed)
-    head.mean.assign(levels.mean)
-    learner = _Learner(head, content, consumed)
-    error = learner.run(cut_sequences(events, levels, _LENGTH, _TARGETS, _SEQUENCES, rng), how, rng)
-    learner.write(levels)
+    items = _Items(content, consumption_vectors(events, head.config.rows, CONSUMPTION_WIDTH, seed))
+    sequences = cut_sequences(events, levels, _LENGTH, _TARGETS, how.sequences, rng)
+    learner = _learner_of(content.shape[1])
+    learner.read(head)
+    error = learner.run(sequences, items, levels.mean, how, rng)
+    learner.write(head, items, levels)
     return error
 
 
-class _Learner:
-    """The numbers of a head as variables of a gradient descent.
+@dataclass(frozen=True, slots=True)
+class _Items:
+    """What is known of items whatever their ratings.
 
     Args:
-        head: Start values are read from it, and results written to it.
         content: [rows, columns].
-        consumed: [rows, CONSUMPTION_WIDTH].
+        consumed: [rows, CONSUMPTION_WIDTH] from `consumption_vectors`.
     """
 
-    def __init__(self, head: RatingHead, content: NDArray[np.float32], consumed: NDArray[np.float32]) -> None:
-        self._head = head
-        self._content, self._consumed = tf.constant(content), tf.constant(consumed)
-        kept = (head.settings, head.content_bias, head.log_content, head.log_consumption)
-        self._variables = [tf.Variable(np.asarray(weight)) for weight in kept]
+    content: NDArray[np.float32]
+    consumed: NDArray[np.float32]
+
+
+class _Learner:
+    """The numbers of a head as variables of a gradient descent whose step is traced once, which takes seconds.
+
+    Args:
+        columns: Of the content.
+    """
+
+    def __init__(self, columns: int) -> None:
+        sizes = (len(SETTING_NAMES), columns, columns, CONSUMPTION_WIDTH)
+        self._variables = [tf.Variable(tf.zeros(size)) for size in sizes]
         self._raw, self._content_bias, self._log_content, self._log_consumption = self._variables
-        self._start = first_settings()
-        self._start_logs = [np.asarray(weight) for weight in kept[2:]]
+        self._usual = [tf.Variable(tf.zeros(size)) for size in sizes]
+        self._optimizer = keras.optimizers.Adam()
+        self._optimizer.build(self._variables)
+        self._step = tf.function(self._descend)
 
-    def run(self, sequences: RatingSequences, how: RatingPass, rng: np.random.Generator) -> float:
+    def read(self, head: RatingHead) -> None:
+        """Begin anew from what a head has learned."""
+        start = [np.asarray(weight) for weight in _learned(head)]
+        usual = [first_settings(), np.zeros_like(start[1]), *start[2:]]
+        for variables, values in ((self._variables, start), (self._usual, usual)):
+            for variable, value in zip(variables, values, strict=True):
+                variable.assign(value)
+        for variable in self._optimizer.variables:
+            variable.assign(ops.zeros_like(variable))
+
+    def run(
+        self, sequences: RatingSequences, items: _Items, mean: float, how: RatingPass, rng: np.random.Generator
+    ) -> float:
         """Learn; returns the root mean squared error of the last epoch's one-step-ahead predictions."""
-        optimizer = keras.optimizers.Adam(how.learning_rate)
         total_graded = float(sequences.graded.sum())
-
-        @tf.function(reduce_retracing=True)  # type: ignore[untyped-decorator]
-        def step(*arrays: Any) -> Any:
-            batch = RatingSequences(*arrays)
-            share = ops.sum(batch.graded) / total_graded
-            with tf.GradientTape() as tape:
-                square, surprise = self._errors(batch)
-                loss = (surprise + share * self._penalty()) / _LOSS_SCALE
-            gradients = tape.gradient(loss, self._variables)
-            optimizer.apply_gradients(zip(gradients, self._variables, strict=True))
-            return square
-
         steps = -(-len(sequences) // _BATCH)
-        square = 0.0
+        square = graded = 0.0
         for epoch in range(how.epochs):
             rows = np.concatenate([rng.permutation(len(sequences)), rng.integers(0, len(sequences), _BATCH)])
             square = graded = 0.0
             for number in range(steps):
                 done = (epoch * steps + number) / (how.epochs * steps)
                 falling = 0.5 * (1.0 + np.cos(np.pi * done))
-                optimizer.learning_rate.assign(how.learning_rate * (_LAST_RATE + (1.0 - _LAST_RATE) * falling))
+                self._optimizer.learning_rate.assign(how.learning_rate * (_LAST_RATE + (1.0 - _LAST_RATE) * falling))
                 batch = sequences.take(rows[number * _BATCH : (number + 1) * _BATCH])
-                square += float(step(*_tensors(batch)))
-                graded += float(batch.graded.sum())
+                in_batch = float(batch.graded.sum())
+                known = items.content[batch.item], items.consumed[batch.item]
+                scalars = np.float32(mean), np.float32(in_batch / total_graded)
+                square += float(self._step(*map(tf.constant, (*_arrays(batch), *known, *scalars))))
+                graded += in_batch
         return float(np.sqrt(square / graded))
 
-    def _errors(self, batch: RatingSequences) -> tuple[Any, Any]:
+    def _descend(self, *tensors: Any) -> Any:
+        """Go one step; returns the summed squared error.
+
+        Args:
+            tensors: Fields of the batch, content and consumption vectors [W, T, ...] of its items, mean of all
+                ratings, share of the graded ratings that are in the batch.
+        """
+        *fields, content, consumed, mean, share = tensors
+        with tf.GradientTape() as tape:
+            square, surprise = self._errors(RatingSequences(*fields), content, consumed, mean)
+            loss = (surprise + share * self._penalty()) / _LOSS_SCALE
+        self._optimizer.apply(tape.gradient(loss, self._variables), self._variables)
+        return square
+
+    def _errors(self, batch: RatingSequences, content: Any, consumed: Any, mean: Any) -> tuple[Any, Any]:
         """Return summed squared error and summed negative log-likelihood (times two) of the graded ratings."""
         settings = Settings(self._raw)
         there = ops.cast(batch.item > 0, "float32")
-        bias, factors, noise = self._items(batch.item, batch.rest, batch.count)
+        bias, factors, noise = self._points(content, consumed, batch.rest, batch.count)
         given = Points(
             factors=factors * ops.expand_dims(there, -1),
             bias=bias,
@@ -144,29 +173,29 @@ class _Learner:
             there=there,
         )
         older = Older(batch.older_count, batch.older_mean)
-        rest = observed(float(self._head.mean), given, batch.value, older)
+        rest = observed(mean, given, batch.value, older)
         error, deviation = one_step_ahead(settings, given, older, rest)
         square = ops.square(error) * batch.graded
         surprise = square / ops.square(deviation) + 2.0 * ops.log(deviation) * batch.graded
         return ops.sum(square), ops.sum(surprise)
 
-    def _items(self, rows: Any, rest: Any, count: Any) -> tuple[Any, Any, Any]:
-        """Return bias, factors [..., D] and noise of items by what is known of them.
+    def _points(self, content: Any, consumed: Any, rest: Any, count: Any) -> tuple[Any, Any, Any]:
+        """Return bias [...], factors [..., D] and noise [...] of items by what is known of them.
 
         Args:
-            rows: Table rows.
-            rest: What ratings say of them in total.
-            count: How many ratings.
+            content: [..., columns].
+            consumed: [..., CONSUMPTION_WIDTH].
+            rest: [...] what ratings say of them in total.
+            count: [...] how many ratings.
         """
         settings = Settings(self._raw)
-        content = ops.take(self._content, rows, axis=0)
         log_count = ops.log(count + 1.0) - _USUAL_LOG_COUNT
         by_content = ops.squeeze(ops.matmul(content, ops.expand_dims(self._content_bias, -1)), -1)
         open_share = settings.shrink / (count + settings.shrink)
         bias = rest / (count + settings.shrink) + (by_content + settings.popular_bias * log_count) * open_share
         factors = [
             content * ops.exp(self._log_content),
-            ops.take(self._consumed, rows, axis=0) * ops.exp(self._log_consumption),
+            consumed * ops.exp(self._log_consumption),
             ops.expand_dims(bias * settings.bias_taste, -1),
             ops.expand_dims(log_count * settings.popular_taste, -1),
         ]
@@ -174,25 +203,33 @@ class _Learner:
 
     def _penalty(self) -> Any:
         """Return twice the negative log-density of the learned numbers."""
-        raw, content_bias = ops.square(self._raw - self._start), ops.square(self._content_bias)
-        total = ops.sum(raw) / _SETTING_SPREAD**2 + ops.sum(content_bias) / _CONTENT_BIAS_VARIANCE
-        logs = (self._log_content, self._log_consumption)
-        for log, start in zip(logs, self._start_logs, strict=True):
-            total = total + ops.sum(ops.square(log - start)) / _SETTING_SPREAD**2
+        spreads = (_SETTING_SPREAD**2, _CONTENT_BIAS_VARIANCE, _SETTING_SPREAD**2, _SETTING_SPREAD**2)
+        total = 0.0
+        for variable, usual, variance in zip(self._variables, self._usual, spreads, strict=True):
+            total = total + ops.sum(ops.square(variable - usual)) / variance
         return total
 
-    def write(self, levels: Levels) -> None:
-        """Put numbers and item tables into the head."""
-        head = self._head
-        kept = (head.settings, head.content_bias, head.log_content, head.log_consumption)
-        for weight, variable in zip(kept, self._variables, strict=True):
+    def write(self, head: RatingHead, items: _Items, levels: Levels) -> None:
+        """Put numbers and item tables into a head."""
+        for weight, variable in zip(_learned(head), self._variables, strict=True):
             weight.assign(variable)
-        rows = np.arange(head.config.rows)
-        tables = self._items(rows, tf.constant(levels.total, tf.float32), tf.constant(levels.count, tf.float32))
-        bias, factors, noise = map(np.asarray, tables)
+        known = (items.content, items.consumed, levels.total.astype(np.float32), levels.count.astype(np.float32))
+        bias, factors, noise = map(np.asarray, self._points(*map(tf.constant, known)))
+        head.mean.assign(levels.mean)
         head.bias.assign(bias)
         head.noise.assign(noise)
-        head.factors.assign(narrowed(factors, head.config.width))
+        head.factors.assign(narrowed(factors, FACTORS))
+
+
+@functools.lru_cache(maxsize=2)
+def _learner_of(columns: int) -> _Learner:
+    """Return the learner for contents of so many columns."""
+    return _Learner(columns)
+
+
+def _learned(head: RatingHead) -> list[Any]:
+    """Return the weights of a head that are learned by gradient, in the order of `_Learner`'s variables."""
+    return [head.settings, head.content_bias, head.log_content, head.log_consumption]
 
 
 def narrowed(factors: NDArray[np.float32], width: int) -> NDArray[np.float32]:
@@ -204,5 +241,5 @@ def narrowed(factors: NDArray[np.float32], width: int) -> NDArray[np.float32]:
     return out
 
 
-def _tensors(batch: RatingSequences) -> list[Any]:
-    return [tf.constant(getattr(batch, name)) for name in RatingSequences.__dataclass_fields__]
+def _arrays(batch: RatingSequences) -> list[NDArray[Any]]:
+    return [getattr(batch, name) for name in RatingSequences.__dataclass_fields__]
