@@ -124,16 +124,16 @@ class CandidateStep:
         context = np.zeros((users, CONTEXTS), np.float32)
         linear = np.full((users, CANDIDATES), -np.inf, np.float32)
         for row, (state, time_ms) in enumerate(zip(states, now_ms, strict=True)):
+            history, forced, touched = _fresh(state.items), _fresh(state.proposals), _fresh(state.touched)
             context[row] = context_of(state, time_ms)
-            taste_of(_fresh(state.items), self.statistics.popularity.counts, context[row, -TASTES:])
+            taste_of(history, self.statistics.popularity.counts, context[row, -TASTES:])
             effective = weights.effective(context[row])
-            forced, touched = _fresh(state.proposals), _fresh(state.touched)
             block(touched, self.marks)
-            found = self._gather(state, time_ms)
-            self._taste.compare(_fresh(state.items), self.catalogue, self.view)
+            found = self._gather(state, history, time_ms)
+            self._taste.compare(history, self.catalogue, self.view)
             self._unseen.search(self._taste, effective, _year_of(time_ms), self.view.content, self.marks)
             size = self._fill_pool(state, found, forced)
-            self._describe(state, time_ms, size)
+            self._describe(state, history, time_ms, size)
             linear_cut(
                 self._pool,
                 size,
@@ -162,13 +162,13 @@ class CandidateStep:
             self._token_weights = np.zeros(len(self.catalogue.token_items), np.float32)
         self.view.refresh(self.statistics, self.catalogue)
 
-    def _gather(self, state: UserState, now_ms: int) -> int:
+    def _gather(self, state: UserState, history: NDArray[np.int32], now_ms: int) -> int:
         rows = self.statistics.rows
-        gaps_s = np.maximum(now_ms - state.ts_ms[:EVIDENCE_LAGS], 0) / 1000.0
         number: int = gather_evidence(
-            _fresh(state.items[:EVIDENCE_LAGS]),
-            _fresh(state.values[:EVIDENCE_LAGS]),
-            gaps_s,
+            history,
+            _fresh(state.values),
+            _fresh(state.ts_ms),
+            int(now_ms),
             state.mean_value or NEUTRAL_VALUE,
             self.statistics.clock,
             rows.ids,
@@ -217,14 +217,14 @@ class CandidateStep:
             )
         )
 
-    def _describe(self, state: UserState, now_ms: int, size: int) -> None:
+    def _describe(self, state: UserState, history: NDArray[np.int32], now_ms: int, size: int) -> None:
         statistics, catalogue, view = self.statistics, self.catalogue, self.view
         bucket = history_bucket(state.count)
         taste, content = self._taste, view.content
         compute_features(
             self._pool,
             size,
-            _fresh(state.items[:EVIDENCE_LAGS]),
+            history,
             bucket,
             _year_of(now_ms),
             self._evidence,

@@ -55,7 +55,8 @@ def _log(number: NDArray[np.float32], bits: NDArray[np.int32]) -> np.float32:
 def gather_evidence(
     history: NDArray[np.int32],
     values: NDArray[np.float32],
-    gaps_s: NDArray[np.float64],
+    ts_ms: NDArray[np.int64],
+    now_ms: int,
     mean_value: float,
     clock: int,
     ids: NDArray[np.int32],
@@ -81,7 +82,8 @@ def gather_evidence(
     Args:
         history: [H] items, newest first; the first EVIDENCE_LAGS count.
         values: [H] their values.
-        gaps_s: [H] seconds from each to now.
+        ts_ms: [H] their times.
+        now_ms: Time of the request.
         mean_value: The user's mean.
         clock: The statistics' clock.
         ids: [N, K], `row_values` [N, K, S], `lengths` [N], `sums` [N, S], `landmarks` [N]: the rows.
@@ -110,7 +112,8 @@ def gather_evidence(
     for lag in range(min(len(history), EVIDENCE_LAGS)):
         row = history[lag]
         weights[0] = _SHORT_DECAY**lag if lag < _SHORT_LAGS else 0.0
-        weights[1] = _SESSION_DECAY**lag / np.sqrt(1.0 + gaps_s[lag] / _SESSION_S)
+        gap_s = max(now_ms - ts_ms[lag], 0) / 1000.0
+        weights[1] = _SESSION_DECAY**lag / np.sqrt(1.0 + gap_s / _SESSION_S)
         weights[2] = _LONG_DECAY**lag
         weights[3] = _WIDE_DECAY**lag
         weights[4] = _TIMED_DECAY**lag
