@@ -124,28 +124,11 @@ class CandidateStep:
         context = np.zeros((users, CONTEXTS), np.float32)
         linear = np.full((users, CANDIDATES), -np.inf, np.float32)
         for row, (state, time_ms) in enumerate(zip(states, now_ms, strict=True)):
-            history, forced, touched = _fresh(state.items), _fresh(state.proposals), _fresh(state.touched)
+            history = _fresh(state.items)
             context[row] = context_of(state, time_ms)
             taste_of(history, self.statistics.popularity.counts, context[row, -TASTES:])
             effective = weights.effective(context[row])
-            block(touched, self.marks)
-            found = self._gather(state, history, time_ms)
-            self._taste.compare(history, self.catalogue, self.view)
-            self._unseen.search(self._taste, effective, _year_of(time_ms), self.view.content, self.marks)
-            size = self._fill_pool(state, found, forced)
-            self._describe(state, history, time_ms, size)
-            linear_cut(
-                self._pool,
-                size,
-                self._features,
-                effective,
-                (forced, self.view.newest[:_KEPT_NEWEST], self._unseen.best[:_KEPT_UNSEEN]),
-                self.marks,
-                candidates[row],
-                features[row],
-                linear[row],
-            )
-            forget((touched, self._found[:found], self._pool[:size]), self.marks)
+            self._rank(state, history, time_ms, effective, candidates[row], features[row], linear[row])
         return CandidateBatch(candidates, features, context, linear, self.view.unavailable)
 
     def prepare(self) -> None:
@@ -161,6 +144,28 @@ class CandidateStep:
         if len(self._token_weights) != len(self.catalogue.token_items):
             self._token_weights = np.zeros(len(self.catalogue.token_items), np.float32)
         self.view.refresh(self.statistics, self.catalogue)
+
+    def _rank(
+        self,
+        state: UserState,
+        history: NDArray[np.int32],
+        now_ms: int,
+        weights: NDArray[np.float32],
+        candidates: NDArray[np.int32],
+        features: NDArray[np.float32],
+        linear: NDArray[np.float32],
+    ) -> None:
+        """Fill one user's row of a batch; the weights [F] are those of the context."""
+        forced, touched = _fresh(state.proposals), _fresh(state.touched)
+        block(touched, self.marks)
+        found = self._gather(state, history, now_ms)
+        self._taste.compare(history, self.catalogue, self.view)
+        self._unseen.search(self._taste, weights, _year_of(now_ms), self.view.content, self.marks)
+        size = self._fill_pool(state, found, forced)
+        self._describe(state, history, now_ms, size)
+        kept = (forced, self.view.newest[:_KEPT_NEWEST], self._unseen.best[:_KEPT_UNSEEN])
+        linear_cut(self._pool, size, self._features, weights, kept, self.marks, candidates, features, linear)
+        forget((touched, self._found[:found], self._pool[:size]), self.marks)
 
     def _gather(self, state: UserState, history: NDArray[np.int32], now_ms: int) -> int:
         rows = self.statistics.rows
