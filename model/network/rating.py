@@ -90,8 +90,8 @@ class RatingHead(keras.layers.Layer):  # type: ignore[misc]
     def _level(self, settings: Settings, values: Any, context: Any) -> Level:
         """Return the level by what the context tells beyond the history.
 
-        All ratings of a user with no more than the history holds are in it; where requests carry another context than
-        today's, nothing is known of others.
+        A user with no more ratings than are read has no others; where requests carry another context than today's,
+        nothing is known of others.
         """
         if self.config.context != len(CONTEXT_NAMES):
             nothing = ops.zeros_like(values[:, :1])

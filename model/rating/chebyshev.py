@@ -7,8 +7,9 @@ from numpy.typing import NDArray
 
 from model.network.backend import ops
 
-# Matrix products a system is solved with, and the part of the spectrum's bound below which they converge slower. Both
-# fit histories of 50 ratings.
+# Matrix products a system is solved with, and the part of the spectrum's bound below which they converge slower. On
+# rows 10 % to 30 % of ml-latest-small predictions differ from exact ones by 0.003 stars on average, by 0.02 in one of a
+# hundred; errors are the same even with four products.
 PRODUCTS: Final = 6
 _LEAST: Final = 0.15
 _MIDDLE: Final = (1.0 + _LEAST) / (1.0 - _LEAST)
