@@ -7,7 +7,7 @@ import warnings
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import onnx
@@ -28,6 +28,7 @@ _TOLERANCE = 1e-3
 # (users, excluded items, filled share of the history): one user, an odd batch, a new user, a heavy user.
 _CHECKED_SHAPES = ((1, 64, 1.0), (7, 256, 0.4), (3, 64, 0.0), (2, 4096, 1.0))
 _OPSET = 17
+_KEPT_GRAPHS = 4
 _TIMED_THREADS = 2
 _TIMED_CALLS = 20
 _INTEGER_INPUTS = ("history", "candidates", "exclude")
@@ -50,12 +51,11 @@ class Exporter:
     """Writes networks as ONNX. Converting takes seconds and depends on the sizes alone, so it is done once for each.
 
     The graph is converted with every weight as an input of its own, and an input becomes a constant when a network is
-    written: the same graph serves every later network of the same sizes.
+    written: the same graph serves every later network of the same sizes in this process. It holds no weights, so it is
+    small; the last few are kept.
     """
 
-    def __init__(self) -> None:
-        self._config: NetworkConfig | None = None
-        self._graph: onnx.ModelProto | None = None
+    _graphs: ClassVar[dict[tuple[NetworkConfig, bool], onnx.ModelProto]] = {}
 
     def write(self, recommender: Recommender, path: Path) -> None:
         """Write `recommender` as ONNX, unchecked.
@@ -63,10 +63,8 @@ class Exporter:
         Raises:
             FatalError: The conversion failed.
         """
-        if self._graph is None or self._config != recommender.config:
-            self._graph, self._config = _convert(recommender), recommender.config
         model = onnx.ModelProto()
-        model.CopyFrom(self._graph)
+        model.CopyFrom(self._graph_of(recommender))
         weights = {_weight_input(place): weight for place, weight in enumerate(recommender.variables)}
         inputs = list(model.graph.input)
         used = {name for node in model.graph.node for name in node.input}
@@ -78,6 +76,14 @@ class Exporter:
                 array = np.asarray(weights[entry.name])
                 model.graph.initializer.append(onnx.numpy_helper.from_array(array, entry.name))
         onnx.save(model, str(path))
+
+    def _graph_of(self, recommender: Recommender) -> onnx.ModelProto:
+        kind = recommender.config, recommender.ranker.perceptron
+        if kind not in self._graphs:
+            while len(self._graphs) >= _KEPT_GRAPHS:
+                del self._graphs[next(iter(self._graphs))]
+            self._graphs[kind] = _convert(recommender)
+        return self._graphs[kind]
 
 
 def export(recommender: Recommender, path: Path, seed: int = 0, exporter: Exporter | None = None) -> ExportTiming:

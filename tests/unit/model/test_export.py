@@ -62,6 +62,16 @@ def test_a_network_that_changed_since_is_told_apart(
         exporting._check(other, session, seed=0)
 
 
+def test_a_graph_serves_other_networks_of_the_same_sizes(
+    session: onnxruntime.InferenceSession, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def converted(*_: object) -> None:
+        raise AssertionError("converted again")
+
+    monkeypatch.setattr(exporting, "_convert", converted)
+    export(small_recommender(seed=4), tmp_path / "model.onnx")
+
+
 def test_an_export_that_differs_leaves_no_file(
     recommender: Recommender, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

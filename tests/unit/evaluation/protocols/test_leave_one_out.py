@@ -100,16 +100,3 @@ def test_a_markov_chain_finds_the_next_item_of_a_chain(tmp_path: Path) -> None:
 def test_the_file_has_to_be_given() -> None:
     with pytest.raises(ConfigurationError, match="--sequences FILE"):
         protocol.run(EvaluateOptions(protocol="leave-one-out"), Console())
-
-
-@pytest.mark.slow
-def test_the_served_system_goes_through_the_protocol(tmp_path: Path) -> None:
-    *_, path = sequences(tmp_path)
-    options = EvaluateOptions(protocol="leave-one-out", sequences=path, sampled=5, baselines=("markov",))
-    figures = protocol.run(options, Console(quiet=True)).as_json()
-    assert figures["events_graded"] == USERS
-    assert figures["validation"]["events_graded"] == USERS
-    assert 0.0 < figures["candidate_recall"] <= 1.0
-    assert figures["encoder_epochs"] >= 1
-    assert figures["sampled"]["negatives"] == 5
-    assert 0.0 <= figures["baselines"]["markov"]["hit_rate_at_10"] <= 1.0

@@ -5,14 +5,15 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from plain_system import small_stream, write_movielens
 from rich.console import Console
 
 from model.configuration import ModelConfiguration, write_configuration
 from model.evaluation.options import EvaluateOptions
 from model.evaluation.protocols import run_protocol
+from tests.unit.evaluation.plain_system import small_stream, write_movielens
 
 EVENTS = 500
+pytestmark = pytest.mark.slow
 
 
 def quick(folder: Path) -> Path:
@@ -34,7 +35,6 @@ def figures_of(folder: Path, protocol: str, **options: Any) -> dict[str, Any]:
     return report.as_json()
 
 
-@pytest.mark.slow
 def test_a_cut_in_time_freezes_the_served_system(tmp_path: Path) -> None:
     figures = figures_of(tmp_path, "time-split", cut=0.8)
     assert figures["events_graded"] == EVENTS // 5
@@ -43,7 +43,6 @@ def test_a_cut_in_time_freezes_the_served_system(tmp_path: Path) -> None:
     assert math.isfinite(figures["predicted_rating"]["rmse"])
 
 
-@pytest.mark.slow
 def test_variants_of_learning_are_compared_on_the_same_events(tmp_path: Path) -> None:
     figures = figures_of(tmp_path, "incremental", refreshes=1)
     assert set(figures["variants"]) == {"full", "incremental", "frozen"}
@@ -57,10 +56,26 @@ def test_variants_of_learning_are_compared_on_the_same_events(tmp_path: Path) ->
     assert seconds["full"][1] > 0.0
 
 
-@pytest.mark.slow
 def test_hidden_items_are_looked_for_among_given_ones(tmp_path: Path) -> None:
     figures = figures_of(tmp_path, "masked", negatives=15)
     assert figures["baskets"] == 12
     assert figures["candidates_per_basket"] <= 15 + figures["hidden_per_basket"]
     assert 0.0 <= figures["recall_at_10"] <= 1.0
     assert set(figures["baselines"]) == {"popularity"}
+
+
+def test_whole_sequences_are_graded_at_their_last_two_items(tmp_path: Path) -> None:
+    users, items, length = 12, 30, 8
+    path = tmp_path / "sequences.txt"
+    steps = [(user, (7 * user + step) % items) for user in range(users) for step in range(length)]
+    path.write_text("".join(f"{user} {item}\n" for user, item in steps))
+    asked = EvaluateOptions(
+        protocol="leave-one-out", sequences=path, sampled=5, baselines=("markov",), configuration=quick(tmp_path)
+    )
+    figures = run_protocol(asked, Console(quiet=True)).as_json()
+    assert figures["events_graded"] == users
+    assert figures["validation"]["events_graded"] == users
+    assert 0.0 < figures["candidate_recall"] <= 1.0
+    assert figures["encoder_epochs"] >= 1
+    assert figures["sampled"]["negatives"] == 5
+    assert 0.0 <= figures["baselines"]["markov"]["hit_rate_at_10"] <= 1.0
