@@ -125,7 +125,7 @@ class Settings(BaseSettings):
         default=0.1, ge=0.0, le=1.0, description="Weight of dissimilarity in MMR; 0 keeps the model's order."
     )
     exploration_rate: float = Field(
-        default=0.1, ge=0.0, le=1.0, description="Share of lists whose last place goes to a new item."
+        default=0.05, ge=0.0, le=1.0, description="Share of lists whose last place goes to a new item."
     )
     page_ttl_ms: int = Field(default=1000, ge=0, description="How long a worker uses an item page before rereading.")
     statistics_flush_ms: int = Field(default=500, ge=10, description="How often the keeper writes its pages.")

@@ -127,14 +127,19 @@ class RankerLearner:
         self._ranker.context_weights.assign(self._linear.weights.context_weights / scale)
 
     def _fit_scales(self, lessons: Lessons) -> None:
-        """Set the constant feature scales to one over the spread within a pool."""
+        """Fix how features are scaled: by their spread within a pool, and by mean and spread over all candidates."""
         some = lessons.take(np.linspace(0, len(lessons) - 1, min(len(lessons), _SCALE_LESSONS)).astype(np.int64))
         there = (some.candidates > 0)[..., None]
-        phi = np.concatenate([some.features.astype(np.float32), some.log_prob[..., None]], axis=-1)
+        raw = np.concatenate([some.features.astype(np.float32), some.log_prob[..., None]], axis=-1)
         count = np.maximum(there.sum(axis=1, keepdims=True), 1)
-        centred = (phi - (phi * there).sum(axis=1, keepdims=True) / count) * there
-        spread = np.sqrt(np.square(centred).sum(axis=(0, 1)) / max(there.sum(), 1))
-        self._ranker.feature_scale.assign(1.0 / np.maximum(spread, _LEAST_SPREAD))
+        centred = (raw - (raw * there).sum(axis=1, keepdims=True) / count) * there
+        total = max(there.sum(), 1)
+        mean = (raw * there).sum(axis=(0, 1)) / total
+        apart = (raw - mean) * there
+        for name, spread in (("feature_scale", centred), ("raw_scale", apart)):
+            deviation = np.sqrt(np.square(spread).sum(axis=(0, 1)) / total)
+            getattr(self._ranker, name).assign(1.0 / np.maximum(deviation, _LEAST_SPREAD))
+        self._ranker.raw_mean.assign(mean)
         self._scaled = True
 
     def _learn_perceptron(self, lessons: Lessons) -> None:

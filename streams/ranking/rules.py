@@ -28,7 +28,7 @@ class ListRules:
 
     list_length: int = 10
     diversity: float = 0.1
-    exploration_rate: float = 0.1
+    exploration_rate: float = 0.05
 
 
 @dataclass(frozen=True, slots=True)
