@@ -13,6 +13,7 @@ import pytest
 from consumers.event_log import IMPORT_PARTITION, LoggedEvent, open_event_log
 from consumers.importing import import_history
 from millrace.config import Settings
+from model.configuration import ModelConfiguration, write_configuration
 from model.item_ids import read_item_ids
 from model.registry import Registry
 from model.triton_admin import make_admin
@@ -40,7 +41,11 @@ async def plan_of(settings: Settings) -> ServingPlan:
         return await stores.serving.plan()
 
 
-async def test_two_versions_from_the_log(settings: Settings) -> None:
+async def test_two_versions_from_the_log(settings: Settings, tmp_path: Path) -> None:
+    # The process is what is tested, not what it learns.
+    quick = {"encoder.epochs": 2, "encoder.refresh_epochs": 1}
+    write_configuration(tmp_path / "quick.toml", ModelConfiguration().with_changes(quick))
+    settings = settings.model_copy(update={"model_configuration": tmp_path / "quick.toml"})
     data = load_movielens(DATA)
     log, server = open_event_log(settings), make_admin(settings)
     events = data.slice(0, FIRST + NEW)
