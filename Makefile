@@ -41,6 +41,7 @@ lint: $(INSTALLED) ## Check style, types and the generated schemas
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+	$(BIN)/millrace schemas --check
 
 format: $(INSTALLED) ## Format the code and sort imports
 	$(BIN)/ruff check --fix .
