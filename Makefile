@@ -22,7 +22,7 @@ $(INSTALLED): requirements.lock pyproject.toml
 	$(BIN)/uv pip install --quiet --python $(BIN)/python --no-deps -e .
 	@touch $(INSTALLED)
 
-demo: $(INSTALLED) ## Run the main job end to end on the embedded stack (about 4 minutes)
+demo: $(INSTALLED) ## Run the main job end to end on the embedded stack (about 6 minutes)
 	$(BIN)/millrace demo $(ARGS)
 
 up: $(INSTALLED) ## Start real Kafka, Cassandra, Redis, Triton and all roles in the background (Java 17)
