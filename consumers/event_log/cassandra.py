@@ -31,7 +31,7 @@ from consumers.event_log.cassandra_rows import (
 from consumers.event_log.cassandra_schema import require_schema
 from consumers.event_log.cassandra_session import Requests, consistency_of, local_nodes, open_cluster, translating
 from consumers.event_log.cassandra_statements import Statements
-from consumers.event_log.protocol import DEFAULT_PAGE_SIZE, IMPORT_PARTITION, LoggedEvent, LogPosition
+from consumers.event_log.protocol import DEFAULT_PAGE_SIZE, IMPORT_PARTITION, LoggedEvent, LogPosition, ends_within
 from millrace.config import Settings
 from millrace.contracts import CatalogueItem
 
@@ -119,10 +119,14 @@ class CassandraEventLog:
         self._requests.run(batches, "writing items")
 
     def read(
-        self, after: LogPosition, limit: int | None = None, page_size: int = DEFAULT_PAGE_SIZE
+        self,
+        after: LogPosition,
+        limit: int | None = None,
+        page_size: int = DEFAULT_PAGE_SIZE,
+        until: LogPosition | None = None,
     ) -> Iterator[list[LoggedEvent]]:
         """Yield pages of the events after a position in read order."""
-        rows = islice(self._rows(after, self.end(), page_size), limit)
+        rows = islice(self._rows(after, ends_within(self.end(), until), page_size), limit)
         while page := [logged_event(row) for row in islice(rows, page_size)]:
             yield page
 

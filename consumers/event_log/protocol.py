@@ -14,6 +14,13 @@ DEFAULT_PAGE_SIZE = 5000
 LogPosition = Mapping[int, int]
 
 
+def ends_within(ends: LogPosition, until: LogPosition | None) -> dict[int, int]:
+    """Return the last offset to read of each partition: the log's end, or `until` where that comes first."""
+    if until is None:
+        return dict(ends)
+    return {partition: min(end, until[partition]) for partition, end in ends.items() if partition in until}
+
+
 @dataclass(frozen=True, slots=True)
 class LoggedEvent:
     """One event under its Kafka coordinates.
@@ -51,9 +58,15 @@ class EventLog(Protocol):
         ...
 
     def read(
-        self, after: LogPosition, limit: int | None = None, page_size: int = DEFAULT_PAGE_SIZE
+        self,
+        after: LogPosition,
+        limit: int | None = None,
+        page_size: int = DEFAULT_PAGE_SIZE,
+        until: LogPosition | None = None,
     ) -> Iterator[list[LoggedEvent]]:
         """Yield pages of the events after a position, up to the log's end at the time of the call.
+
+        With `until`, no partition is read beyond its offset there, and one that is left out not at all.
 
         Imported events come first. The partitions follow, merged by received time (then partition), each of
         them in the order of its offsets whatever its records' clocks said: the order in which workers apply them.

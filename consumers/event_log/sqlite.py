@@ -9,7 +9,7 @@ from itertools import chain, islice
 from pathlib import Path
 from typing import Any
 
-from consumers.event_log.protocol import DEFAULT_PAGE_SIZE, IMPORT_PARTITION, LoggedEvent, LogPosition
+from consumers.event_log.protocol import DEFAULT_PAGE_SIZE, IMPORT_PARTITION, LoggedEvent, LogPosition, ends_within
 from consumers.event_log.schema import (
     EVENT_COLUMNS,
     INSERT_EVENT,
@@ -66,10 +66,14 @@ class SqliteEventLog:
             connection.executemany(UPSERT_ITEM, map(item_row, items))
 
     def read(
-        self, after: LogPosition, limit: int | None = None, page_size: int = DEFAULT_PAGE_SIZE
+        self,
+        after: LogPosition,
+        limit: int | None = None,
+        page_size: int = DEFAULT_PAGE_SIZE,
+        until: LogPosition | None = None,
     ) -> Iterator[list[LoggedEvent]]:
         """Yield pages of the events after a position in read order."""
-        rows: Iterator[EventRow] = islice(self._rows(after, self.end(), page_size), limit)
+        rows: Iterator[EventRow] = islice(self._rows(after, ends_within(self.end(), until), page_size), limit)
         while page := [logged_event(row) for row in islice(rows, page_size)]:
             yield page
 

@@ -8,6 +8,7 @@ import time
 import uuid
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -61,7 +62,7 @@ def logged(partition: int, offset: int, received_ts_ms: int | None = None, **fie
     return LoggedEvent(partition, offset, received, ActivityEvent.model_validate(values | fields))
 
 
-def coordinates(log: EventLog, after: dict[int, int] | None = None, **options: int) -> list[tuple[int, int]]:
+def coordinates(log: EventLog, after: dict[int, int] | None = None, **options: Any) -> list[tuple[int, int]]:
     return [(event.partition, event.offset) for page in log.read(after or {}, **options) for event in page]
 
 
@@ -130,6 +131,13 @@ def test_reading_on_from_any_position_continues_the_same_order(log: EventLog, pa
         position[partition] = offset
         assert coordinates(log, position, page_size=page_size) == whole[place:]
         assert log.count(position) == len(whole) - place
+
+
+def test_reading_until_a_position_stops_there_and_leaves_other_partitions_out(log: EventLog) -> None:
+    log.append([logged(partition, offset) for partition in range(-1, 3) for offset in range(4)])
+    until = {IMPORT_PARTITION: 9, 0: 1, 1: -1}
+    assert coordinates(log, until=until) == [*((-1, offset) for offset in range(4)), (0, 0), (0, 1)]
+    assert coordinates(log, {IMPORT_PARTITION: 3, 0: 0}, until=until) == [(0, 1)]
 
 
 def test_pages_and_limit(log: EventLog) -> None:
