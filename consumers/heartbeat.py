@@ -63,7 +63,7 @@ class Heartbeat:
 
     async def _beat(self) -> None:
         async with connected(self._settings) as redis:
-            store = RedisServingStore(redis, Keys(self._settings.redis_prefix))
+            store = RedisServingStore(redis, Keys.of(self._settings))
             while not self._stop.is_set():
                 await store.heartbeat(self._role, self._instance, self._status(), TIME_TO_LIVE_S)
                 # Only this thread's loop is blocked, and nothing else runs in it.

@@ -30,15 +30,25 @@ def open_titles(settings: Settings) -> Titles:
         import redis
     except ModuleNotFoundError:
         return TopicTitles(settings)
-    client = redis.Redis.from_url(
-        settings.redis_url, decode_responses=True, socket_timeout=_REDIS_TIMEOUT_S, socket_connect_timeout=1
-    )
     try:
-        client.ping()
-    except redis.RedisError:
-        client.close()
+        client = _connect(settings)
+    except (redis.RedisError, redis.RedisClusterException):
         return TopicTitles(settings)
-    return RedisTitles(client, Keys(settings.redis_prefix))
+    return RedisTitles(client, Keys.of(settings))
+
+
+def _connect(settings: Settings) -> Any:
+    import redis
+
+    from streams.store.connect import cluster_address
+
+    options = {"decode_responses": True, "socket_timeout": _REDIS_TIMEOUT_S, "socket_connect_timeout": 1}
+    if settings.redis_clustered:
+        url, _ = cluster_address(settings.redis_url)
+        return redis.RedisCluster.from_url(url, **options)
+    client = redis.Redis.from_url(settings.redis_url, **options)
+    client.ping()
+    return client
 
 
 class RedisTitles:

@@ -66,7 +66,11 @@ class Settings(BaseSettings):
     )
     topic_prefix: str = Field(default="millrace.", description="Put before every topic name.")
     group_prefix: str = Field(default="millrace-", description="Put before every consumer group name.")
-    redis_url: str = Field(default="redis://127.0.0.1:6379/0", description="Where features and state are kept.")
+    redis_url: str = Field(
+        default="redis://127.0.0.1:6379/0",
+        description="Where features and state are kept; a Redis Cluster as `redis+cluster://HOST:PORT[,HOST:PORT]`, with "
+        "TLS `rediss://` and `rediss+cluster://`.",
+    )
     redis_prefix: str = Field(default="millrace:", description="Put before every Redis key.")
     triton_url: str = Field(default="127.0.0.1:8001", description="Triton's gRPC address.")
     triton_repository: Path | None = Field(
@@ -140,6 +144,11 @@ class Settings(BaseSettings):
     def event_policy(self) -> EventPolicy:
         """What `decode_event` accepts."""
         return EventPolicy(self.implied_values, self.max_record_bytes, self.max_future_ms, self.event_weights)
+
+    @property
+    def redis_clustered(self) -> bool:
+        """Whether Redis is a cluster, whose keys carry hash tags."""
+        return self.redis_url.partition("://")[0].endswith("+cluster")
 
     @property
     def log_dir(self) -> Path:

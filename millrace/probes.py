@@ -8,10 +8,9 @@ from millrace.errors import MillraceError
 from millrace.status import Server
 
 if TYPE_CHECKING:
-    from redis.asyncio import Redis
-
     from consumers.subscriber_reader import TopicReader
     from model.triton_admin import ModelServer
+    from streams.store.connect import Client
 
 _MIB = 1024 * 1024
 
@@ -58,17 +57,21 @@ class Probes:
         except MillraceError as error:
             return Server(name="triton", address=self._settings.triton_url, ok=False, detail=_first_sentence(error))
 
-    async def redis(self, redis: "Redis") -> Server:
+    async def redis(self, redis: "Client") -> Server:
         """Return Redis's state.
 
         Raises:
             TransientError: It does not answer; without it nothing can be said of the rest.
         """
+        from streams.store.cluster import every_primary
         from streams.store.connect import RedisErrors, address_of
 
         with RedisErrors("asking Redis how it is"):
-            info = await redis.info()
-        detail = f"{info['redis_version']}, {int(info['used_memory']) / _MIB:.0f} MiB used"
+            async with every_primary(redis) as servers:
+                found = [await server.info() for server in servers]
+        used_mib = sum(int(info["used_memory"]) for info in found) / _MIB
+        nodes = f", {len(found)} primaries" if len(found) > 1 else ""
+        detail = f"{found[0]['redis_version']}{nodes}, {used_mib:.0f} MiB used"
         return Server(name="redis", address=address_of(self._settings), ok=True, detail=detail)
 
     def _model_server(self) -> "ModelServer":

@@ -12,8 +12,6 @@ from dataclasses import dataclass, field
 from itertools import islice, takewhile
 from typing import TypeVar
 
-from redis.asyncio import Redis
-
 from consumers.event_log import IMPORT_PARTITION, EventLog, LoggedEvent
 from millrace.config import Settings
 from millrace.contracts import EventPolicy
@@ -22,6 +20,7 @@ from millrace.keys import Keys
 from model.item_ids import newest_item_ids
 from streams.statistics.item_statistics import ItemStatistics
 from streams.statistics.tail import encode_tail
+from streams.store.connect import Client
 from streams.store.protocols import StatisticsFlush, Watermark
 from streams.store.redis_catalogue import RedisCatalogueStore
 from streams.store.redis_serving import RedisServingStore
@@ -157,7 +156,7 @@ class _Rebuild:
 
 
 async def rebuild(
-    log: EventLog, redis: Redis, settings: Settings, on_progress: Progress = lambda done, total: None
+    log: EventLog, redis: Client, settings: Settings, on_progress: Progress = lambda done, total: None
 ) -> RebuildReport:
     """Replace what Redis holds about users, statistics and progress by what the log says.
 
@@ -175,7 +174,7 @@ async def rebuild(
         TransientError: Redis or the log does not answer; start again, nothing counts before the end.
     """
     started = time.perf_counter()
-    keys, topic = Keys(settings.redis_prefix), settings.topics.events
+    keys, topic = Keys.of(settings), settings.topics.events
     await _check_nobody_writes(RedisServingStore(redis, keys))
     work = _Rebuild(
         log,

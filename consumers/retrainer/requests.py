@@ -4,11 +4,19 @@ import asyncio
 import json
 import time
 
-from redis.asyncio import Redis
-
 from millrace.config import Settings
 from millrace.keys import Keys
-from streams.store.connect import RedisErrors, connected
+from streams.store.connect import Client, RedisErrors, connected
+from streams.store.scripts import Call, Script, run_scripts
+
+# KEYS: the list of requests. Returns how many there were.
+_TAKE = Script(
+    """
+local count = redis.call('LLEN', KEYS[1])
+redis.call('DEL', KEYS[1])
+return count
+"""
+)
 
 
 def request_retraining(settings: Settings) -> None:
@@ -24,14 +32,11 @@ async def _request(settings: Settings) -> None:
     async with connected(settings) as redis:
         request = json.dumps({"requested_ms": time.time_ns() // 1_000_000})
         with RedisErrors("asking for a training"):
-            await redis.execute_command("RPUSH", Keys(settings.redis_prefix).retrain, request)
+            await redis.execute_command("RPUSH", Keys.of(settings).retrain, request)
 
 
-async def take_requests(redis: Redis, keys: Keys) -> int:
+async def take_requests(redis: Client, keys: Keys) -> int:
     """Remove all requests and return how many there were: one training answers them all."""
-    pipeline = redis.pipeline(transaction=True)
-    pipeline.execute_command("LLEN", keys.retrain)
-    pipeline.execute_command("DEL", keys.retrain)
     with RedisErrors("looking for requests to train"):
-        count, _ = await pipeline.execute()
+        (count,) = await run_scripts(redis, [Call(_TAKE, [keys.retrain], [])])
     return int(count)

@@ -25,7 +25,7 @@ class StoreView:
     def __init__(self, settings: Settings) -> None:
         self._runner = asyncio.Runner()
         self._redis = connect(settings)
-        self._keys = Keys(settings.redis_prefix)
+        self._keys = Keys.of(settings)
         self._store = RedisServingStore(self._redis, self._keys)
 
     def __enter__(self) -> Self:

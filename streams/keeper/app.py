@@ -39,7 +39,7 @@ class KeeperProcess:
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
         self._redis = connect(settings)
-        keys, topic = Keys(settings.redis_prefix), settings.topics.events
+        keys, topic = Keys.of(settings), settings.topics.events
         self._serving = RedisServingStore(self._redis, keys)
         self._gate = PartitionGate()
         self._items = CatalogueView(RedisCatalogueStore(self._redis, keys), settings.register_unknown_items)

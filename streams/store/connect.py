@@ -3,10 +3,12 @@
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from types import TracebackType
+from typing import Any
 from urllib.parse import urlsplit
 
 from redis import exceptions as redis_errors
-from redis.asyncio import Redis
+from redis.asyncio import Redis, RedisCluster
+from redis.asyncio.cluster import ClusterNode
 from redis.asyncio.retry import Retry
 from redis.backoff import ExponentialWithJitterBackoff
 
@@ -22,6 +24,7 @@ _BACKOFF_BASE_S = 0.05
 _BACKOFF_CAP_S = 0.25
 _HEALTH_CHECK_INTERVAL_S = 30
 
+_ERRORS = (redis_errors.RedisError, redis_errors.RedisClusterException, OSError)
 _LOGIN_ERRORS = (
     redis_errors.AuthenticationError,
     redis_errors.AuthenticationWrongNumberOfArgsError,
@@ -35,6 +38,7 @@ _TRANSIENT_ANSWERS = (
     redis_errors.MasterDownError,
     redis_errors.ClusterDownError,
     redis_errors.TryAgainError,
+    redis_errors.AskError,
 )
 _TRANSIENT_TEXTS = (
     "OOM",
@@ -44,32 +48,58 @@ _TRANSIENT_TEXTS = (
     "NOREPLICAS",
     "CLUSTERDOWN",
     "TRYAGAIN",
+    "MOVED",
     "MASTERDOWN",
     "READONLY",
     "max number of clients",
 )
 
 
-def connect(settings: Settings) -> Redis:
+# A single server or a cluster: what they share is `execute_command`, pipelines without transactions, and `aclose`.
+Client = Redis | RedisCluster
+
+
+def connect(settings: Settings) -> Client:
     """Return a client for the event loop that is going to use it; nothing is sent yet.
 
     Raises:
         ConfigurationError: `redis_url` is not a Redis address.
     """
     try:
-        return Redis.from_url(
-            settings.redis_url,
-            protocol=3,
-            legacy_responses=False,
-            socket_connect_timeout=CONNECT_TIMEOUT_S,
-            socket_timeout=ANSWER_TIMEOUT_S,
-            health_check_interval=_HEALTH_CHECK_INTERVAL_S,
-            retry=Retry(ExponentialWithJitterBackoff(_BACKOFF_CAP_S, _BACKOFF_BASE_S), RETRIES),
-        )
-    except ValueError as error:
+        if settings.redis_clustered:
+            url, others = cluster_address(settings.redis_url)
+            nodes = [ClusterNode(host, port) for host, port in others]
+            return RedisCluster.from_url(url, startup_nodes=nodes, **_options())
+        return Redis.from_url(settings.redis_url, **_options())
+    except (ValueError, redis_errors.RedisClusterException) as error:
         raise ConfigurationError(
-            f"The setting MILLRACE_REDIS_URL is unusable ({error}); it looks like redis://127.0.0.1:6379/0."
+            f"The setting MILLRACE_REDIS_URL is unusable ({error}); it looks like redis://127.0.0.1:6379/0, that of a "
+            "cluster like redis+cluster://127.0.0.1:7000,127.0.0.1:7001."
         ) from None
+
+
+def _options() -> dict[str, Any]:
+    return {
+        "protocol": 3,
+        "legacy_responses": False,
+        "socket_connect_timeout": CONNECT_TIMEOUT_S,
+        "socket_timeout": ANSWER_TIMEOUT_S,
+        "health_check_interval": _HEALTH_CHECK_INTERVAL_S,
+        "retry": Retry(ExponentialWithJitterBackoff(_BACKOFF_CAP_S, _BACKOFF_BASE_S), RETRIES),
+    }
+
+
+def cluster_address(url: str) -> tuple[str, list[tuple[str, int]]]:
+    """Return the URL of the first node that a cluster's URL names, and the other nodes.
+
+    Raises:
+        ValueError: A port is not a number.
+    """
+    parts = urlsplit(url)
+    login, at, hosts = parts.netloc.rpartition("@")
+    first, *others = hosts.split(",")
+    alone = parts._replace(scheme=parts.scheme.removesuffix("+cluster"), netloc=f"{login}{at}{first}")
+    return alone.geturl(), [(host or first, int(port)) for host, _, port in (each.rpartition(":") for each in others)]
 
 
 class RedisErrors:
@@ -89,7 +119,7 @@ class RedisErrors:
 
     def __exit__(self, _: type[BaseException] | None, error: BaseException | None, __: TracebackType | None) -> None:
         """Translate the error, if it is one of Redis or of the network."""
-        if isinstance(error, redis_errors.RedisError | OSError):
+        if isinstance(error, _ERRORS):
             raise translated(error, self._doing) from error
 
 
@@ -109,13 +139,15 @@ def translated(error: Exception, doing: str) -> Exception:
 
 def _is_refusal(error: Exception) -> bool:
     """Whether the server has understood the request and will answer the same the next time."""
+    if isinstance(error, redis_errors.RedisClusterException) and "same key slot" in str(error):
+        return True
     if not isinstance(error, redis_errors.ResponseError) or isinstance(error, _TRANSIENT_ANSWERS):
         return False
     return not any(text in str(error) for text in _TRANSIENT_TEXTS)
 
 
 @asynccontextmanager
-async def connected(settings: Settings) -> AsyncIterator[Redis]:
+async def connected(settings: Settings) -> AsyncIterator[Client]:
     """Open a connection for the length of a block.
 
     Raises:
@@ -129,10 +161,14 @@ async def connected(settings: Settings) -> AsyncIterator[Redis]:
         await redis.aclose()
 
 
-async def _greet(redis: Redis, address: str) -> None:
+async def _greet(redis: Client, address: str) -> None:
     try:
         with RedisErrors("connecting"):
-            await redis.execute_command("PING")
+            if isinstance(redis, RedisCluster):
+                # Asks any node for the others: one that is away does not matter while its replica serves.
+                await redis.initialize()
+            else:
+                await redis.execute_command("PING")
     except TransientError as error:
         cause = str(error.__cause__ or error).rstrip(".")
         raise TransientError(

@@ -16,13 +16,12 @@ ALREADY_APPLIED = 2
 NOT_OWNER = 0
 MOVED = -1
 
-# KEYS: watermark hash, set of partitions. ARGV: partition, owner. Returns {state, done}.
+# KEYS: watermark hash. ARGV: owner. Returns {state, done}.
 CLAIM = Script(
     """
 local mark = KEYS[1]
 redis.call('HINCRBY', mark, 'epoch', 1)
-redis.call('HSET', mark, 'owner', ARGV[2])
-redis.call('SADD', KEYS[2], ARGV[1])
+redis.call('HSET', mark, 'owner', ARGV[1])
 local at = redis.call('HMGET', mark, 'state', 'done')
 return {at[1] or '-1', at[2] or '-1'}
 """

@@ -5,11 +5,10 @@ from itertools import islice
 from typing import Any
 
 import orjson
-from redis.asyncio import Redis
 
 from millrace.contracts import CatalogueItem
 from millrace.keys import Keys
-from streams.store.connect import RedisErrors
+from streams.store.connect import Client, RedisErrors
 from streams.store.maintenance import clear_keys
 from streams.store.protocols import CatalogueChange
 from streams.store.scripts import Call, Script, run_scripts
@@ -56,7 +55,7 @@ class RedisCatalogueStore:
         keys: The key names.
     """
 
-    def __init__(self, redis: Redis, keys: Keys) -> None:
+    def __init__(self, redis: Client, keys: Keys) -> None:
         self._redis = redis
         self._keys = keys
 

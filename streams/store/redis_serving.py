@@ -3,14 +3,15 @@
 import math
 import os
 import time
+from collections import Counter
 from collections.abc import Mapping, Sequence
 
 import orjson
-from redis.asyncio import Redis
 
 from millrace.keys import Keys
+from streams.store.cluster import together
 from streams.store.codec import decode_served, encode_served
-from streams.store.connect import RedisErrors
+from streams.store.connect import Client, RedisErrors
 from streams.store.protocols import ServingPlan
 from streams.store.scripts import Call, Script, run_scripts
 from streams.users import ServedList
@@ -41,7 +42,7 @@ class RedisServingStore:
         keys: The key names.
     """
 
-    def __init__(self, redis: Redis, keys: Keys) -> None:
+    def __init__(self, redis: Client, keys: Keys) -> None:
         self._redis = redis
         self._keys = keys
 
@@ -76,13 +77,19 @@ class RedisServingStore:
 
     async def counters(self) -> dict[str, int]:
         """Return all counters."""
+        pipeline = self._redis.pipeline(transaction=False)
+        for key in dict.fromkeys([self._keys.counters, *(each.counters for each in self._keys.counted())]):
+            pipeline.execute_command("HGETALL", key)
         with RedisErrors("reading counters"):
-            fields = await self._redis.execute_command("HGETALL", self._keys.counters)
-        return {name.decode(): int(value) for name, value in fields.items()}
+            hashes = await pipeline.execute()
+        total: Counter[str] = Counter()
+        for fields in hashes:
+            total.update({name.decode(): int(value) for name, value in fields.items()})
+        return dict(total)
 
     async def count(self, counters: Mapping[str, int]) -> None:
         """Add to counters outside of a commit, e.g. records refused by another role; once per call, best effort."""
-        pipeline = self._redis.pipeline(transaction=True)
+        pipeline = together(self._redis)
         for name, increment in counters.items():
             pipeline.execute_command("HINCRBY", self._keys.counters, name, increment)
         with RedisErrors("counting"):
@@ -90,32 +97,42 @@ class RedisServingStore:
 
     async def live(self) -> dict[tuple[str, str], dict[str, float]]:
         """Return the live counts by (version, arm): events, hits, ndcg, popularity_hits, popularity_ndcg."""
+        places = self._keys.counted()
         with RedisErrors("reading live quality"):
-            members = sorted(await self._redis.execute_command("SMEMBERS", self._keys.live_index))
-            names = [_version_and_arm(member) for member in members]
             pipeline = self._redis.pipeline(transaction=False)
-            for version, arm in names:
-                pipeline.execute_command("HGETALL", self._keys.live(version, arm))
+            for place in places:
+                pipeline.execute_command("SMEMBERS", place.live_index)
+            members = zip(places, await pipeline.execute(), strict=True)
+            names = [(place, _version_and_arm(member)) for place, found in members for member in found]
+            pipeline = self._redis.pipeline(transaction=False)
+            for place, (version, arm) in names:
+                pipeline.execute_command("HGETALL", place.live(version, arm))
             hashes = await pipeline.execute()
-        return {
-            name: {field.decode(): float(value) for field, value in fields.items()}
-            for name, fields in zip(names, hashes, strict=True)
-        }
+        live: dict[tuple[str, str], dict[str, float]] = {name: {} for name in sorted({name for _, name in names})}
+        for (_, name), fields in zip(names, hashes, strict=True):
+            sums = live[name]
+            for field, value in fields.items():
+                sums[field.decode()] = sums.get(field.decode(), 0.0) + float(value)
+        return live
 
     async def exploration(self, names: Sequence[str]) -> dict[str, int]:
         """Return the exploration counts of these names, 0 where nothing was counted."""
         if not names:
             return {}
+        pipeline = self._redis.pipeline(transaction=False)
+        for place in self._keys.counted():
+            pipeline.execute_command("HMGET", place.exploration, *names)
         with RedisErrors("reading what exploration has learned"):
-            values = await self._redis.execute_command("HMGET", self._keys.exploration, *names)
-        return {name: int(value or 0) for name, value in zip(names, values, strict=True)}
+            found = await pipeline.execute()
+        sums = [sum(int(value or 0) for value in values) for values in zip(*found, strict=True)]
+        return dict(zip(names, sums, strict=True))
 
     async def heartbeat(self, role: str, instance: str, status: Mapping[str, object], ttl_s: float) -> None:
         """Publish a process's status for `millrace status`; its pid, its start and the time are added."""
         key = self._keys.component(role, instance)
         known = {"pid": os.getpid(), "since_ms": _LOADED_MS, "at_ms": time.time_ns() // 1_000_000}
         data = orjson.dumps({**known, **status, "role": role, "instance": instance}, option=orjson.OPT_SERIALIZE_NUMPY)
-        pipeline = self._redis.pipeline(transaction=True)
+        pipeline = together(self._redis)
         pipeline.execute_command("SET", key, data, "PX", math.ceil(ttl_s * 1000))
         pipeline.execute_command("SADD", self._keys.component_index, key)
         with RedisErrors("publishing a heartbeat"):

@@ -2,12 +2,12 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 
-from redis.asyncio import Redis
 from redis.asyncio.client import Pipeline
 from redis.exceptions import WatchError
 
 from millrace.keys import Keys
-from streams.store.connect import RETRIES, RedisErrors
+from streams.store.cluster import primary_of
+from streams.store.connect import RETRIES, Client, RedisErrors
 from streams.store.maintenance import clear_keys
 from streams.store.protocols import FencedError, StatisticsFlush
 from streams.store.watermarks import claim
@@ -27,7 +27,7 @@ class RedisStatisticsStore:
         role: The role that keeps the statistics.
     """
 
-    def __init__(self, redis: Redis, keys: Keys, topic: str, role: str = KEEPER_ROLE) -> None:
+    def __init__(self, redis: Client, keys: Keys, topic: str, role: str = KEEPER_ROLE) -> None:
         self._redis = redis
         self._keys = keys
         self._topic = topic
@@ -59,7 +59,10 @@ class RedisStatisticsStore:
 
     async def _try_flush(self, owner: str, flush: StatisticsFlush) -> None:
         marks = {each: self._keys.watermark(self._role, self._topic, each) for each in flush.watermarks}
-        async with self._redis.pipeline(transaction=True) as pipeline:
+        async with (
+            primary_of(self._redis, self._keys.statistics) as server,
+            server.pipeline(transaction=True) as pipeline,
+        ):
             if marks:
                 await pipeline.watch(*marks.values())
                 await self._check_owner(pipeline, owner, marks)

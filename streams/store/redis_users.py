@@ -4,8 +4,6 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import islice
 from typing import TypeVar
 
-from redis.asyncio import Redis
-
 from millrace.keys import Keys
 from streams.store import fencing
 from streams.store.codec import (
@@ -17,7 +15,7 @@ from streams.store.codec import (
     encode_touched,
     encode_user,
 )
-from streams.store.connect import RedisErrors
+from streams.store.connect import Client, RedisErrors
 from streams.store.grades import summed
 from streams.store.maintenance import clear_keys
 from streams.store.protocols import FencedError, PartitionCommit, PartitionFinish, ServedUpdate, Watermark
@@ -42,7 +40,7 @@ class RedisUserStore:
         role: The role that handles the partitions.
     """
 
-    def __init__(self, redis: Redis, keys: Keys, topic: str, role: str = WORKER_ROLE) -> None:
+    def __init__(self, redis: Client, keys: Keys, topic: str, role: str = WORKER_ROLE) -> None:
         self._redis = redis
         self._keys = keys
         self._topic = topic
@@ -59,12 +57,18 @@ class RedisUserStore:
         if not user_ids:
             return []
         pipeline = self._redis.pipeline(transaction=False)
-        pipeline.execute_command("MGET", *map(self._keys.touched, user_ids))
+        homes = [self._keys.home(user_id) for user_id in user_ids]
+        groups = list(dict.fromkeys(homes))
+        for group in groups:
+            members = (user_id for user_id, home in zip(user_ids, homes, strict=True) if home == group)
+            pipeline.execute_command("MGET", *map(self._keys.touched, members))
         for user_id in user_ids:
             pipeline.execute_command("HMGET", self._keys.user(user_id), *LOADED_FIELDS)
         with RedisErrors("reading users"):
-            touched, *users = await pipeline.execute()
-        return [decode_user(*parts) for parts in zip(user_ids, users, touched, strict=True)]
+            answers = await pipeline.execute()
+        touched = dict(zip(groups, map(iter, answers[: len(groups)]), strict=True))
+        found = zip(user_ids, homes, answers[len(groups) :], strict=True)
+        return [decode_user(user_id, fields, next(touched[home])) for user_id, home, fields in found]
 
     async def commit(self, commits: Sequence[PartitionCommit]) -> None:
         """Apply each partition's change atomically, all in one round trip.
@@ -84,8 +88,9 @@ class RedisUserStore:
 
     def _commit_call(self, commit: PartitionCommit) -> Call:
         live = summed(commit.grades)
-        keys = [self._watermark(commit.partition), self._keys.counters, self._keys.live_index, self._keys.exploration]
-        keys += [self._keys.live(*version_and_arm) for version_and_arm in live]
+        counted = self._keys.in_partition(commit.partition)
+        keys = [self._watermark(commit.partition), counted.counters, counted.live_index, counted.exploration]
+        keys += [counted.live(*version_and_arm) for version_and_arm in live]
         args: list[str | bytes | int | float] = [commit.owner, commit.expected_state, commit.new_state]
         args += [len(live), len(commit.counters), len(commit.explored)]
         for (version, arm), counts in live.items():
@@ -129,7 +134,8 @@ class RedisUserStore:
             raise FencedError(_refusal(refused), frozenset(refused))
 
     def _finish_call(self, finish: PartitionFinish) -> Call:
-        keys = [self._watermark(finish.partition), self._keys.counters, self._keys.exploration]
+        counted = self._keys.in_partition(finish.partition)
+        keys = [self._watermark(finish.partition), counted.counters, counted.exploration]
         args: list[str | bytes | int | float] = [finish.owner, finish.done, len(finish.counters)]
         args.append(len(finish.explored))
         for name, increment in (*finish.counters.items(), *finish.explored.items()):
@@ -178,7 +184,8 @@ class RedisUserStore:
 
     async def clear(self) -> int:
         """Delete all users; returns the number of keys. Watermarks stay."""
-        return await clear_keys(self._redis, [self._keys.user(""), self._keys.touched("")])
+        families = [each.prefix + family for each in self._keys.counted() for family in ("user:", "touched:")]
+        return await clear_keys(self._redis, families)
 
     def _watermark(self, partition: int) -> str:
         return self._keys.watermark(self._role, self._topic, partition)

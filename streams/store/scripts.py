@@ -5,8 +5,10 @@ from dataclasses import dataclass, field
 from hashlib import sha1
 from typing import Any
 
-from redis.asyncio import Redis
 from redis.exceptions import NoScriptError
+
+from streams.store.cluster import load_script
+from streams.store.connect import Client
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,7 +35,7 @@ class Call:
     args: Sequence[str | bytes | int | float]
 
 
-async def run_scripts(redis: Redis, calls: Sequence[Call]) -> list[Any]:
+async def run_scripts(redis: Client, calls: Sequence[Call]) -> list[Any]:
     """Run scripts in one round trip (two when the server does not know them yet) and return their results in order.
 
     Raises:
@@ -42,7 +44,7 @@ async def run_scripts(redis: Redis, calls: Sequence[Call]) -> list[Any]:
     results = await _send(redis, calls)
     if any(isinstance(result, NoScriptError) for result in results):
         for source in {call.script.source for call in calls}:
-            await redis.execute_command("SCRIPT LOAD", source)
+            await load_script(redis, source)
         results = await _send(redis, calls)
     for result in results:
         if isinstance(result, Exception):
@@ -50,7 +52,7 @@ async def run_scripts(redis: Redis, calls: Sequence[Call]) -> list[Any]:
     return results
 
 
-async def _send(redis: Redis, calls: Sequence[Call]) -> list[Any]:
+async def _send(redis: Client, calls: Sequence[Call]) -> list[Any]:
     if len(calls) == 1:
         try:
             return [await redis.execute_command(*_command(calls[0]))]

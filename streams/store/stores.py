@@ -4,11 +4,9 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
-from redis.asyncio import Redis
-
 from millrace.config import Settings
 from millrace.keys import Keys
-from streams.store.connect import connected
+from streams.store.connect import Client, connected
 from streams.store.maintenance import clear_all
 from streams.store.redis_catalogue import RedisCatalogueStore
 from streams.store.redis_serving import RedisServingStore
@@ -29,7 +27,7 @@ class Stores:
         serving: Plan, cards, live quality, heartbeats.
     """
 
-    redis: Redis
+    redis: Client
     keys: Keys
     users: RedisUserStore
     catalogue: RedisCatalogueStore
@@ -41,9 +39,9 @@ class Stores:
         return await clear_all(self.redis, self.keys)
 
 
-def make_stores(redis: Redis, settings: Settings) -> Stores:
+def make_stores(redis: Client, settings: Settings) -> Stores:
     """Return the stores on a client that the caller opens and closes."""
-    keys, topic = Keys(settings.redis_prefix), settings.topics.events
+    keys, topic = Keys.of(settings), settings.topics.events
     return Stores(
         redis,
         keys,

@@ -2,25 +2,28 @@
 
 from collections.abc import Mapping, Sequence
 
-from redis.asyncio import Redis
-
 from millrace.keys import Keys
+from streams.store.cluster import together
+from streams.store.connect import Client
 from streams.store.fencing import CLAIM
 from streams.store.protocols import Watermark
 from streams.store.scripts import Call, run_scripts
 
 
 async def claim(
-    redis: Redis, keys: Keys, role: str, topic: str, partitions: Sequence[int], owner: str
+    redis: Client, keys: Keys, role: str, topic: str, partitions: Sequence[int], owner: str
 ) -> dict[int, Watermark]:
     """Make `owner` the only one whose writes to these partitions are accepted; returns where each stands."""
-    index = keys.watermark_partitions(role, topic)
-    calls = [Call(CLAIM, [keys.watermark(role, topic, each), index], [each, owner]) for each in partitions]
-    marks = await run_scripts(redis, calls) if calls else []
+    if not partitions:
+        return {}
+    # Before the claims: a partition that is listed without a watermark counts as not begun.
+    await redis.execute_command("SADD", keys.watermark_partitions(role, topic), *partitions)
+    calls = [Call(CLAIM, [keys.watermark(role, topic, each)], [owner]) for each in partitions]
+    marks = await run_scripts(redis, calls)
     return {each: Watermark(int(state), int(done)) for each, (state, done) in zip(partitions, marks, strict=True)}
 
 
-async def read_watermarks(redis: Redis, keys: Keys, role: str, topic: str) -> dict[int, Watermark]:
+async def read_watermarks(redis: Client, keys: Keys, role: str, topic: str) -> dict[int, Watermark]:
     """Return the watermark of every partition the role has ever claimed."""
     members = await redis.execute_command("SMEMBERS", keys.watermark_partitions(role, topic))
     partitions = sorted(map(int, members))
@@ -35,13 +38,14 @@ async def read_watermarks(redis: Redis, keys: Keys, role: str, topic: str) -> di
 
 
 async def write_watermarks(
-    redis: Redis, keys: Keys, role: str, topic: str, watermarks: Mapping[int, Watermark]
+    redis: Client, keys: Keys, role: str, topic: str, watermarks: Mapping[int, Watermark]
 ) -> None:
     """Set watermarks; the owners are removed, so that whoever held a partition has to claim it again."""
-    pipeline = redis.pipeline(transaction=True)
+    pipeline = together(redis)
     for partition, mark in watermarks.items():
         key = keys.watermark(role, topic, partition)
-        pipeline.execute_command("HSET", key, "state", mark.state, "done", mark.done)
+        # Fenced first: where this is no transaction, nobody may write in between.
         pipeline.execute_command("HDEL", key, "owner")
+        pipeline.execute_command("HSET", key, "state", mark.state, "done", mark.done)
         pipeline.execute_command("SADD", keys.watermark_partitions(role, topic), partition)
     await pipeline.execute()

@@ -60,7 +60,7 @@ class WorkerProcess:
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
-        keys, topics = Keys(settings.redis_prefix), settings.topics
+        keys, topics = Keys.of(settings), settings.topics
         self._redis = connect(settings)
         users = RedisUserStore(self._redis, keys, topics.events)
         catalogue_store = RedisCatalogueStore(self._redis, keys)
