@@ -37,6 +37,30 @@ def redis_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
 
 
 @pytest.fixture(scope="session")
+def redis_cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """Return the URL of a Redis Cluster of six nodes."""
+    from millrace.stacks.redis_cluster import RedisCluster
+    from millrace.stacks.service import wait_ready
+
+    folder = tmp_path_factory.mktemp("redis-cluster")
+    cluster = RedisCluster(folder, folder / "data")
+
+    def start() -> None:
+        cluster.prepare()
+        for node in cluster.nodes:
+            node.start()
+        wait_ready(cluster.nodes, timeout_s=30)
+        cluster.form()
+
+    try:
+        started(start, "a Redis Cluster")
+        yield cluster.url
+    finally:
+        for node in cluster.nodes:
+            node.stop()
+
+
+@pytest.fixture(scope="session")
 def kafka_broker() -> Iterator[str]:
     """Return the bootstrap address of an embedded Kafka of its own."""
     from millrace.stacks.kafka_mock import MockKafka

@@ -25,11 +25,19 @@ _PORT_ATTEMPTS = 200
 
 
 class RedisNode(RedisServer):
-    """One node of a cluster; a `Service` like a single server."""
+    """One node of a cluster; a `Service` like a single server.
 
-    def __init__(self, number: int, log_dir: Path, data_dir: Path) -> None:
+    Args:
+        number: From 1.
+        log_dir: Where its log goes.
+        data_dir: Where it may write.
+        cluster_url: Returns the address of the whole cluster.
+    """
+
+    def __init__(self, number: int, log_dir: Path, data_dir: Path, cluster_url: Callable[[], str]) -> None:
         super().__init__(log_dir, data_dir, append_only=True)
         self.name = "redis" if number == 1 else f"redis-{number}"
+        self._cluster_url = cluster_url
 
     def take(self, port: int) -> None:
         """Use this port from now on."""
@@ -41,8 +49,8 @@ class RedisNode(RedisServer):
         return self._port
 
     def settings(self) -> dict[str, Any]:
-        """Return the first node's address: a client learns the others' from it."""
-        return super().settings() if self.name == "redis" else {}
+        """Return the address of the whole cluster."""
+        return {"redis_url": self._cluster_url()}
 
     def _options(self) -> list[str]:
         cluster = {
@@ -63,7 +71,14 @@ class RedisCluster:
 
     def __init__(self, log_dir: Path, data_dir: Path) -> None:
         self._data_dir = data_dir
-        self.nodes = [RedisNode(number, log_dir, data_dir / f"node-{number}") for number in range(1, NODES + 1)]
+        self.nodes = [
+            RedisNode(number, log_dir, data_dir / f"node-{number}", lambda: self.url) for number in range(1, NODES + 1)
+        ]
+
+    @property
+    def url(self) -> str:
+        """The address of all nodes, so that clients find the others whichever is away."""
+        return "redis+cluster://" + ",".join(f"{LOOPBACK}:{node.port}" for node in self.nodes)
 
     def prepare(self) -> None:
         """Give each node its port: the one it had, or a free one.

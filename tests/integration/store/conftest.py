@@ -1,4 +1,4 @@
-"""Stores of a test's own on the session's Redis server."""
+"""Stores of a test's own on the session's Redis server, and on a Redis Cluster: the same tests for both."""
 
 from collections.abc import AsyncIterator, Callable
 from urllib.parse import urlsplit
@@ -9,6 +9,16 @@ import pytest
 from millrace.config import Settings
 from streams.store.stores import Stores, open_stores
 
+# With three partitions Kafka puts the tests' user "u" into the first and "v" into the last.
+PARTITIONS = 3
+
+
+@pytest.fixture(params=["single", "cluster"])
+def store_url(request: pytest.FixtureRequest) -> str:
+    name = "redis_server" if request.param == "single" else "redis_cluster"
+    url: str = request.getfixturevalue(name)
+    return url
+
 
 @pytest.fixture(scope="session")
 def store_port(redis_server: str) -> int:
@@ -18,11 +28,11 @@ def store_port(redis_server: str) -> int:
 
 
 @pytest.fixture
-def new_settings(store_port: int) -> Callable[[], Settings]:
+def new_settings(store_url: str) -> Callable[[], Settings]:
     """Settings with a prefix of their own: an empty store on the shared server."""
 
     def make() -> Settings:
-        return Settings(redis_url=f"redis://127.0.0.1:{store_port}/0", redis_prefix=f"test-{uuid4().hex}:")
+        return Settings(redis_url=store_url, redis_prefix=f"test-{uuid4().hex}:", topic_partitions=PARTITIONS)
 
     return make
 

@@ -28,6 +28,12 @@ UPDATE = ServedUpdate("u", ServedList((3,), "v1", "champion", "r"), np.array([5]
 
 
 @pytest.fixture
+def store_url(redis_server: str) -> str:
+    """A single server alone: the connections of a cluster's client do not go through the proxy."""
+    return redis_server
+
+
+@pytest.fixture
 def proxy(store_port: int) -> Iterator[BreakingProxy]:
     with breaking_proxy(store_port) as running:
         yield running

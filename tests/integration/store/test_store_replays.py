@@ -9,7 +9,6 @@ from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from uuid import uuid4
-from zlib import crc32
 
 import numpy as np
 import pytest
@@ -17,6 +16,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from millrace.config import Settings
+from millrace.keys import Keys
 from streams.store.protocols import FencedError, LiveGrade, PartitionCommit, PartitionFinish, ServedUpdate, Watermark
 from streams.store.stores import Stores, open_stores
 from streams.users import Applied, ResolvedEvent, ServedList, UserState, apply_event
@@ -24,6 +24,9 @@ from streams.users import Applied, ResolvedEvent, ServedList, UserState, apply_e
 pytestmark = pytest.mark.services
 
 PARTITIONS = 2
+USERS = [f"user-{number}" for number in range(5)]
+# Where Kafka puts a user.
+KEYS = Keys(partitions=PARTITIONS)
 CRASH_POINTS = ("none", "after_load", "after_commit", "commit_twice", "after_finish", "finish_twice")
 
 Log = dict[int, list[ResolvedEvent]]
@@ -34,16 +37,17 @@ def logs(draw: st.DrawFn) -> Log:
     """Events of a few users on their partitions; some event ids repeat, some times are equal or out of order."""
     raw = draw(
         st.lists(
-            st.tuples(st.integers(0, 25), st.integers(0, 4), st.integers(1, 12), st.integers(1, 10), st.integers(0, 9)),
+            st.tuples(
+                st.integers(0, 25), st.sampled_from(USERS), st.integers(1, 12), st.integers(1, 10), st.integers(0, 9)
+            ),
             min_size=1,
             max_size=40,
         )
     )
     log: Log = {partition: [] for partition in range(PARTITIONS)}
-    for event_id, user, item, half_stars, ts_ms in raw:
-        user_id = f"user-{user}"
+    for event_id, user_id, item, half_stars, ts_ms in raw:
         event = ResolvedEvent(f"event-{event_id}", user_id, item, half_stars / 2, 1000 + ts_ms)
-        log[crc32(user_id.encode()) % PARTITIONS].append(event)
+        log[KEYS.home(user_id) or 0].append(event)
     return log
 
 
@@ -133,10 +137,9 @@ class Worker:
 async def zombie_writes(stores: Stores, worker: Worker) -> None:
     """Let an owner that was replaced try to write over everything."""
     for partition in worker.log:
-        garbage = UserState("user-0", 99, 99.0, touched=np.array([99], np.int32))
-        commit = PartitionCommit(
-            partition, worker.owner, -1, 77, [garbage], {"user-0": [99]}, [], {"events_applied": 9}
-        )
+        user_id = next(name for name in USERS if KEYS.home(name) == partition)
+        garbage = UserState(user_id, 99, 99.0, touched=np.array([99], np.int32))
+        commit = PartitionCommit(partition, worker.owner, -1, 77, [garbage], {user_id: [99]}, [], {"events_applied": 9})
         for expected in range(-1, len(worker.log[partition])):
             moved = PartitionCommit(partition, worker.owner, expected, 77, commit.users, commit.new_touched)
             with pytest.raises(FencedError):
@@ -194,6 +197,6 @@ async def check_against(stores: Stores, log: Log) -> None:
 
 @settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(log=logs(), lives=runs)
-def test_state_equals_a_recomputation_whatever_crashes(store_port: int, log: Log, lives: list[tuple[int, str]]) -> None:
-    config = Settings(redis_url=f"redis://127.0.0.1:{store_port}/0", redis_prefix=f"replay-{uuid4().hex}:")
+def test_state_equals_a_recomputation_whatever_crashes(store_url: str, log: Log, lives: list[tuple[int, str]]) -> None:
+    config = Settings(redis_url=store_url, redis_prefix=f"replay-{uuid4().hex}:", topic_partitions=PARTITIONS)
     asyncio.run(run_to_the_end(config, log, lives))

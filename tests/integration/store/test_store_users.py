@@ -113,14 +113,14 @@ async def test_a_batch_from_another_watermark_is_refused(stores: Stores) -> None
 
 async def test_a_lost_partition_does_not_keep_the_others_from_committing(stores: Stores) -> None:
     await stores.users.claim(0, "w1")
-    await stores.users.claim(1, "other")
+    await stores.users.claim(2, "other")
     commits = [
-        commit_of(after(UserState("v"), 3), [3], partition=1),
+        commit_of(after(UserState("v"), 3), [3], partition=2),
         commit_of(after(UserState("u"), 7), [7], partition=0),
     ]
     with pytest.raises(FencedError) as caught:
         await stores.users.commit(commits)
-    assert caught.value.partitions == {1}
+    assert caught.value.partitions == {2}
     assert [state.count for state in await stores.users.load(["u", "v"])] == [1, 0]
 
 
@@ -216,10 +216,10 @@ async def test_setting_watermarks_fences_whoever_held_the_partition(stores: Stor
 
 async def test_the_server_may_forget_the_scripts(stores: Stores) -> None:
     await stores.users.claim(0, "w1")
-    await stores.users.claim(1, "w1")
+    await stores.users.claim(2, "w1")
     await stores.redis.script_flush()
     commits = [
-        commit_of(after(UserState("v"), 3), [3], partition=1),
+        commit_of(after(UserState("v"), 3), [3], partition=2),
         commit_of(after(UserState("u"), 7), [7], partition=0),
     ]
     await stores.users.commit(commits)
