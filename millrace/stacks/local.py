@@ -1,7 +1,7 @@
 """The local stack: Kafka, Cassandra, Redis and Triton as real servers on this machine, without Docker."""
 
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -36,13 +36,16 @@ class LocalStack(Stack):
         home: Folder for logs, data, the registry and Triton's repository.
         ports: Ports to use instead of free ones.
         brokers: 1, or 3 for a Kafka that replicates.
-        redis_cluster: Six Redis nodes instead of one server. Roles cannot use them yet: for servers alone.
+        redis_cluster: Six Redis nodes instead of one server; each keeps its own data.
         triton: Start Triton; without it the workers run the model in process.
         fresh: Delete what an earlier run left.
         overrides: Settings fields to give every role, e.g. `list_length=20`.
+        jvm_options: More options of the JVMs.
     """
 
     ready_deadline_s = LOCAL_READY_DEADLINE_S
+    kafka_type = KafkaCluster
+    """What makes the brokers; for a stack to override."""
 
     def __init__(
         self,
@@ -54,13 +57,14 @@ class LocalStack(Stack):
         triton: bool = True,
         fresh: bool = False,
         overrides: Mapping[str, Any] | None = None,
+        jvm_options: Sequence[str] = (),
     ) -> None:
         ports = ports or Ports()
         folder = StackHome(Path(home))
         logs, data = folder.log_dir, folder.path / DATA_DIR
         self._fresh = fresh
-        self.kafka = KafkaCluster(logs, data / "kafka", brokers, ports.kafka)
-        self.cassandra = CassandraServer(logs, data / "cassandra", ports.cassandra)
+        self.kafka = self.kafka_type(logs, data / "kafka", brokers, ports.kafka, jvm_options)
+        self.cassandra = CassandraServer(logs, data / "cassandra", ports.cassandra, jvm_options)
         self.redis = RedisServer(logs, data / "redis", ports.redis, append_only=True)
         self.redis_cluster = RedisCluster(logs, data / "redis-cluster") if redis_cluster else None
         self.triton: TritonServer | None = None

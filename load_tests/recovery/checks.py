@@ -1,0 +1,222 @@
+"""What has to hold once everything is caught up, whatever happened before."""
+
+import asyncio
+from collections import Counter
+from collections.abc import Coroutine, Mapping
+from dataclasses import dataclass, field
+from types import TracebackType
+from typing import Any, Self, TypeVar
+
+import numpy as np
+
+from consumers.event_log import EventLog, LoggedEvent, open_event_log
+from load_tests.recovery.expected import Expected, ExpectedUser
+from load_tests.recovery.ledger import Ledger, Place
+from millrace.config import Settings
+from millrace.errors import TransientError
+from streams.statistics import ItemStatistics
+from streams.statistics.popularity import CHUNK_ITEMS
+from streams.store.connect import connect
+from streams.store.redis_statistics import KEEPER_ROLE
+from streams.store.redis_users import WORKER_ROLE
+from streams.store.stores import Stores, make_stores
+from streams.users import UserState
+
+_Result = TypeVar("_Result")
+_TOLERANCE = 1e-6
+_DEAD = "dead:"
+
+
+@dataclass(frozen=True, slots=True)
+class Findings:
+    """What one look at everything found.
+
+    Args:
+        lost: Published events that the log lacks, that no list answers, or that the log holds otherwise.
+        repeated_lists: Lists published once more, with the id of the first copy.
+        contradictions: Events answered by lists of different ids.
+        letters: Broken records without a dead letter, and dead letters of anything else.
+        differences: Sentences, one for each difference between Redis and the recomputation.
+    """
+
+    lost: int = 0
+    repeated_lists: int = 0
+    contradictions: int = 0
+    letters: int = 0
+    differences: list[str] = field(default_factory=list)
+
+    @property
+    def clean(self) -> bool:
+        """Whether everything is as promised; a list published twice is."""
+        return not (self.lost or self.contradictions or self.letters or self.differences)
+
+
+class Checker:
+    """Compares Redis, the event log and the topics with what was published; a context manager for one thread.
+
+    Each look takes what is new since the one before, so that a long run costs no more at its end.
+
+    Args:
+        settings: Addresses of the servers themselves, not of proxies.
+        ledger: What was published and what came back.
+    """
+
+    def __init__(self, settings: Settings, ledger: Ledger) -> None:
+        self._settings = settings
+        self._ledger = ledger
+        self._expected = Expected()
+        self._position: dict[int, int] = {}
+        self._repeated = 0
+        self._names: dict[int, str] = {}
+        self._runner = asyncio.Runner()
+        self._redis = connect(settings)
+        self._stores: Stores = make_stores(self._redis, settings)
+        self._log: EventLog = open_event_log(settings)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._log.close()
+        self.run(self._redis.aclose())
+        self._runner.close()
+
+    def run(self, coroutine: Coroutine[Any, Any, _Result]) -> _Result:
+        """Run something on the stores."""
+        return self._runner.run(coroutine)
+
+    @property
+    def stores(self) -> Stores:
+        """The stores in Redis, for use with `run`."""
+        return self._stores
+
+    def behind(self) -> str:
+        """Return what is not caught up with what was published, or nothing; call it while nothing is published."""
+        events, letters = self._ledger.open()
+        if events or letters:
+            return f"{events} events have no list and {letters} broken records no dead letter"
+        try:
+            return self._log_behind() or self._roles_behind()
+        except TransientError as error:
+            return str(error)
+
+    def look(self) -> Findings:
+        """Compare everything; call it once nothing is behind.
+
+        Raises:
+            TransientError: A server does not answer.
+        """
+        published = self._ledger.published(self._position)
+        wrong_in_log = self._compare_log(published)
+        answers = self._ledger.answers()
+        unanswered = {place for place, _ in published} - answers.lists.keys()
+        repeated = sum(len(ids) - 1 for ids in answers.lists.values())
+        new_repeated, self._repeated = repeated - self._repeated, repeated
+        users = self._expected.apply(published)
+        self._position.update(self._ledger.ends())
+        return Findings(
+            lost=len(wrong_in_log | unanswered),
+            repeated_lists=new_repeated,
+            contradictions=sum(len(set(ids)) > 1 for ids in answers.lists.values()),
+            letters=len(self._ledger.broken() ^ answers.letters.keys()),
+            differences=self.run(self._differences(users)),
+        )
+
+    def _log_behind(self) -> str:
+        newest = self._ledger.newest_events()
+        ends = self._log.end()
+        late = [partition for partition, offset in newest.items() if ends.get(partition, -1) < offset]
+        return f"the log lacks events of the partitions {late}" if late else ""
+
+    def _roles_behind(self) -> str:
+        topic, ends = self._settings.topics.events, self._ledger.ends()
+        for role in (WORKER_ROLE, KEEPER_ROLE):
+            marks = self.run(self._stores.users.watermarks(role, topic))
+            late = [p for p, end in ends.items() if p not in marks or marks[p].done < end]
+            if late:
+                return f"{role} has not handled the partitions {late} to their ends"
+        return ""
+
+    def _compare_log(self, published: list[tuple[Place, Any]]) -> set[Place]:
+        """Return the places where the log and what was published are not the same, each event once."""
+        wanted = dict(published)
+        logged: Counter[Place] = Counter()
+        wrong: set[Place] = set()
+        for page in self._log.read(self._position):
+            for each in page:
+                place = _place(each)
+                logged[place] += 1
+                if logged[place] > 1 or wanted.get(place) != each.event:
+                    wrong.add(place)
+        return wrong | (wanted.keys() - logged.keys())
+
+    async def _differences(self, users: set[str]) -> list[str]:
+        await self._read_names()
+        ids = sorted(users)
+        states = await self._stores.users.load(ids) if ids else []
+        found = [
+            difference
+            for user_id, state in zip(ids, states, strict=True)
+            for difference in self._user_differences(self._expected.users[user_id], state)
+        ]
+        return found + await self._count_differences() + await self._statistics_differences()
+
+    def _user_differences(self, expected: ExpectedUser, state: UserState) -> list[str]:
+        history = [
+            (self._names.get(item, str(item)), value, ts_ms)
+            for item, value, ts_ms in zip(
+                state.items.tolist(), state.values.tolist(), state.ts_ms.tolist(), strict=True
+            )
+        ]
+        touched = [self._names.get(item, str(item)) for item in state.touched.tolist()]
+        pairs: Mapping[str, tuple[object, object]] = {
+            "count": (state.count, expected.count),
+            "history": (history, expected.history),
+            "touched items": (touched, list(expected.touched)),
+            "sum of values": (abs(state.value_sum - expected.value_sum) < _TOLERANCE, True),
+            "list": (state.served is not None, True),
+        }
+        return [f"{state.user_id}: the {name} differs" for name, (is_, should) in pairs.items() if is_ != should]
+
+    async def _count_differences(self) -> list[str]:
+        counters = await self._stores.serving.counters()
+        events, broken = self._ledger.counts
+        dead = sum(count for name, count in counters.items() if name.startswith(_DEAD))
+        wanted = {
+            "events_applied": (counters.get("events_applied", 0), self._expected.applied),
+            "duplicates": (counters.get("duplicates", 0), self._expected.repeated),
+            "recommendations": (counters.get("recommendations", 0), events),
+            "dead letters": (dead, broken),
+        }
+        return [f"{name}: {is_} instead of {should}" for name, (is_, should) in wanted.items() if is_ != should]
+
+    async def _statistics_differences(self) -> list[str]:
+        """Compare what the keeper has learned: how many events, and how many of each item."""
+        scalars = await self._stores.statistics.scalars()
+        statistics = ItemStatistics()
+        chunks = await self._stores.statistics.popularity(max(self._names, default=0) // CHUNK_ITEMS + 1)
+        for number, chunk in enumerate(chunks):
+            statistics.load_popularity_chunk(number, chunk)
+        counts = statistics.popularity.counts
+        learned = {self._names.get(int(item), str(item)): int(counts[item]) for item in np.flatnonzero(counts)}
+        found = [
+            f"item {item}: learned {learned.get(item, 0)} times instead of {self._expected.items.get(item, 0)}"
+            for item in sorted(learned.keys() | self._expected.items.keys())
+            if learned.get(item, 0) != self._expected.items.get(item, 0)
+        ]
+        clock = int(scalars.get("clock", 0))
+        if clock != self._expected.applied:
+            found.append(f"the keeper has learned {clock} events instead of {self._expected.applied}")
+        return found
+
+    async def _read_names(self) -> None:
+        """Read the ids of items that were registered since the last look."""
+        indexes = list(range(len(self._names) + 1, await self._stores.catalogue.count() + 1))
+        found = await self._stores.catalogue.item_ids(indexes) if indexes else []
+        self._names.update((index, item) for index, item in zip(indexes, found, strict=True) if item is not None)
+
+
+def _place(logged: LoggedEvent) -> Place:
+    return logged.partition, logged.offset
