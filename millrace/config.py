@@ -68,8 +68,8 @@ class Settings(BaseSettings):
     group_prefix: str = Field(default="millrace-", description="Put before every consumer group name.")
     redis_url: str = Field(
         default="redis://127.0.0.1:6379/0",
-        description="Where features and state are kept; a Redis Cluster as `redis+cluster://HOST:PORT[,HOST:PORT]`, with "
-        "TLS `rediss://` and `rediss+cluster://`.",
+        description="Where features and state are kept; a Redis Cluster as `redis+cluster://HOST:PORT[,HOST:PORT]`, "
+        "with TLS `rediss://` and `rediss+cluster://`.",
     )
     redis_prefix: str = Field(default="millrace:", description="Put before every Redis key.")
     triton_url: str = Field(default="127.0.0.1:8001", description="Triton's gRPC address.")

@@ -23,6 +23,7 @@ class Reason(StrEnum):
     VALUE_OUT_OF_RANGE = "value_out_of_range"
     TIMESTAMP_OUT_OF_RANGE = "timestamp_out_of_range"
     KEY_MISMATCH = "key_mismatch"
+    WRONG_PARTITION = "wrong_partition"
     UNKNOWN_ITEM = "unknown_item"
     PROCESSING_FAILED = "processing_failed"
 

@@ -6,7 +6,7 @@ import time
 from collections.abc import Mapping, Sequence
 from typing import Protocol
 
-from millrace.errors import FatalError, TransientError
+from millrace.errors import ConfigurationError, FatalError, MillraceError, TransientError
 from streams.faust_claims import Claim, Claimer, PartitionGate
 
 logger = logging.getLogger(__name__)
@@ -37,6 +37,18 @@ class PartitionReader(Protocol):
 
     def partition_count(self) -> int | None:
         """Return how many partitions the topic has, if known."""
+        ...
+
+
+class TopicCheck(Protocol):
+    """Decides whether a topic may be worked on as it is."""
+
+    async def check(self, count: int) -> None:
+        """Look at the number of the topic's partitions.
+
+        Raises:
+            MillraceError: Nothing may be claimed; a TransientError is tried again.
+        """
         ...
 
 
@@ -84,11 +96,21 @@ class Resume:
         claimer: Takes partitions over in the state store.
         gate: Opened for each claimed partition.
         whole_topic: Claim nothing unless every partition is assigned here, for a role that runs once.
+        topic_check: Asked before anything is claimed.
     """
 
-    def __init__(self, role: str, topic: str, claimer: Claimer, gate: PartitionGate, whole_topic: bool = False) -> None:
+    def __init__(
+        self,
+        role: str,
+        topic: str,
+        claimer: Claimer,
+        gate: PartitionGate,
+        whole_topic: bool = False,
+        topic_check: TopicCheck | None = None,
+    ) -> None:
         self.role = role
         self._whole_topic = whole_topic
+        self._topic_check = topic_check
         self.topic = topic
         self.gate = gate
         self.waiting_for: str | None = None
@@ -137,7 +159,7 @@ class Resume:
                 await self._open_missing(generation)
         except TimeoutError:
             logger.warning("The state store does not answer; partitions of %s are claimed when it does.", self.topic)
-        except FatalError as error:
+        except (FatalError, ConfigurationError) as error:
             self._fail(error)
         return {p: offset for p in self._assigned if (offset := self.gate.next_offset(p)) is not None}
 
@@ -148,7 +170,7 @@ class Resume:
             try:
                 self._close_unsynchronised()
                 await self._open_missing(self._generation)
-            except FatalError as error:
+            except (FatalError, ConfigurationError) as error:
                 self._fail(error)
                 return
             except Exception:
@@ -191,6 +213,7 @@ class Resume:
         pause = 0.1
         while True:
             try:
+                await self._check_topic()
                 claims = await self._claimer.claim(partitions)
             except TransientError as error:
                 self.waiting_for = f"Redis: {error}"
@@ -201,6 +224,11 @@ class Resume:
                 self.waiting_for = None
                 return claims
 
+    async def _check_topic(self) -> None:
+        count = self._reader.partition_count() if self._reader is not None else None
+        if self._topic_check is not None and count:
+            await self._topic_check.check(count)
+
     def _close_unsynchronised(self) -> None:
         """Repeat a seek whose first record did not come although records have been dropped since."""
         for partition in self.gate.partitions:
@@ -208,6 +236,6 @@ class Resume:
             if stale and self.gate.dropped(partition) and not self.gate.is_synchronised(partition):
                 self.gate.close(partition)
 
-    def _fail(self, error: FatalError) -> None:
+    def _fail(self, error: MillraceError) -> None:
         if not self.failure.done():
             self.failure.set_exception(error)

@@ -39,9 +39,7 @@ def up(
     home: Annotated[Path | None, typer.Option(help="Folder for logs and data; default: MILLRACE_HOME.")] = None,
     fresh: Annotated[bool, typer.Option("--fresh", help="Delete what an earlier run left.")] = False,
     brokers: Annotated[int, typer.Option(help="Kafka brokers of the local stack: 1, or 3 that replicate.")] = 1,
-    redis: Annotated[
-        str, typer.Option(help="Redis of the local stack: single, or cluster (six nodes, with --servers-only).")
-    ] = "single",
+    redis: Annotated[str, typer.Option(help="Redis of the local stack: single, or cluster (six nodes).")] = "single",
     servers_only: Annotated[bool, typer.Option("--servers-only", help="Start no worker and no other role.")] = False,
     detach: Annotated[
         bool, typer.Option("--detach", help="Return once everything runs; `millrace down` ends it.")
@@ -68,7 +66,7 @@ def up(
     from millrace.stacks.ports import Ports
     from millrace.stacks.signals import ended_by_signals
 
-    _check_redis(redis, servers_only)
+    _check_redis(redis)
     console = Console()
     settings = load_settings()
     folder = home or settings.home
@@ -87,16 +85,14 @@ def up(
         console.print("Stopped; no process is left.")
 
 
-def _check_redis(redis: str, servers_only: bool) -> None:
+def _check_redis(redis: str) -> None:
     """Refuse what cannot work.
 
     Raises:
-        ConfigurationError: There is no such Redis, or roles would have to use a cluster.
+        ConfigurationError: There is no such Redis.
     """
     if redis not in {"single", "cluster"}:
         raise ConfigurationError(f"There is no Redis {redis} to start here; use --redis single or --redis cluster.")
-    if redis == "cluster" and not servers_only:
-        raise ConfigurationError("Workers and keeper cannot use a Redis Cluster yet; add --servers-only.")
 
 
 def _introduce(console: Console, stack: "Stack", roles: Roles) -> None:

@@ -20,7 +20,7 @@ class StackOptions:
         ports: Ports to use instead of free ones.
         fresh: Delete what an earlier run left.
         brokers: Kafka brokers; the embedded stack has one.
-        redis_cluster: Six Redis nodes; the local stack's servers alone.
+        redis_cluster: Six Redis nodes instead of one server; the local stack alone.
     """
 
     ports: Ports = field(default_factory=Ports)

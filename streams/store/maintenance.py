@@ -1,6 +1,6 @@
-"""Deleting by prefix, in small steps, so that a large store is never blocked."""
+"""Listing and deleting by prefix, in small steps, so that a large store is never blocked."""
 
-from collections.abc import Iterable
+from collections.abc import AsyncIterator, Iterable
 
 from redis.asyncio import Redis
 
@@ -10,6 +10,21 @@ from streams.store.connect import Client, RedisErrors
 
 _KEYS_PER_SCAN = 1000
 _GLOB_SPECIAL = str.maketrans({char: f"\\{char}" for char in "*?[]^\\"})
+
+
+async def names_below(redis: Client, prefixes: Iterable[str]) -> set[str]:
+    """Return what follows one of the prefixes in the name of a key; a key written meanwhile may be missed."""
+    return {name for prefix in dict.fromkeys(prefixes) for name in await _names_below(redis, prefix)}
+
+
+async def _names_below(redis: Client, prefix: str) -> set[str]:
+    names: set[str] = set()
+    with RedisErrors(f"listing the keys {prefix}*"):
+        async with every_primary(redis) as servers:
+            for server in servers:
+                async for found in _matching(server, prefix):
+                    names.update(key.decode()[len(prefix) :] for key in found)
+    return names
 
 
 async def clear_keys(redis: Client, prefixes: Iterable[str]) -> int:
@@ -23,20 +38,29 @@ async def clear_all(redis: Client, keys: Keys) -> int:
 
 
 async def _clear_prefix(redis: Client, prefix: str) -> int:
-    pattern = prefix.translate(_GLOB_SPECIAL) + "*"
     with RedisErrors(f"deleting the keys {prefix}*"):
         async with every_primary(redis) as servers:
-            return sum([await _clear_matching(server, pattern) for server in servers])
+            return sum([await _clear_on(server, prefix) for server in servers])
 
 
-async def _clear_matching(server: Redis, pattern: str) -> int:
-    cursor, deleted = b"0", 0
-    while True:
-        cursor, found = await server.execute_command("SCAN", cursor, "MATCH", pattern, "COUNT", _KEYS_PER_SCAN)
+async def _clear_on(server: Redis, prefix: str) -> int:
+    deleted = 0
+    async for found in _matching(server, prefix):
         pipeline = server.pipeline(transaction=False)
         for key in found:
             # One by one: a cluster takes no command whose keys lie apart.
             pipeline.execute_command("UNLINK", key)
         deleted += sum(map(int, await pipeline.execute()))
+    return deleted
+
+
+async def _matching(server: Redis, prefix: str) -> AsyncIterator[list[bytes]]:
+    """Yield the keys of one server that start with a prefix, some at a time."""
+    pattern = prefix.translate(_GLOB_SPECIAL) + "*"
+    cursor = b"0"
+    while True:
+        cursor, found = await server.execute_command("SCAN", cursor, "MATCH", pattern, "COUNT", _KEYS_PER_SCAN)
+        if found:
+            yield found
         if int(cursor) == 0:
-            return deleted
+            return

@@ -117,6 +117,10 @@ class FencedError(Exception):
 class UserStore(Protocol):
     """Users and their watermarks; written by workers (and a rebuild) only."""
 
+    def home(self, user_id: str) -> int | None:
+        """Return the only partition whose commits can write a user, or None where any can."""
+        ...
+
     async def claim(self, partition: int, owner: str) -> Watermark:
         """Take a partition over: older owners are fenced from now on. Returns where to resume."""
         ...

@@ -8,7 +8,7 @@ from redis.exceptions import WatchError
 from millrace.keys import Keys
 from streams.store.cluster import primary_of
 from streams.store.connect import RETRIES, Client, RedisErrors
-from streams.store.maintenance import clear_keys
+from streams.store.maintenance import clear_keys, names_below
 from streams.store.protocols import FencedError, StatisticsFlush
 from streams.store.watermarks import claim
 
@@ -112,6 +112,10 @@ class RedisStatisticsStore:
         with RedisErrors("reading statistics"):
             fields = await self._redis.execute_command("HGETALL", self._keys.statistics)
         return {name.decode(): value.decode() for name, value in fields.items()}
+
+    async def user_ids(self) -> set[str]:
+        """Return everyone who has a tail."""
+        return await names_below(self._redis, [self._keys.tail("")])
 
     async def clear(self) -> int:
         """Delete all statistics; returns the number of keys. Watermarks stay."""

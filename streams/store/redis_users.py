@@ -17,7 +17,7 @@ from streams.store.codec import (
 )
 from streams.store.connect import Client, RedisErrors
 from streams.store.grades import summed
-from streams.store.maintenance import clear_keys
+from streams.store.maintenance import clear_keys, names_below
 from streams.store.protocols import FencedError, PartitionCommit, PartitionFinish, ServedUpdate, Watermark
 from streams.store.scripts import Call, run_scripts
 from streams.store.watermarks import claim, read_watermarks, write_watermarks
@@ -51,6 +51,10 @@ class RedisUserStore:
         with RedisErrors(f"claiming partition {partition}"):
             marks = await claim(self._redis, self._keys, self._role, self._topic, [partition], owner)
         return marks[partition]
+
+    def home(self, user_id: str) -> int | None:
+        """Return the only partition whose commits can write a user, or None where any can."""
+        return self._keys.home(user_id)
 
     async def load(self, user_ids: Sequence[str]) -> list[UserState]:
         """Read users in one round trip, in the order asked; an unknown one is an empty state."""
@@ -181,6 +185,10 @@ class RedisUserStore:
         with RedisErrors("reading a user's list"):
             record: bytes | None = await self._redis.execute_command("HGET", self._keys.user(user_id), "recommendation")
         return record or None
+
+    async def user_ids(self) -> set[str]:
+        """Return everyone who has a hash."""
+        return await names_below(self._redis, [each.prefix + "user:" for each in self._keys.counted()])
 
     async def clear(self) -> int:
         """Delete all users; returns the number of keys. Watermarks stay."""

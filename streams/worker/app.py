@@ -15,6 +15,7 @@ from streams.faust_app import make_app, run_app, run_in_loop, stop_on_signals, u
 from streams.faust_claims import PartitionGate
 from streams.faust_health import HealthServer, Progress, beat, instance_name
 from streams.faust_resume import Resume
+from streams.layout import TopicLayout
 from streams.ranking import CONTEXT_NAMES, FEATURE_NAMES, CandidateStep, ListRules
 from streams.scoring.choose import make_scorer
 from streams.statistics import ItemStatistics
@@ -66,7 +67,8 @@ class WorkerProcess:
         catalogue_store = RedisCatalogueStore(self._redis, keys)
         self._serving = RedisServingStore(self._redis, keys)
         self._gate = PartitionGate()
-        self._resume = Resume(ROLE, topics.events, WorkerClaimer(users), self._gate)
+        layout = TopicLayout(self._redis, keys, topics.events)
+        self._resume = Resume(ROLE, topics.events, WorkerClaimer(users), self._gate, topic_check=layout)
         self._app = make_app(settings, ROLE, self._resume)
         publisher = FaustPublisher(self._app)
         self._items = CatalogueView(catalogue_store, settings.register_unknown_items)

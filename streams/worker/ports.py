@@ -16,6 +16,10 @@ from streams.worker.records import PublishedItem
 class UserPort(Protocol):
     """What a batch needs of `UserStore`."""
 
+    def home(self, user_id: str) -> int | None:
+        """Return the only partition whose batches can write a user, or None where any can."""
+        ...
+
     async def load(self, user_ids: Sequence[str]) -> list[UserState]:
         """Read users in one round trip."""
         ...

@@ -112,7 +112,7 @@ class BatchSteps:
     async def _read(self, batch: Sequence[Decoded]) -> tuple[list[Decoded], list[BatchEvent], dict[str, UserState]]:
         """Step 2: users in one pipeline, unknown items in one call."""
         indexes = await self._ports.items.resolve([item.event.item_id for item in batch if item.event is not None])
-        judged = [_with_known_item(item, indexes) for item in batch]
+        judged = [self._in_its_partition(_with_known_item(item, indexes)) for item in batch]
         events = [
             BatchEvent(
                 item.record.partition,
@@ -125,6 +125,15 @@ class BatchSteps:
         users = list(dict.fromkeys(each.event.user_id for each in events))
         states = await self._ports.users.load(users) if users else []
         return judged, events, dict(zip(users, states, strict=True))
+
+    def _in_its_partition(self, item: Decoded) -> Decoded:
+        home = self._ports.users.home(item.event.user_id) if item.event is not None else None
+        if home is None or home == item.record.partition:
+            return item
+        sentence = (
+            f"The record is in partition {item.record.partition}, but Kafka's default partitioner puts it in {home}."
+        )
+        return Decoded(item.record, None, PoisonError(Reason.WRONG_PARTITION, sentence))
 
     async def _commit(self, plan: BatchPlan, claims: Mapping[int, Claim]) -> None:
         """Step 4: one script call per partition, all in one round trip."""

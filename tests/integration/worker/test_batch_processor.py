@@ -252,3 +252,17 @@ async def test_exploration_is_published_counted_and_learned_from(redis_server: s
         assert (counts["shown"], counts["taken"], counts[f"taken:{index}"]) == (4, 1, 1)
         assert counts[f"shown:{index}"] >= 1
         assert sum(number for name, number in counts.items() if name.startswith("shown:")) == 4
+
+
+async def test_on_a_cluster_a_record_in_another_partition_than_kafkas_is_a_dead_letter(redis_cluster: str) -> None:
+    async with rig(redis_cluster, topic_partitions=2) as r:
+        home = r.users.home("ann") or 0
+        await r.processor.process([r.record("ann", "i1", partition=home), r.record("ann", "i2", partition=1 - home)])
+        (ann,) = await r.users.load(["ann"])
+        assert ann.count == 1
+        assert [each["user_id"] for each in r.publisher.lists(r.settings)] == ["ann"]
+        (letter,) = r.publisher.letters(r.settings)
+        assert dict(letter.headers)["millrace-reason"] == b"wrong_partition"
+        assert (await r.serving.counters())["dead:wrong_partition"] == 1
+        marks = await r.users.watermarks("worker", r.settings.topics.events)
+        assert [marks[partition].done for partition in (0, 1)] == [0, 0]

@@ -161,7 +161,7 @@ async def rig(redis_server: str, **overrides: Any) -> AsyncIterator[Rig]:
     mark = uuid.uuid4().hex[:10]
     overrides = {"exploration_rate": 0.0, **overrides}
     settings = Settings(redis_url=redis_server, redis_prefix=f"t{mark}:", topic_prefix=f"t{mark}.", **overrides)
-    redis, keys, topic = connect(settings), Keys(settings.redis_prefix), settings.topics.events
+    redis, keys, topic = connect(settings), Keys.of(settings), settings.topics.events
     users, serving = RedisUserStore(redis, keys, topic), RedisServingStore(redis, keys)
     statistics, store = RedisStatisticsStore(redis, keys, topic), RedisCatalogueStore(redis, keys)
     await store.upsert([CatalogueItem(item_id=f"i{n}", title=f"Item {n}", genres=("A",)) for n in range(ITEMS)])
