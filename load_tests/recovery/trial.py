@@ -26,7 +26,7 @@ FIRST_MODEL_DEADLINE_S = 300.0
 # Faults come within so long after the load has begun.
 _WITHIN_S = 1.0
 _IDLE = "idle"
-_TRAINING_PHASES_END = frozenset({_IDLE, "load", "switch"})
+_NOT_TRAINING = frozenset({_IDLE, "load", "switch"})
 _LOOK_S = 0.1
 
 
@@ -59,7 +59,7 @@ class Trials:
 
     def __init__(self, home: Path, seed: int, per_s: float, say: Callable[[str], None] = lambda _: None) -> None:
         self._stand = Stand(home)
-        self._seed = seed
+        self.seed = seed
         self._per_s = per_s
         self._say = say
         self._chance = random.Random(seed)
@@ -146,7 +146,7 @@ class Trials:
         self._say("Starting three brokers, Cassandra, Redis and Triton.")
         self._parts.append(self._stand.__enter__())
         settings = self.settings
-        self._load = SteadyLoad(settings, self._ledger, self._per_s, self._seed)
+        self._load = SteadyLoad(settings, self._ledger, self._per_s, self.seed)
         self._parts.append(_Closing(self._load))
         self._parts.append(_Closing(AnswersReader(settings, self._ledger)))
         self._checker = Checker(settings, self._ledger).__enter__()
@@ -176,7 +176,7 @@ class Trials:
 
         def training() -> bool:
             phase = self._heartbeats().get(self._stand.child("retrainer").pid, {}).get("phase", _IDLE)
-            return phase not in _TRAINING_PHASES_END
+            return phase not in _NOT_TRAINING
 
         wait_until(training, "a training is under way", DEADLINE_S, _LOOK_S)
 
