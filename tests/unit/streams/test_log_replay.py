@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from consumers.event_log import IMPORT_PARTITION, LoggedEvent
 from millrace.contracts import ActivityEvent, EventPolicy
 from streams.keeper.learner import Learner, Lesson
-from streams.rebuild import LogReplay
+from streams.replay import LogReplay
 from streams.statistics import ItemStatistics
 from streams.users import ResolvedEvent, UserState, apply_event
 
@@ -84,3 +84,22 @@ def test_an_event_without_an_index_only_moves_the_position() -> None:
     assert not replay.users
     assert replay.events == 0
     assert replay.position == {logged.partition: 0}
+
+
+def test_users_and_statistics_go_on_by_themselves_from_a_split() -> None:
+    fields = [(user % 4, 1 + user % 7, user, ("rating", 3.0), user) for user in range(40)]
+    log = log_of(fields)
+    whole, replay = LogReplay(POLICY, NEIGHBOURS), LogReplay(POLICY, NEIGHBOURS)
+    for logged in log:
+        whole.apply(logged, int(logged.event.item_id[1:]))
+    for logged in log[:25]:
+        replay.apply(logged, int(logged.event.item_id[1:]))
+    users, statistics = replay.split()
+    for logged in log[25:]:
+        statistics.apply(logged, int(logged.event.item_id[1:]))
+    assert statistics.statistics.scalars() == whole.statistics.scalars()
+    assert sum(state.count for state in users.users.values()) == 25
+    for logged in log[25:]:
+        users.apply(logged, int(logged.event.item_id[1:]))
+    assert all(same(users.users[user_id], state) for user_id, state in whole.users.items())
+    assert users.position == statistics.position == whole.position

@@ -1,0 +1,49 @@
+"""Item ids of logged events as dense indexes: each asked of Redis once."""
+
+from collections.abc import Iterable
+
+from streams.store.redis_catalogue import RedisCatalogueStore
+
+
+class ItemIndexes:
+    """The indexes that Redis has given to items.
+
+    Args:
+        catalogue: Where they are.
+        register: Whether an item without one gets one.
+    """
+
+    def __init__(self, catalogue: RedisCatalogueStore, register: bool) -> None:
+        self._catalogue = catalogue
+        self._register = register
+        self._indexes: dict[str, int] = {}
+        self.missing: set[str] = set()
+        """Ids asked for that have none."""
+
+    def __len__(self) -> int:
+        return len(self._indexes)
+
+    def get(self, item_id: str) -> int | None:
+        """Return the index of an item asked for before, None if it has none."""
+        return self._indexes.get(item_id)
+
+    def add(self, item_id: str, index: int) -> None:
+        """Take over an index that is known."""
+        self._indexes[item_id] = index
+
+    async def ask(self, item_ids: Iterable[str]) -> None:
+        """Find the indexes of items.
+
+        Raises:
+            TransientError: Redis does not answer.
+        """
+        unknown = [each for each in dict.fromkeys(item_ids) if each not in self._indexes]
+        if not unknown:
+            return
+        found = await (self._catalogue.assign if self._register else self._catalogue.indexes)(unknown)
+        for item_id, index in zip(unknown, found, strict=True):
+            if index is None:
+                self.missing.add(item_id)
+            else:
+                self.missing.discard(item_id)
+                self._indexes[item_id] = index

@@ -1,0 +1,94 @@
+"""Logged events applied to users and statistics: pure, in memory.
+
+Workers and keeper come along independently, so there are three of these: one for the part of the log that both have
+handled, and one for each of them from there.
+"""
+
+from consumers.event_log import LoggedEvent
+from millrace.contracts import EventPolicy
+from streams.statistics.item_statistics import ItemStatistics
+from streams.users import Applied, ResolvedEvent, UserState, apply_event
+
+
+class _Replay:
+    """What the three have in common.
+
+    Args:
+        policy: What an event without a value is worth.
+        users: States to go on from; not modified.
+        position: Last offset applied of each partition.
+
+    Attributes:
+        users: State by user id.
+        position: Last offset applied of each partition.
+        events: Events applied, repeated ones not counted.
+    """
+
+    def __init__(self, policy: EventPolicy, users: dict[str, UserState], position: dict[int, int]) -> None:
+        self.users = dict(users)
+        self.position = dict(position)
+        self.events = 0
+        self._policy = policy
+
+    def apply(self, logged: LoggedEvent, item: int | None) -> None:
+        """Apply one event.
+
+        Args:
+            logged: The next event in read order.
+            item: Its item's dense index, or None where unknown items are refused.
+        """
+        self.position[logged.partition] = logged.offset
+        if item is None:
+            return
+        event = ResolvedEvent.of(logged.event, item, self._policy)
+        before = self.users.get(event.user_id) or UserState(event.user_id)
+        applied = apply_event(before, event)
+        if applied.duplicate:
+            return
+        self._take(before, event, applied)
+        self.users[event.user_id] = applied.state
+        self.events += 1
+
+    def _take(self, before: UserState, event: ResolvedEvent, applied: Applied) -> None:
+        """Do what else follows from an event."""
+
+
+class UserReplay(_Replay):
+    """Applies logged events to users."""
+
+
+class StatisticsReplay(_Replay):
+    """Applies logged events to the statistics, and to the users only as far as these need them.
+
+    Args:
+        policy: What an event without a value is worth.
+        users: States to go on from; not modified.
+        position: Last offset applied of each partition.
+        statistics: Gone on with, and modified.
+    """
+
+    def __init__(
+        self, policy: EventPolicy, users: dict[str, UserState], position: dict[int, int], statistics: ItemStatistics
+    ) -> None:
+        super().__init__(policy, users, position)
+        self.statistics = statistics
+
+    def _take(self, before: UserState, event: ResolvedEvent, applied: Applied) -> None:
+        self.statistics.update(before, event.item, event.value, event.ts_ms, event.weight)
+
+
+class LogReplay(StatisticsReplay):
+    """Applies logged events to users and statistics from the log's beginning.
+
+    Args:
+        policy: What an event without a value is worth.
+        neighbours_per_item: As configured for the keeper.
+    """
+
+    def __init__(self, policy: EventPolicy, neighbours_per_item: int) -> None:
+        super().__init__(policy, {}, {}, ItemStatistics(neighbours_per_item))
+
+    def split(self) -> tuple[UserReplay, StatisticsReplay]:
+        """Return one replay of the users and one of the statistics that go on from here, each by itself."""
+        users = UserReplay(self._policy, self.users, self.position)
+        return users, StatisticsReplay(self._policy, self.users, self.position, self.statistics)

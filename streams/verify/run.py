@@ -1,0 +1,161 @@
+"""Recomputing from the event log and comparing with Redis, while both may go on.
+
+The log is read once up to where workers and keeper both are. From there each part of Redis is read together with its
+watermarks, the recomputation moved to exactly these, and both compared; so it does not matter who is ahead of whom.
+"""
+
+import asyncio
+import time
+from collections.abc import Sequence
+from typing import Any
+
+from consumers.event_log import IMPORT_PARTITION, EventLog
+from millrace.config import Settings
+from streams.replay import ItemIndexes, LogReplay, Progress, StatisticsReplay, UserReplay, advance
+from streams.store.redis_statistics import KEEPER_ROLE
+from streams.store.redis_users import WORKER_ROLE
+from streams.store.stores import Stores
+from streams.verify.comparisons import (
+    CompareItems,
+    ComparePages,
+    ComparePopularity,
+    CompareTails,
+    CompareTotals,
+    CompareUsers,
+    Comparison,
+    Key,
+)
+from streams.verify.differences import Difference, Verification
+from streams.verify.quiet import wait_until_quiet
+from streams.verify.side import Side, marks_of
+
+# What differs is looked at again for so long: a record may be on its way into the log.
+PATIENCE_S = 5.0
+_PAUSE_S = 0.2
+
+
+async def verify(
+    log: EventLog,
+    stores: Stores,
+    settings: Settings,
+    *,
+    wait_s: float = 0.0,
+    patience_s: float = PATIENCE_S,
+    on_progress: Progress = lambda done, total: None,
+) -> Verification:
+    """Compare users, the keeper's memory, item pages, popularity and totals with what the log says; writes nothing.
+
+    The list last shown to a user is not in the log. Genre profiles, moving averages and the like are computed from the
+    history whenever they are needed: equal histories have equal ones.
+
+    Args:
+        log: The event log.
+        stores: Open stores.
+        settings: Names, policy and sizes.
+        wait_s: Wait so long until the roles have handled all that is logged and nothing moves; then compare anyway.
+        patience_s: How long to look again at what differs.
+        on_progress: Called with the number of events read and their total.
+
+    Raises:
+        TransientError: Redis or the log does not answer.
+    """
+    started = time.perf_counter()
+    if wait_s > 0.0:
+        await wait_until_quiet(log, stores.users, settings.topics.events, wait_s)
+    run = _Run(log, stores, settings, patience_s)
+    replay = await run.recompute(on_progress)
+    return await run.compare(replay, started)
+
+
+class _Run:
+    """One verification under way."""
+
+    def __init__(self, log: EventLog, stores: Stores, settings: Settings, patience_s: float) -> None:
+        self._log = log
+        self._stores = stores
+        self._settings = settings
+        self._patience_s = patience_s
+        self._topic = settings.topics.events
+        self._indexes = ItemIndexes(stores.catalogue, register=False)
+        self._differences: list[Difference] = []
+        self._undecided: list[Difference] = []
+
+    async def recompute(self, on_progress: Progress) -> LogReplay:
+        """Recompute up to where both roles are."""
+        worker, keeper = await self._marks()
+        until = {each: min(worker.get(each, -1), keeper.get(each, -1)) for each in worker.keys() | keeper.keys()}
+        until[IMPORT_PARTITION] = self._log.end().get(IMPORT_PARTITION, -1)
+        replay = LogReplay(self._settings.event_policy, self._settings.neighbours_per_item)
+        total, seen = self._log.count(), 0
+
+        def count(events: int) -> None:
+            nonlocal seen
+            seen += events
+            on_progress(seen, max(total, seen))
+
+        await advance(self._log, replay, self._indexes, until, count)
+        return replay
+
+    async def compare(self, replay: LogReplay, started: float) -> Verification:
+        """Compare everything, and return what was found."""
+        stores, exact = self._stores, len(self._log.end().keys() - {IMPORT_PARTITION}) <= 1
+        names = await self._item_names()
+        users, statistics = replay.split()
+        worker: Side[UserReplay] = self._side(WORKER_ROLE, users)
+        keeper: Side[StatisticsReplay] = self._side(KEEPER_ROLE, statistics)
+        of_users = CompareUsers(worker, stores.users)
+        of_popularity = ComparePopularity(keeper, stores.statistics, names, exact)
+        items = CompareItems(self._log, stores.catalogue, self._indexes, self._settings.register_unknown_items)
+        await self._settle(items, [])
+        await self._settle(of_users, [worker])
+        await self._settle(CompareTotals(keeper, stores.statistics, exact), [keeper])
+        await self._settle(of_popularity, [keeper])
+        await self._settle(ComparePages(keeper, stores.statistics, names, exact), [keeper])
+        await self._settle(CompareTails(keeper, stores.statistics), [keeper])
+        return Verification(
+            events=replay.events + users.events,
+            users=of_users.number,
+            items=len(names),
+            compared_up_to={WORKER_ROLE: worker.up_to, KEEPER_ROLE: keeper.up_to},
+            log_end=self._log.end(),
+            differences=tuple(self._differences),
+            undecided=tuple(self._undecided),
+            displacement_events=of_popularity.displacement_events,
+            exact=exact,
+            seconds=time.perf_counter() - started,
+        )
+
+    def _side(self, role: str, replay: Any) -> Side[Any]:
+        return Side(role, self._topic, self._stores.users, self._log, replay, self._indexes)
+
+    async def _settle(self, comparison: Comparison[Key], sides: Sequence[Side[Any]]) -> None:
+        """Compare, and look again at what differs as long as that may change."""
+        deadline = time.monotonic() + self._patience_s
+        before = await self._moving()
+        found = await comparison.compare(await comparison.keys())
+        while found and time.monotonic() < deadline:
+            await asyncio.sleep(_PAUSE_S)
+            now = await self._moving()
+            found = await comparison.compare(list(found))
+            if now == before and self._covered(sides):
+                break
+            before = now
+        to = self._differences if self._covered(sides) else self._undecided
+        for differences in found.values():
+            to.extend(differences)
+
+    def _covered(self, sides: Sequence[Side[Any]]) -> bool:
+        ends = self._log.end()
+        return all(side.covered(ends) for side in sides)
+
+    async def _moving(self) -> Any:
+        """Return what a comparison depends on and others change."""
+        return self._log.end(), await self._marks()
+
+    async def _marks(self) -> list[dict[int, int]]:
+        return [await marks_of(self._stores.users, role, self._topic) for role in (WORKER_ROLE, KEEPER_ROLE)]
+
+    async def _item_names(self) -> dict[int, str]:
+        indexes = list(range(1, await self._stores.catalogue.count() + 1))
+        ids = await self._stores.catalogue.item_ids(indexes)
+        return {index: item_id for index, item_id in zip(indexes, ids, strict=True) if item_id is not None}

@@ -1,0 +1,96 @@
+"""One role's part of Redis, and the recomputation that is moved along with it."""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Mapping
+from typing import Generic, Protocol, TypeVar
+
+from consumers.event_log import IMPORT_PARTITION, EventLog
+from millrace.errors import TransientError
+from streams.replay import ItemIndexes, advance
+from streams.replay.advance import Replay
+from streams.store.protocols import Watermark
+
+_ATTEMPTS = 200
+_PAUSE_S = 0.005
+
+# Partition -> last offset whose change is applied.
+Marks = dict[int, int]
+_Value = TypeVar("_Value")
+ReplayT = TypeVar("ReplayT", bound=Replay)
+
+
+class WatermarkReader(Protocol):
+    """What this needs of `UserStore`."""
+
+    async def watermarks(self, role: str, topic: str) -> dict[int, Watermark]:
+        """Return the watermarks of every partition a role has handled."""
+        ...
+
+
+async def marks_of(store: WatermarkReader, role: str, topic: str) -> Marks:
+    """Return the last offset that a role has applied of each partition."""
+    return {partition: mark.state for partition, mark in (await store.watermarks(role, topic)).items()}
+
+
+class Side(Generic[ReplayT]):
+    """Reads what a role has written as of its watermarks, and has the same recomputed.
+
+    Args:
+        role: `worker` or `statistics`.
+        topic: Full name of the events topic.
+        store: Where the watermarks are.
+        log: The event log.
+        replay: What is recomputed; moved forward only.
+        indexes: Of the items.
+    """
+
+    def __init__(
+        self, role: str, topic: str, store: WatermarkReader, log: EventLog, replay: ReplayT, indexes: ItemIndexes
+    ) -> None:
+        self.replay = replay
+        self.up_to: Marks = {}
+        self._role = role
+        self._topic = topic
+        self._store = store
+        self._log = log
+        self._indexes = indexes
+
+    async def read(self, read: Callable[[], Awaitable[_Value]]) -> _Value:
+        """Read something, and move the replay to the watermarks it belongs to, as far as the log reaches.
+
+        A commit writes state and watermark in one step, so what was read between two equal looks at the watermarks
+        belongs to them.
+
+        Raises:
+            TransientError: They move all the time, or Redis or the log does not answer.
+        """
+        before = await self._marks()
+        for _ in range(_ATTEMPTS):
+            value = await read()
+            after = await self._marks()
+            if before == after:
+                await self._move(after)
+                return value
+            before = after
+            await asyncio.sleep(_PAUSE_S)
+        raise TransientError(
+            f"The {self._role} role writes too often to be read in between; verify at a calmer moment."
+        )
+
+    def covered(self, ends: Mapping[int, int]) -> bool:
+        """Whether a log with these ends reaches as far as what was read last."""
+        return all(ends.get(partition, -1) >= mark for partition, mark in self.up_to.items())
+
+    async def _marks(self) -> Marks:
+        return await marks_of(self._store, self._role, self._topic)
+
+    async def _move(self, marks: Marks) -> None:
+        if any(mark < self.replay.position.get(each, -1) for each, mark in marks.items()):
+            raise TransientError(
+                f"A watermark of the {self._role} role went back, as after a restore or a rebuild; verify again."
+            )
+        ends = self._log.end()
+        if any(min(mark, ends.get(each, -1)) > self.replay.position.get(each, -1) for each, mark in marks.items()):
+            imported = ends.get(IMPORT_PARTITION, -1)
+            await advance(self._log, self.replay, self._indexes, {**marks, IMPORT_PARTITION: imported})
+        self.up_to = marks
