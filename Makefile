@@ -7,7 +7,7 @@ UV_VERSION := 0.13.9
 INSTALLED := $(VENV)/.installed
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo up down bench test lint format lock clean
+.PHONY: help install demo up down bench load-test test lint format lock clean
 
 help: ## Show this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | awk -F'\t' '{printf "  make %-10s %s\n", $$1, $$2}'
@@ -33,6 +33,9 @@ down: $(INSTALLED) ## End what `make up` started; its data stays
 
 bench: $(INSTALLED) ## Measure throughput and latency on the embedded stack
 	$(BIN)/millrace bench $(ARGS)
+
+load-test: $(INSTALLED) ## Let Locust users publish and wait for their lists; ARGS="--users 50 --web" ...
+	$(BIN)/millrace load-test $(ARGS)
 
 test: $(INSTALLED) ## Run all tests; pass pytest options with ARGS="..."
 	$(BIN)/python -m pytest $(ARGS)

@@ -21,6 +21,7 @@ from consumers.subscriber_reader import TopicReader
 from load_tests.users.matching import Matcher, Verdict
 from load_tests.users.messages import Kind, Reply, Send, decode_send, encode
 from millrace.cli.logs import log_to_stderr
+from millrace.cli.options import quiet_kafka
 from millrace.config import Settings, load_settings
 from millrace.errors import MillraceError
 from producers import ActivityPublisher
@@ -161,6 +162,7 @@ def main() -> int:
     """Serve on stdin and stdout until Locust closes its end; a Ctrl-C in the terminal is Locust's to act on."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     log_to_stderr(logging.WARNING)
+    quiet_kafka()
 
     def write(line: bytes) -> None:
         sys.stdout.buffer.write(line)

@@ -1,5 +1,6 @@
 """The figures of a load test: what Locust measured, what the exchange counted, and the verdict."""
 
+from collections.abc import Iterable
 from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict, Field
@@ -9,7 +10,7 @@ from millrace.demo.report import Percentiles
 
 # Types and names of the lines in Locust's table.
 PUBLISH, RECOMMENDATION = "publish", "recommendation"
-THE_LIST = "fresh list"
+AN_EVENT, A_LIST = "event", "fresh list"
 # A load generator this late measures itself.
 _LATE_MS = 250.0
 
@@ -27,6 +28,11 @@ class Row(BaseModel):
     mean_ms: float
     max_ms: float
     percentiles_ms: Percentiles
+
+
+def row_of(rows: Iterable[Row], kind: str) -> Row | None:
+    """Return the line of a type, None when there is none yet."""
+    return next((row for row in rows if row.type == kind), None)
 
 
 class LoadReport(BaseModel):
@@ -51,7 +57,12 @@ class LoadReport(BaseModel):
     @property
     def lists(self) -> Row | None:
         """The line of the lists; None when not one event was published."""
-        return next((row for row in self.rows if row.type == RECOMMENDATION), None)
+        return row_of(self.rows, RECOMMENDATION)
+
+    @property
+    def confirmations(self) -> Row | None:
+        """The line of the broker's confirmations."""
+        return row_of(self.rows, PUBLISH)
 
     @property
     def problems(self) -> tuple[str, ...]:

@@ -7,19 +7,21 @@ acted to the moment the list was read from its topic. An event without a list be
 
 import logging
 import random
+import sys
 import time
 import uuid
 from pathlib import Path
 from typing import Any
 
 import gevent
+from gevent.pool import Group
 from locust import User, events, task
 from locust.env import Environment
 from locust.stats import StatsEntry
 
-from load_tests.users.behaviour import Behaviour
+from load_tests.users.behaviour import Act, Behaviour
 from load_tests.users.client import ExchangeClient
-from load_tests.users.figures import PUBLISH, RECOMMENDATION, THE_LIST, Row, Snapshot
+from load_tests.users.figures import A_LIST, AN_EVENT, PUBLISH, RECOMMENDATION, Row, Snapshot
 from load_tests.users.messages import Kind, Reply, Send
 from load_tests.users.people import Casting
 from millrace.config import load_settings
@@ -36,7 +38,7 @@ class Stage:
     """What all users of this process share; set up once Locust has read its options."""
 
     def __init__(self, environment: Environment) -> None:
-        options = environment.parsed_options
+        options: Any = environment.parsed_options
         settings = load_settings()
         data = load_movielens(Path(options.data), options.seed)
         item_ids = [item.item_id for item in data.items]
@@ -44,6 +46,7 @@ class Stage:
         self.casting = Casting(data.events(options.start_at, 1.0), item_ids, types, options.seed)
         self.exchange = ExchangeClient(options.deadline_s, lambda why: _give_up(environment, why))
         self.exchange.wait_ready()
+        self.underway = Group()
         self._environment = environment
         self._figures = Path(options.figures) if options.figures else None
 
@@ -69,35 +72,38 @@ class Stage:
 _STAGE: dict[Environment, Stage] = {}
 
 
-@events.init_command_line_parser.add_listener
 def _options(parser: Any, **_: Any) -> None:
-    group = parser.add_argument_group("Millrace")
-    group.add_argument("--data", default="data/ml-latest-small", help="MovieLens folder.", include_in_web_ui=False)
-    group.add_argument("--start-at", type=float, default=0.0, help="Leave out so much of it.", include_in_web_ui=False)
-    group.add_argument("--deadline-s", type=float, default=10.0, help="Longest wait.", include_in_web_ui=False)
-    group.add_argument("--seed", type=int, default=0, help="Makes people repeat themselves.", include_in_web_ui=False)
-    group.add_argument("--figures", default="", help="Write the counts here.", include_in_web_ui=False)
-    group.add_argument("--think-min-s", type=float, default=0.5, help="Shortest look at a list, seconds")
-    group.add_argument("--think-max-s", type=float, default=1.5, help="Longest look at a list, seconds")
+    parser.add_argument("--data", default="data/ml-latest-small", help="MovieLens folder.", include_in_web_ui=False)
+    parser.add_argument("--start-at", type=float, default=0.0, help="Leave out so much of it.", include_in_web_ui=False)
+    parser.add_argument("--deadline-s", type=float, default=10.0, help="Longest wait.", include_in_web_ui=False)
+    parser.add_argument("--seed", type=int, default=0, help="Makes people repeat themselves.", include_in_web_ui=False)
+    parser.add_argument("--figures", default="", help="Write the counts here.", include_in_web_ui=False)
+    parser.add_argument("--think-min-s", type=float, default=0.5, help="Shortest look at a list, seconds")
+    parser.add_argument("--think-max-s", type=float, default=1.5, help="Longest look at a list, seconds")
 
 
-@events.init.add_listener
 def _set_up(environment: Environment, **_: Any) -> None:
     try:
         stage = _STAGE[environment] = Stage(environment)
-        stage.writing = gevent.spawn(stage.keep_writing)
+        gevent.spawn(stage.keep_writing)
     except MillraceError as error:
-        _log.error("%s", error)
-        raise SystemExit(1) from None
+        # The last line of the log is what `millrace load-test` shows.
+        sys.exit(str(error))
 
 
-@events.quitting.add_listener
+def _settle(environment: Environment, **_: Any) -> None:
+    """Before anything is reported: let the last events have their lists, or their deadline."""
+    if environment in _STAGE:
+        _STAGE[environment].underway.join()
+
+
 def _tear_down(environment: Environment, **_: Any) -> None:
     stage = _STAGE.pop(environment, None)
     if stage is None:
         return
-    # After a signal users are still at work: each ends what it is in the middle of.
-    environment.runner.stop()
+    if environment.runner is not None:
+        # After a signal users are still at work: each ends what it is in the middle of.
+        environment.runner.stop()
     stage.exchange.close()
     stage.write_snapshot()
 
@@ -125,17 +131,20 @@ class _Person(User):
     def act(self) -> None:
         """Do something and wait for the list that answers it."""
         act = self._behaviour.next(self._shown)
+        # On a greenlet of its own: Locust may end the user meanwhile, but what was published must be accounted for.
+        self._shown = self._stage.underway.spawn(self._exchange, act).get() or self._shown
+
+    def _exchange(self, act: Act) -> tuple[str, ...]:
+        """Publish an event, report what became of it, and return the list."""
         event_id, sent_s = uuid.uuid4().hex, time.monotonic()
-        flight = self._stage.exchange.send(
-            Send(event_id, self.user_id, act.item_id, act.type, act.value, sent_s)
-        )
-        confirmation = flight.confirmed.get()
-        self._report(PUBLISH, act.type, sent_s, confirmation)
+        flight = self._stage.exchange.send(Send(event_id, self.user_id, act.item_id, act.type, act.value, sent_s))
+        confirmation: Reply = flight.confirmed.get()
+        self._report(PUBLISH, AN_EVENT, sent_s, confirmation)
         if confirmation.kind is Kind.REFUSED:
-            return
-        answer = flight.answered.get()
-        self._report(RECOMMENDATION, THE_LIST, sent_s, answer)
-        self._shown = answer.items or self._shown
+            return ()
+        answer: Reply = flight.answered.get()
+        self._report(RECOMMENDATION, A_LIST, sent_s, answer)
+        return answer.items
 
     def _report(self, what: str, name: str, sent_s: float, reply: Reply) -> None:
         failed = reply.kind in {Kind.REFUSED, Kind.UNMATCHED}
@@ -193,3 +202,9 @@ def _row(entry: StatsEntry) -> Row:
         max_ms=round(entry.max_response_time, 1),
         percentiles_ms=Percentiles(p50=p50, p95=p95, p99=p99),
     )
+
+
+events.init_command_line_parser.add_listener(_options)
+events.init.add_listener(_set_up)
+events.test_stop.add_listener(_settle)
+events.quitting.add_listener(_tear_down)
