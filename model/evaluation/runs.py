@@ -91,7 +91,7 @@ def run_one(
     shared = {"events": stream.events, "past": past, "catalogue": stream.catalogue}
     replay, keeps = None, None
     if options.work is not None:
-        keeps = Checkpoints(options.work / name, _identity(name, stream, options), shared)
+        keeps = Checkpoints(options.work / name, identity_of(name, stream, options), shared)
         kept = keeps.load() if options.resume else None
         if isinstance(kept, Result):
             return kept
@@ -180,8 +180,8 @@ def _result(outcomes: SystemOutcomes, watch: Watch | None) -> Result:
     return Result(outcomes, watch.leaks.findings(outcomes), watch.diversity.lists())
 
 
-def _identity(name: str, stream: RecordedStream, options: EvaluateOptions) -> str:
-    """Describe everything that figures depend on."""
+def identity_of(name: str, stream: RecordedStream, options: EvaluateOptions) -> str:
+    """Describe everything that a system's figures depend on."""
     asked = replace(options, work=None, resume=False, parallel=1, baselines=(), path=None)
     last = stream.events[-1].event_id
     return f"{name} of {len(stream.events)} events to {last}, {len(stream.catalogue)} items: {asked}, {_code()}"

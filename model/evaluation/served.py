@@ -18,6 +18,7 @@ from model.configuration import ModelConfiguration
 from model.evaluation.system import CandidateFeatures, Ranking, Told
 from model.learning.learner import Learner, Parts
 from model.learning.moments import Moment
+from model.learning.shelf import EncoderShelf
 from streams.catalogue import Catalogue
 from streams.ranking import CandidateBatch, CandidateStep, FusionWeights, ListRules, RankedItems, select_list
 from streams.ranking.exploration import ExplorationPolicy
@@ -57,6 +58,7 @@ class ServedOptions:
         rate: Events per second that `lag_s` means; None takes the events' own times.
         request_time: False withholds how long ago the user's last event was.
         seed: Of everything random.
+        shelf: Folder of trained encoders, shared by systems on the same stream; None trains them here.
     """
 
     training_end: int
@@ -67,6 +69,7 @@ class ServedOptions:
     rate: float | None = None
     request_time: bool = True
     seed: int = 0
+    shelf: Path | None = None
 
     def __post_init__(self) -> None:
         unknown = sorted(self.without - set(ABLATIONS))
@@ -126,7 +129,8 @@ class ServedSystem:
             fusion = configuration.fusion.model_copy(update={"context_rate": 0.0})
             configuration = configuration.model_copy(update={"fusion": fusion})
         start = _start(self._columns, without)
-        self.learner = Learner(catalogue.items(), configuration, parts, start, seed=options.seed)
+        shelf = EncoderShelf(options.shelf) if options.shelf else None
+        self.learner = Learner(catalogue.items(), configuration, parts, start, seed=options.seed, shelf=shelf)
         self._weights = self.learner.weights
         self._rules = _rules(options.rules, without)
         self._artifact: OnnxScorer | None = None
@@ -151,11 +155,11 @@ class ServedSystem:
 
     def recommend(self, state: UserState, now_ms: int) -> tuple[Ranking, UserState]:
         """Return the list for a user, and the state with the network's proposals for the next one."""
-        began = time.perf_counter()
+        worked = time.thread_time()
         asked_ms = now_ms if self._options.request_time else state.last_ts_ms or now_ms
         batch = self._masked(self._step.build([state], [asked_ms], self._weights))
         request = batch.request([state], [asked_ms])
-        built = time.perf_counter()
+        built, candidates_cpu_s = time.perf_counter(), time.thread_time() - worked
         response = self._scorer().score_now("network", request)
         scored = time.perf_counter()
         ranked = RankedItems.from_response(request, response, 0)
@@ -165,7 +169,7 @@ class ServedSystem:
         listed = select_list(self._rules, ranked, state, self._step, list_id, self._vectors, self._exploration)
         self._note_explored(state.user_id, listed)
         self._asked[state.user_id] = self._last_asked = request
-        self._spent(candidates=built - began, scoring=scored - built, selection=time.perf_counter() - scored)
+        self._spent(candidates=candidates_cpu_s, scoring=scored - built, selection=time.perf_counter() - scored)
         shown = tuple(entry.item for entry in listed)
         ranking = Ranking(shown, ranked.items[ranked.items > 0])
         if "encoder" in self._options.without or "proposals" in self._options.without:
@@ -183,9 +187,9 @@ class ServedSystem:
             if len(self._unrated) == _RATED_TOGETHER:
                 self._rate_targets()
         self.learner.add_event(event.user_id, event.item, event.value, event.ts_ms, event.weight)
-        began = time.perf_counter()
+        worked = time.thread_time()
         self._late.learn(before, event)
-        self._spent(statistics=time.perf_counter() - began)
+        self._spent(statistics=time.thread_time() - worked)
 
     def last_features(self) -> CandidateFeatures | None:
         """Return what the last list was ranked by."""

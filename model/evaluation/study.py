@@ -1,12 +1,15 @@
 """`python -m model.evaluation.study PATH`: every baseline and every part left out, on the same events, as one table.
 
-The rows of docs/evaluation.md. Finished systems are kept in the work folder, so an interrupted study goes on.
+The rows of docs/evaluation.md. Finished systems are kept in the work folder, so an interrupted study goes on; so are
+the trained encoders, which the variants then share: their seconds leave that training out.
 """
 
 import argparse
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from functools import partial
+from hashlib import blake2b
 from pathlib import Path
 
 import numpy as np
@@ -17,11 +20,11 @@ from model.baselines.registry import BASELINES
 from model.evaluation.options import EvaluateOptions
 from model.evaluation.outcomes import GradedEvents, SystemOutcomes
 from model.evaluation.report.intervals import UserBootstrap
-from model.evaluation.runs import run_all, split_of
+from model.evaluation.runs import identity_of, run_all, split_of
 from model.evaluation.served import ABLATIONS
 from model.evaluation.split import Split
 from model.evaluation.system import System
-from model.evaluation.systems import SERVED, make_system
+from model.evaluation.systems import SERVED, make_system, served_options
 from model.evaluation.test_then_train import graded_events
 from model.stream import RecordedStream, load_stream
 
@@ -67,13 +70,30 @@ class Row:
 HEADER = "| system | HR@10 | 95 % interval | NDCG@10 | first-ever HR@10 | difference | seconds |\n|" + "---|" * 7
 
 
-def make_variant(name: str, stream: RecordedStream, split: Split, options: EvaluateOptions) -> System:
-    """Return a baseline, the served system, or the served system without a part."""
-    if not name.startswith(_WITHOUT):
+def make_variant(
+    name: str, stream: RecordedStream, split: Split, options: EvaluateOptions, shelf: Path | None = None
+) -> System:
+    """Return a baseline, the served system, or the served system without a part.
+
+    Args:
+        name: Of a baseline, the served system, or `without PART`.
+        stream: As `MakeSystem` has it.
+        split: Its parts.
+        options: How systems are run.
+        shelf: Folder of trained encoders. What is left out never changes what they learn from: all variants share them.
+    """
+    if name != SERVED and not name.startswith(_WITHOUT):
         return make_system(name, stream, split, options)
-    system = make_system(SERVED, stream, split, replace(options, without=(name.removeprefix(_WITHOUT),)))
-    system.name = name
-    return system
+    from model.evaluation.served import ServedSystem  # it imports TensorFlow
+
+    without = frozenset[str]() if name == SERVED else frozenset([name.removeprefix(_WITHOUT)])
+    return ServedSystem(stream.catalogue, replace(served_options(split, options), without=without, shelf=shelf), name)
+
+
+def _shelf(work: Path, stream: RecordedStream, options: EvaluateOptions) -> Path:
+    """Return the folder of the encoders of this study: other options, data or code have another."""
+    digest = blake2b(identity_of("encoders", stream, options).encode(), digest_size=8).hexdigest()
+    return work / f"encoders-{digest}"
 
 
 def rows_of(graded: GradedEvents, outcomes: dict[str, SystemOutcomes], seed: int) -> list[Row]:
@@ -105,7 +125,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     """Run the study and print the table."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("path", type=Path)
-    parser.add_argument("--events", type=int, default=20_000, help="graded events, after training and warm-up")
+    parser.add_argument("--events", type=int, help="graded events, after training and warm-up; default: all")
     parser.add_argument("--systems", nargs="+", help="names of baselines, or `without PART`; default: all")
     parser.add_argument("--parallel", type=int, default=2)
     parser.add_argument("--seed", type=int, default=0)
@@ -123,11 +143,10 @@ def main(argv: Sequence[str] | None = None) -> None:
     stream = load_stream(given.path, given.seed)
     everything = [*(f"{_WITHOUT}{part}" for part in ABLATIONS), *reversed(list(BASELINES))]
     names = [SERVED, *(given.systems or everything)]
+    make = partial(make_variant, shelf=_shelf(given.work, stream, options)) if given.work else make_variant
     with Progress(console=Console(stderr=True)) as bars:
         tasks = {name: bars.add_task(name, total=1.0) for name in names}
-        results = run_all(
-            names, stream, options, make_variant, lambda name, share: bars.update(tasks[name], completed=share)
-        )
+        results = run_all(names, stream, options, make, lambda name, share: bars.update(tasks[name], completed=share))
     graded = graded_events(stream.events, split_of(stream, options))
     rows = rows_of(graded, {name: result.outcomes for name, result in results.items()}, given.seed)
     console = Console(soft_wrap=True, highlight=False)

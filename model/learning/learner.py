@@ -19,6 +19,7 @@ from model.learning.log import GrowingLog
 from model.learning.moments import HISTORY_INPUTS, Moment, lessons_of
 from model.learning.ranker import RankerLearner
 from model.learning.rhythm import Rhythm
+from model.learning.shelf import EncoderShelf
 from model.registry import Version
 from model.training.encoder import EncoderPass, EncoderTrainer
 from model.training.first import train_first
@@ -66,6 +67,7 @@ class Learner:
         parent: Version to go on from; None begins with random weights.
         seed: Of everything random.
         progress: Told phase and share of what takes long.
+        shelf: Where trained encoders are kept for other systems on the same log.
 
     Attributes:
         recommender: The network; baked.
@@ -83,7 +85,9 @@ class Learner:
         parent: Version | None = None,
         seed: int = 0,
         progress: Progress = silent,
+        shelf: EncoderShelf | None = None,
     ) -> None:
+        self._shelf = shelf
         self._items = items
         self._configuration = configuration
         self._parts = parts or Parts()
@@ -101,6 +105,8 @@ class Learner:
         self._encoder_at = parent.card.encoder_events if parent else 0
         self._ranker_at = parent.card.events if parent else 0
         self._trainer: EncoderTrainer | None = None
+        # Of a copy of a learner, which makes its trainer when it learns.
+        self._optimizer_state: list[NDArray[np.float32]] = []
         self._targets = 0
         self.exporter = Exporter()
         self.seconds: dict[str, float] = {"encoder": 0.0, "ranker": 0.0, "rating": 0.0, "export": 0.0}
@@ -174,11 +180,17 @@ class Learner:
         """Let the encoder learn the events since the last time, and as many of the older ones."""
         if not self._parts.encoder:
             return
-        began = time.perf_counter()
         events, first = self.log.table(), self._encoder_at == 0
         if first:
             self._size(events)
         self._grow()
+        if self._shelf is None or not self._shelf.take(self.recommender, self.log.count):
+            self._train(events, first)
+        self._encoder_at = self.log.count
+        self.refreshes["encoder"] += 1
+
+    def _train(self, events: EventTable, first: bool) -> None:
+        began = time.perf_counter()
         windows = cut_windows(events, self.recommender.config.length, self._window_targets(events))
         trainer = self._trainer_of(windows)
         if first:
@@ -187,8 +199,8 @@ class Learner:
             self._train_again(trainer, events, windows)
         middle = time.perf_counter()
         fit_rating(self.recommender, events, FIRST_PASS if first else REFRESH_PASS, self._seed)
-        self._encoder_at = self.log.count
-        self.refreshes["encoder"] += 1
+        if self._shelf is not None:
+            self._shelf.put(self.recommender, self.log.count)
         self.seconds["encoder"] += middle - began
         self.seconds["rating"] += time.perf_counter() - middle
 
@@ -209,7 +221,9 @@ class Learner:
         if self._trainer is None:
             decay = self._configuration.encoder.weight_decay
             self._trainer = EncoderTrainer(self.recommender, windows, self._seed, decay)
-        else:
+            if self._optimizer_state:
+                self._trainer.optimizer_state = self._optimizer_state
+        if self._encoder_at:
             self._trainer.cover(windows, self._seed + self._encoder_at)
         return self._trainer
 
@@ -248,7 +262,8 @@ class Learner:
     def __getstate__(self) -> dict[str, Any]:
         """Return all but what belongs to TensorFlow, the network as arrays."""
         without = {"exporter": None, "_progress": silent, "_trainer": None}
-        return {**self.__dict__, "recommender": frozen(self.recommender), **without}
+        state = self._trainer.optimizer_state if self._trainer else self._optimizer_state
+        return {**self.__dict__, "recommender": frozen(self.recommender), "_optimizer_state": state, **without}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         self.__dict__.update(state)
@@ -270,7 +285,7 @@ class Learner:
         if max(self._items) > self.recommender.config.items:
             self.recommender = grown_network(self.recommender, self._items, self._seed)
             self._ranker.move_to(self.recommender.ranker)
-            self._trainer = None
+            self._trainer, self._optimizer_state = None, []
 
     def _learn(self, moments: Sequence[Moment], log_prob: NDArray[np.float32], epochs: int) -> None:
         lessons = lessons_of(moments, log_prob)

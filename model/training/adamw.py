@@ -6,7 +6,9 @@ I. Loshchilov, F. Hutter, "Decoupled weight decay regularization", ICLR 2019.
 from collections.abc import Sequence
 from typing import Any
 
+import numpy as np
 import tensorflow as tf
+from numpy.typing import NDArray
 
 _BETA_1, _BETA_2, _EPSILON = 0.9, 0.999, 1e-7
 
@@ -26,6 +28,20 @@ class FusedAdamW:
         self._second = [tf.Variable(tf.zeros_like(variable)) for variable in self._variables]
         self._steps = tf.Variable(0.0)
         self._weight_decay, self._clip_norm = weight_decay, clip_norm
+
+    @property
+    def state(self) -> list[NDArray[np.float32]]:
+        """What is remembered of earlier steps, as arrays."""
+        return [variable.numpy() for variable in self._remembered]
+
+    @state.setter
+    def state(self, arrays: Sequence[NDArray[np.float32]]) -> None:
+        for variable, array in zip(self._remembered, arrays, strict=True):
+            variable.assign(array)
+
+    @property
+    def _remembered(self) -> list[Any]:
+        return [*self._first, *self._second, self._steps]
 
     def apply(self, gradients: Sequence[Any], rate: Any) -> None:
         """Do one step.

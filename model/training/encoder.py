@@ -99,6 +99,15 @@ class EncoderTrainer:
         self._step = NextItemStep(recommender, weight_decay)
         self.cover(windows, seed)
 
+    @property
+    def optimizer_state(self) -> list[NDArray[np.float32]]:
+        """What the optimizer remembers: a trainer of the same network goes on with it."""
+        return self._step.optimizer.state
+
+    @optimizer_state.setter
+    def optimizer_state(self, arrays: list[NDArray[np.float32]]) -> None:
+        self._step.optimizer.state = arrays
+
     def cover(self, windows: Windows, seed: int) -> None:
         """Take the items of other windows into the softmax.
 

@@ -82,7 +82,7 @@ def _others(report: PrequentialReport) -> RenderableType:
         "novelty": f"{report.novelty:.2f} bits",
         "diversity": f"{report.list_diversity:.3f} in a list, Gini of the shown items {report.concentration:.3f}",
         **_ratings(report),
-        **{name: f"{1000.0 * ms[phase]:.0f} us an event" for phase, name in _US_PHASES.items() if phase in ms},
+        **{name: f"{1000.0 * ms[phase]:.0f} us of CPU an event" for phase, name in _US_PHASES.items() if phase in ms},
         **{name: f"{ms[phase]:.2f} ms an event" for phase, name in _MS_PHASES.items() if phase in ms},
         "seconds": f"{report.seconds:.0f}",
     }
