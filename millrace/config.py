@@ -45,6 +45,12 @@ class Settings(BaseSettings):
         description="A consumer silent for this long loses its partitions. Brokers refuse less than 6000 by default; "
         "the embedded one takes 2000.",
     )
+    kafka_group_member: str = Field(
+        default="",
+        max_length=200,
+        description="A name that this worker keeps over a restart: Kafka keeps its partitions for it for the session "
+        "(static membership). Empty: it joins as a new one. `millrace worker --processes` gives each its own.",
+    )
     kafka_security_protocol: Literal["PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL"] = Field(
         default="PLAINTEXT", description="Whether connections to Kafka are encrypted (SSL) and log in (SASL)."
     )

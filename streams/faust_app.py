@@ -19,10 +19,11 @@ from streams.faust_transport import Transport
 
 logger = logging.getLogger(__name__)
 
-# Kafka evicts a member that is silent for the session, and only then hands the partitions of a killed process on; four
-# heartbeats fit into it. Brokers accept no less by default.
+# Kafka evicts a member that is silent for the session, and only then hands the partitions of a killed process on.
+# Brokers accept no less by default. The others learn of a rebalance with their next heartbeat and wait for the last
+# of them to come: the interval is most of a rebalance's pause (`python -m load_tests.bench.rebalance`).
 _SESSION_TIMEOUT_S = 6.0
-_HEARTBEAT_S = 1.5
+_HEARTBEAT_S = 0.5
 # Offsets in Kafka only serve monitoring and the topics without own watermarks.
 _COMMIT_INTERVAL_S = 1.0
 # Records per partition waiting between fetch and batch; beyond it Faust stops fetching the partition.
@@ -96,6 +97,7 @@ def make_app(settings: Settings, role: str, resume: Resume, fetch_wait_ms: int |
         stream_buffer_maxsize=_STREAM_BUFFER,
         stream_publish_on_commit=False,
         broker_commit_interval=_COMMIT_INTERVAL_S,
+        consumer_group_instance_id=settings.kafka_group_member or None,
         broker_session_timeout=_SESSION_TIMEOUT_S,
         broker_heartbeat_interval=_HEARTBEAT_S,
         producer_acks=-1,

@@ -53,6 +53,10 @@ class StoreView:
         """Return the newest status of a role, or None if it has not been heard from."""
         return next((status for status in self._run(self._store.heartbeats()) if status["role"] == role), None)
 
+    def heartbeats(self) -> list[dict[str, Any]]:
+        """Return the status of every process heard from lately."""
+        return self._run(self._store.heartbeats())
+
     def done(self, role: str, topic: str) -> int:
         """Return how many records of a topic a role has fully handled, over all partitions."""
         marks = self._run(RedisUserStore(self._redis, self._keys, topic).watermarks(role, topic))

@@ -1,12 +1,12 @@
 """The local stack: Kafka, Cassandra, Redis and Triton as real servers on this machine, without Docker."""
 
-import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from millrace.config import DEFAULT_HOME
 from millrace.stacks.cassandra_server import CassandraServer
+from millrace.stacks.comeback import Comeback
 from millrace.stacks.home import StackHome
 from millrace.stacks.kafka_server import KafkaCluster
 from millrace.stacks.ports import Ports
@@ -23,10 +23,6 @@ DATA_DIR = "data"
 FRESH_STATE = (DATA_DIR, "models", "triton")
 # Ten seconds on two idle cores; a machine that is busy with a training needs several times that.
 LOCAL_READY_DEADLINE_S = 120.0
-# A server that ended is started again after this long, then after twice that, up to the longest wait: a full disk
-# takes a person minutes to clear.
-_FIRST_WAIT_S = 1.0
-_LONGEST_WAIT_S = 30.0
 
 
 class LocalStack(Stack):
@@ -80,7 +76,7 @@ class LocalStack(Stack):
         super().__init__(folder, services, {"stack": "local", "triton_url": IN_PROCESS, **(overrides or {})})
         if triton and reason:
             self.notes.append(f"Models run inside the workers: {reason}.")
-        self._comebacks = {service.name: _Comeback() for service in services}
+        self._comebacks = {service.name: Comeback() for service in services}
 
     def prepare(self) -> None:
         """Delete what an earlier run left, if asked to; set aside what an embedded stack left."""
@@ -126,21 +122,3 @@ class LocalStack(Stack):
         service.stop()
         service.start()
         return f"{service.name} ended with code {code} and was started again ({last_words or 'it said nothing'})."
-
-
-class _Comeback:
-    """When a server that ended may be started again."""
-
-    def __init__(self) -> None:
-        self._wait_s = _FIRST_WAIT_S
-        self._started_s = 0.0
-
-    def due(self) -> bool:
-        """Return whether it is time, and if so take note of it."""
-        now_s = time.monotonic()
-        if now_s - self._started_s < self._wait_s:
-            return False
-        lasted = now_s - self._started_s > 2 * _LONGEST_WAIT_S
-        self._wait_s = _FIRST_WAIT_S if lasted else min(2 * self._wait_s, _LONGEST_WAIT_S)
-        self._started_s = now_s
-        return True

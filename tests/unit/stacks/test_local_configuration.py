@@ -68,21 +68,3 @@ def test_an_embedded_stack_leaves_a_local_ones_models_alone(tmp_path: Path) -> N
     with pytest.raises(FatalError, match="holds the data of a local stack"):
         EmbeddedStack(tmp_path, triton=False).start()
     assert (tmp_path / "models").exists()
-
-
-def test_a_server_that_keeps_ending_is_started_less_and_less_often(monkeypatch: pytest.MonkeyPatch) -> None:
-    now_s = 1000.0
-    monkeypatch.setattr(local.time, "monotonic", lambda: now_s)
-    comeback = local._Comeback()
-    starts = []
-    for second in range(200):
-        now_s = 1000.0 + second
-        if comeback.due():
-            starts.append(second)
-    gaps = [later - earlier for earlier, later in zip(starts, starts[1:], strict=False)]
-    assert starts[0] == 0
-    assert gaps == [1, 2, 4, 8, 16, *[30] * (len(gaps) - 5)]
-    now_s += 10_000
-    assert comeback.due()
-    now_s += 1
-    assert comeback.due()
