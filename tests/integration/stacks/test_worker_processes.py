@@ -11,10 +11,8 @@ from millrace.config import Settings
 from millrace.stacks.worker_processes import WorkerProcesses
 
 DEADLINE_S = 20.0
-STAYS = (sys.executable, "-c", "import os, time; print(os.environ['MILLRACE_KAFKA_GROUP_MEMBER']); time.sleep(60)")
-    sys.executable,
-    "-S",
-    "-c",
+STAYS = (
+    *(sys.executable, "-u", "-c"),
     "import os, time; print(os.environ['MILLRACE_KAFKA_GROUP_MEMBER']); time.sleep(60)",
 )
 ENDS = (sys.executable, "-c", "print('No broker'); raise SystemExit(3)")
@@ -32,7 +30,7 @@ def settings(folder: Path) -> Settings:
 
 
 def test_a_worker_that_dies_is_started_again_under_its_name(tmp_path: Path) -> None:
-    workers = WorkerProcesses(settings(tmp_path), 2, (sys.executable, "-u", *STAYS[1:]))
+    workers = WorkerProcesses(settings(tmp_path), 2, STAYS)
     try:
         first, second = workers.children
         until(lambda: all(child.log_path.read_text() for child in workers.children), "both have said their name")
