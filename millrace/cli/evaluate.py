@@ -160,6 +160,9 @@ def evaluate(
       millrace evaluate data/ml-latest-small --moment after-event --delay 0.5 --rate 120
       millrace evaluate ml-1m --parallel 2 --work run-1m --resume
     """
+    from millrace.cli.blas import use_one_thread
+
+    use_one_thread()
     from rich.console import Console
 
     from model.evaluation.options import EvaluateOptions

@@ -41,6 +41,9 @@ def tune(
       millrace evaluate data/ml-latest-small --configuration model.toml
       MILLRACE_MODEL_CONFIGURATION=model.toml millrace retrainer
     """
+    from millrace.cli.blas import use_one_thread
+
+    use_one_thread()
     from rich.console import Console
 
     from millrace.cli.options import write_report

@@ -134,8 +134,6 @@ class ServedSystem:
         self._weights = self.learner.weights
         self._rules = _rules(options.rules, without)
         self._artifact: OnnxScorer | None = None
-        self._folder = _scratch()
-        self._version = 0
         self._asked: dict[str, ScoreRequest] = {}
         self._last_asked: ScoreRequest | None = None
         self._last_ranked: tuple[RankedItems, UserState] | None = None
@@ -211,7 +209,6 @@ class ServedSystem:
     def finish(self) -> None:
         """Complete what is told."""
         self._rate_targets()
-        self._folder.cleanup()
         self.told.seconds |= {f"learning_{name}": seconds for name, seconds in self.learner.seconds.items()}
         self.told.counts |= {f"refreshed_{name}": float(times) for name, times in self.learner.refreshes.items()}
         self.told.counts["lists"] = float(self._lists)
@@ -221,24 +218,20 @@ class ServedSystem:
 
     def __getstate__(self) -> dict[str, Any]:
         """Return all but the artifact, which is written anew from the learner's network."""
-        return {**self.__dict__, "_artifact": None, "_folder": None}
-
-    def __setstate__(self, state: dict[str, Any]) -> None:
-        self.__dict__.update(state)
-        self._folder = _scratch()
+        return {**self.__dict__, "_artifact": None}
 
     def _scorer(self) -> OnnxScorer:
         return self._artifact or self._deploy()
 
     def _deploy(self) -> OnnxScorer:
         """Let the newest version serve, and look at item vectors and pre-cut weights anew."""
-        self._version += 1
-        path = Path(self._folder.name) / f"version-{self._version}.onnx"
-        self.learner.write(path)
-        self._artifact = OnnxScorer(paths={"network": path}, threads=1)
+        with tempfile.TemporaryDirectory(prefix="millrace-evaluate-") as folder:
+            path = Path(folder) / "network.onnx"
+            self.learner.write(path)
+            self._artifact = OnnxScorer(paths={"network": path}, threads=1)
+            self._artifact.load("network")
         self._weights = self.learner.weights
         self._vectors = np.asarray(self.learner.recommender.vectors)[: self.learner.recommender.config.items + 1]
-        (Path(self._folder.name) / f"version-{self._version - 1}.onnx").unlink(missing_ok=True)
         return self._artifact
 
     def _rate_targets(self) -> None:
@@ -269,10 +262,6 @@ class ServedSystem:
     def _spent(self, **seconds: float) -> None:
         for name, value in seconds.items():
             self.told.seconds[name] = self.told.seconds.get(name, 0.0) + value
-
-
-def _scratch() -> "tempfile.TemporaryDirectory[str]":
-    return tempfile.TemporaryDirectory(prefix="millrace-evaluate-")
 
 
 def _asking_for(requests: Sequence[ScoreRequest], items: Sequence[int]) -> ScoreRequest:

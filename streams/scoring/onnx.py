@@ -47,7 +47,7 @@ class OnnxScorer:
         Raises:
             TransientError: No usable model of that name, or it refuses the request.
         """
-        session = self._sessions.get(version) or self._load(version)
+        session = self._sessions.get(version) or self.load(version)
         # Not dataclasses.asdict, which would copy every tensor.
         feed = {tensor.name: getattr(request, tensor.name) for tensor in session.get_inputs()}
         try:
@@ -57,7 +57,12 @@ class OnnxScorer:
             raise TransientError(f"The model {version} refused the request: {' '.join(str(error).split())}") from error
         return ScoreResponse(*results)
 
-    def _load(self, version: str) -> onnxruntime.InferenceSession:
+    def load(self, version: str) -> onnxruntime.InferenceSession:
+        """Read a model now, not at its first request: its file may go away afterwards.
+
+        Raises:
+            TransientError: No usable model of that name.
+        """
         path = self._path(version)
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads = self._threads

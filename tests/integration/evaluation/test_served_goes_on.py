@@ -69,10 +69,9 @@ def assert_same(one: SystemOutcomes, other: SystemOutcomes) -> None:
 
 
 def test_an_interrupted_run_ends_as_an_uninterrupted_one(whole: SystemOutcomes) -> None:
-    keeps, ended = KeepOnce(), ServedSystem(STREAM.catalogue, OPTIONS)
+    keeps = KeepOnce()
     with pytest.raises(EndedError):
-        go_on(PastEvents(STREAM.events), Replay(ended), SPLIT, keeps=keeps)
-    ended.finish()
+        go_on(PastEvents(STREAM.events), Replay(ServedSystem(STREAM.catalogue, OPTIONS)), SPLIT, keeps=keeps)
     replay = pickle.loads(keeps.kept)  # noqa: S301 - written above
     assert 0 < replay.row < SPLIT.stop
     learned_before = replay.system.learner.refreshes["encoder"]
