@@ -25,6 +25,8 @@ _BACKOFF_CAP_S = 0.25
 _HEALTH_CHECK_INTERVAL_S = 30
 
 _ERRORS = (redis_errors.RedisError, redis_errors.RedisClusterException, OSError)
+# What uvloop says, without a class of its own, when a connection was lost between two looks at it.
+_LOST_CONNECTION = "the handler is closed"
 _LOGIN_ERRORS = (
     redis_errors.AuthenticationError,
     redis_errors.AuthenticationWrongNumberOfArgsError,
@@ -119,7 +121,7 @@ class RedisErrors:
 
     def __exit__(self, _: type[BaseException] | None, error: BaseException | None, __: TracebackType | None) -> None:
         """Translate the error, if it is one of Redis or of the network."""
-        if isinstance(error, _ERRORS):
+        if isinstance(error, _ERRORS) or (isinstance(error, RuntimeError) and _LOST_CONNECTION in str(error)):
             raise translated(error, self._doing) from error
 
 

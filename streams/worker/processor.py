@@ -19,6 +19,8 @@ logger = logging.getLogger(__name__)
 ROLE = "worker"
 _FIRST_PAUSE_S = 0.05
 _LONGEST_PAUSE_S = 2.0
+# Over a third of a second; a dead letter is for ever.
+_ATTEMPTS_ALONE = 3
 
 
 class BatchProcessor:
@@ -52,7 +54,7 @@ class BatchProcessor:
         """Handle a batch to the end; returns when every record is done or its partition has been lost.
 
         While an outside service is away this waits and tries again. A record that cannot be processed for an
-        unforeseen reason is found by halving the batch and becomes a dead letter.
+        unforeseen reason is found by halving the batch and becomes a dead letter, once it has failed several times.
 
         Raises:
             FatalError: Only a person can resolve it.
@@ -68,14 +70,28 @@ class BatchProcessor:
             await self._process_until_done(batch)
         except MillraceError:
             raise
-        except Exception as error:
+        except Exception:
             logger.exception("Processing %d records failed unexpectedly.", len(batch))
             if len(batch) == 1:
-                await self._process_until_done([failed(batch[0].record, error)])
+                await self._process_alone(batch[0])
                 return
             middle = len(batch) // 2
             await self._process_or_halve(batch[:middle])
             await self._process_or_halve(batch[middle:])
+
+    async def _process_alone(self, suspect: Decoded) -> None:
+        """Try a record that has failed alone a few times more: what broke may have been something else, and passed."""
+        for attempt in range(_ATTEMPTS_ALONE):
+            await asyncio.sleep(_FIRST_PAUSE_S * 2**attempt)
+            try:
+                await self._process_until_done([suspect])
+                return
+            except MillraceError:
+                raise
+            except Exception as error:
+                last = error
+        logger.error("A record breaks its processing each time and becomes a dead letter (%r).", last)
+        await self._process_until_done([failed(suspect.record, last)])
 
     async def _process_until_done(self, batch: Sequence[Decoded]) -> None:
         owners = {partition: claim.owner for partition, claim in self._claims(batch).items()}

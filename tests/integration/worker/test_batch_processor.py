@@ -198,6 +198,28 @@ async def test_a_record_that_breaks_the_code_becomes_a_dead_letter_and_the_rest_
         assert (await r.serving.counters())["dead:processing_failed"] == 1
 
 
+class _Hiccup(_Breaking):
+    """Fails a few times, whatever it is asked for."""
+
+    def __init__(self, lists: OnlineLists, times: int) -> None:
+        super().__init__(lists, "")
+        self._left = times
+
+    async def make(self, requests: Sequence[ListRequest]) -> list[MadeList]:
+        self._left -= 1
+        return await (super().make(requests) if self._left >= 0 else self._lists.make(requests))
+
+
+async def test_an_error_that_passes_is_no_verdict_on_a_record(redis_server: str) -> None:
+    async with rig(redis_server) as r:
+        await r.with_lists(_Hiccup(r.lists, 3)).process([r.record("ann", "i1")])
+        assert not r.publisher.letters(r.settings)
+        (made,) = r.publisher.lists(r.settings)
+        assert (await r.users.load(["ann"]))[0].count == 1
+        assert made["user_id"] == "ann"
+        assert (await r.users.watermarks("worker", r.settings.topics.events))[0] == Watermark(0, 0)
+
+
 @pytest.mark.parametrize("register", [True, False])
 async def test_an_unknown_item_is_registered_or_refused(redis_server: str, register: bool) -> None:
     async with rig(redis_server, register_unknown_items=register) as r:

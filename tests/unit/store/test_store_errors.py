@@ -20,6 +20,7 @@ from streams.store.connect import RedisErrors, address_of, connect
         (redis_errors.WatchError("Watched variable changed."), TransientError),
         (TimeoutError(), TransientError),
         (ConnectionResetError("reset by peer"), TransientError),
+        (RuntimeError("unable to perform operation on <TCPTransport closed>; the handler is closed"), TransientError),
         (redis_errors.AuthenticationError("WRONGPASS"), ConfigurationError),
         (redis_errors.NoPermissionError("NOPERM"), ConfigurationError),
         (redis_errors.ResponseError("WRONGTYPE Operation against a key"), FatalError),
