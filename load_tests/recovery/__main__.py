@@ -84,7 +84,7 @@ def _run(
             outcome = "as promised" if result.findings.clean else f"BROKEN: {result.findings}"
             console.print(
                 f"{where}: {outcome}; next list after {result.fresh_list_s:.1f} s, all well after "
-                f"{result.whole_s:.1f} s, {result.findings.repeated_lists} lists repeated",
+                f"{result.whole_s:.1f} s ({result.last_awaited}), {result.findings.repeated_lists} lists repeated",
                 highlight=False,
                 markup=False,
                 soft_wrap=True,

@@ -67,6 +67,10 @@ class Checker:
         self._expected = Expected()
         self._position: dict[int, int] = {}
         self._repeated = 0
+        # What an earlier look has found is not found again.
+        self._known_letters: set[Place] = set()
+        self._known_contradictions = 0
+        self._known_offs: dict[str, int] = {}
         self._names: dict[int, str] = {}
         self._runner = asyncio.Runner()
         self._redis = connect(settings)
@@ -116,11 +120,16 @@ class Checker:
         new_repeated, self._repeated = repeated - self._repeated, repeated
         users = self._expected.apply(published)
         self._position.update(self._ledger.ends())
+        letters = (self._ledger.broken() ^ answers.letters.keys()) - self._known_letters
+        self._known_letters |= letters
+        contradictions = sum(len(set(ids)) > 1 for ids in answers.lists.values())
+        new_contradictions = contradictions - self._known_contradictions
+        self._known_contradictions = contradictions
         return Findings(
             lost=len(wrong_in_log | unanswered),
             repeated_lists=new_repeated,
-            contradictions=sum(len(set(ids)) > 1 for ids in answers.lists.values()),
-            letters=len(self._ledger.broken() ^ answers.letters.keys()),
+            contradictions=new_contradictions,
+            letters=len(letters),
             differences=self.run(self._differences(users)),
         )
 
@@ -184,13 +193,14 @@ class Checker:
         counters = await self._stores.serving.counters()
         events, broken = self._ledger.counts
         dead = sum(count for name, count in counters.items() if name.startswith(_DEAD))
-        wanted = {
-            "events_applied": (counters.get("events_applied", 0), self._expected.applied),
-            "duplicates": (counters.get("duplicates", 0), self._expected.repeated),
-            "recommendations": (counters.get("recommendations", 0), events),
-            "dead letters": (dead, broken),
-        }
-        return [f"{name}: {is_} instead of {should}" for name, (is_, should) in wanted.items() if is_ != should]
+        return self._off(
+            {
+                "events_applied": (counters.get("events_applied", 0), self._expected.applied),
+                "duplicates": (counters.get("duplicates", 0), self._expected.repeated),
+                "recommendations": (counters.get("recommendations", 0), events),
+                "dead letters": (dead, broken),
+            }
+        )
 
     async def _statistics_differences(self) -> list[str]:
         """Compare what the keeper has learned: how many events, and how many of each item."""
@@ -201,14 +211,19 @@ class Checker:
             statistics.load_popularity_chunk(number, chunk)
         counts = statistics.popularity.counts
         learned = {self._names.get(int(item), str(item)): int(counts[item]) for item in np.flatnonzero(counts)}
-        found = [
-            f"item {item}: learned {learned.get(item, 0)} times instead of {self._expected.items.get(item, 0)}"
-            for item in sorted(learned.keys() | self._expected.items.keys())
-            if learned.get(item, 0) != self._expected.items.get(item, 0)
-        ]
-        clock = int(scalars.get("clock", 0))
-        if clock != self._expected.applied:
-            found.append(f"the keeper has learned {clock} events instead of {self._expected.applied}")
+        items = learned.keys() | self._expected.items.keys()
+        found = {f"learned of {item}": (learned.get(item, 0), self._expected.items.get(item, 0)) for item in items}
+        found["learned events"] = (int(scalars.get("clock", 0)), self._expected.applied)
+        return self._off(found)
+
+    def _off(self, counts: Mapping[str, tuple[int, int]]) -> list[str]:
+        """Return what is off, of pairs of what is and what should be, by more or less than at the last look."""
+        found = []
+        for name, (is_, should) in sorted(counts.items()):
+            off = is_ - should
+            if off != self._known_offs.get(name, 0):
+                found.append(f"{name}: {is_} instead of {should}")
+                self._known_offs[name] = off
         return found
 
     async def _read_names(self) -> None:

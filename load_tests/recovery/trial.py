@@ -15,14 +15,13 @@ from load_tests.recovery.ledger import Ledger
 from load_tests.recovery.load import SteadyLoad
 from load_tests.recovery.reader import AnswersReader
 from load_tests.recovery.stand import Stand
-from load_tests.recovery.waiting import wait_until
+from load_tests.recovery.waiting import wait_until, wait_until_nothing
 from millrace.config import Settings
 from millrace.errors import TransientError
 from millrace.status import component
 
 # Generous: a slow machine makes a trial slow, not wrong.
-DEADLINE_S = 180.0
-FIRST_MODEL_DEADLINE_S = 300.0
+DEADLINE_S = 300.0
 # Faults come within so long after the load has begun.
 _WITHIN_S = 1.0
 _IDLE = "idle"
@@ -39,12 +38,14 @@ class TrialResult:
         fresh_list_s: Seconds from the fault until every partition had a list for an event sent after it.
         whole_s: Seconds from the fault until all was caught up and every process healthy.
         findings: What the comparison found.
+        last_awaited: What was not well until last.
     """
 
     kinds: tuple[str, ...]
     fresh_list_s: float
     whole_s: float
     findings: Findings
+    last_awaited: str = ""
 
 
 class Trials:
@@ -118,9 +119,9 @@ class Trials:
             for fault in faults:
                 fault.end(self._stand)
         fresh_list_s = self._await_fresh_lists()
-        self._await_health()
+        last_awaited = self._await_health()
         findings = self.look()
-        return TrialResult(kinds, fresh_list_s, time.monotonic() - started_s, findings)
+        return TrialResult(kinds, fresh_list_s, time.monotonic() - started_s, findings, last_awaited)
 
     def look(self) -> Findings:
         """Pause the load, wait until everything is caught up, and compare.
@@ -129,17 +130,7 @@ class Trials:
             TransientError: It does not catch up.
         """
         self._load.pause()
-        behind = ""
-
-        def caught_up() -> bool:
-            nonlocal behind
-            behind = self._checker.behind()
-            return not behind
-
-        try:
-            wait_until(caught_up, "everything is caught up", DEADLINE_S, _LOOK_S)
-        except TransientError as error:
-            raise TransientError(f"{error} ({behind})") from None
+        wait_until_nothing(self._checker.behind, "everything is caught up", DEADLINE_S)
         return self._checker.look()
 
     def _start(self) -> None:
@@ -157,7 +148,7 @@ class Trials:
         wait_until(lambda: self._items() >= items, f"{items} items are known", DEADLINE_S, _LOOK_S)
         self._load.resume()
         self._say("Training the first model.")
-        wait_until(self._serves, "the first model serves", FIRST_MODEL_DEADLINE_S, _LOOK_S)
+        wait_until(self._serves, "the first model serves", DEADLINE_S, _LOOK_S)
         self._await_health()
         findings = self.look()
         if not findings.clean:
@@ -189,19 +180,9 @@ class Trials:
         )
         return max(self._ledger.fresh().values())
 
-    def _await_health(self) -> None:
-        """Wait until every server answers and every role says that it is well."""
-        unwell = ""
-
-        def healthy() -> bool:
-            nonlocal unwell
-            unwell = self._unwell()
-            return not unwell
-
-        try:
-            wait_until(healthy, "every process is healthy", DEADLINE_S, _LOOK_S)
-        except TransientError as error:
-            raise TransientError(f"{error} ({unwell})") from None
+    def _await_health(self) -> str:
+        """Wait until every server answers and every role says that it is well; returns who was not until last."""
+        return wait_until_nothing(self._unwell, "every process is healthy", DEADLINE_S)
 
     def _unwell(self) -> str:
         absent = self._stand.absent()

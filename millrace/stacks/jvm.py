@@ -36,6 +36,8 @@ class Jvm:
             # A server without memory is to end and be started again, not to limp on.
             "-XX:+ExitOnOutOfMemoryError",
             f"-Djava.io.tmpdir={self.temporary}",
+            # Into the working directory otherwise.
+            f"-XX:ErrorFile={self.temporary}/crash-%p.log",
             *options,
             "-cp",
             f"{self.jars}/*",
