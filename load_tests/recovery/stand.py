@@ -171,8 +171,9 @@ class Stand:
         self.stack.stop()
 
     def spawn(self, role: str, argv: Sequence[str], env: Mapping[str, str] | None = None) -> Child:
-        """Start a role that reaches its servers through the proxies."""
-        return self.stack.spawn(role, argv, {**self._environment, **(env or {})})
+        """Start a role that reaches its servers through the proxies; a worker keeps its name in the group."""
+        member = {"MILLRACE_KAFKA_GROUP_MEMBER": f"recovery-{role}"} if role in WORKERS else {}
+        return self.stack.spawn(role, argv, {**self._environment, **member, **(env or {})})
 
     def child(self, name: str) -> Child:
         """Return the running process of a role or server."""

@@ -2,15 +2,17 @@
 
 import sys
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
 from millrace.errors import FatalError
 from millrace.stacks.child import Child
+from millrace.stacks.comeback import Comeback
 
 DEFAULT_RETRAIN_EVENTS = 2000
-# A role that ends this often within this time is broken, not unlucky.
+# A role that gives up this often within this time is broken, not unlucky. One that is killed is neither: it is started
+# again as often as that happens, only later and later.
 MAX_RESTARTS = 3
 RESTART_WINDOW_S = 60.0
 
@@ -43,6 +45,7 @@ def default_roles(retrain_every_events: int | None = DEFAULT_RETRAIN_EVENTS) -> 
 class _Role:
     argv: list[str]
     child: Child
+    comeback: Comeback
     restarts: list[float] = field(default_factory=list)
 
 
@@ -52,10 +55,17 @@ class Roles:
     Args:
         stack: What starts them, and ends them when it stops.
         commands: Name and command of each.
+        now: Clock in seconds.
     """
 
-    def __init__(self, stack: SpawnsRoles, commands: Mapping[str, Sequence[str]]) -> None:
+    def __init__(
+        self,
+        stack: SpawnsRoles,
+        commands: Mapping[str, Sequence[str]],
+        now: Callable[[], float] = time.monotonic,
+    ) -> None:
         self._stack = stack
+        self._now = now
         self._commands = commands
         self._roles: dict[str, _Role] = {}
 
@@ -66,7 +76,7 @@ class Roles:
             FatalError: A program cannot be started.
         """
         for name, argv in self._commands.items():
-            self._roles[name] = _Role(list(argv), self._stack.spawn(name, argv))
+            self._roles[name] = _Role(list(argv), self._stack.spawn(name, argv), Comeback(self._now))
 
     @property
     def children(self) -> dict[str, Child]:
@@ -80,16 +90,23 @@ class Roles:
             A sentence for each role that had to be started again.
 
         Raises:
-            FatalError: A role keeps ending.
+            FatalError: A role keeps giving up.
         """
-        return [self._restart(name, role) for name, role in self._roles.items() if not role.child.alive]
+        ended = [(name, role) for name, role in self._roles.items() if not role.child.alive]
+        return [self._restart(name, role) for name, role in ended if not _killed(role) or role.comeback.due()]
 
     def _restart(self, name: str, role: _Role) -> str:
-        now = time.monotonic()
-        role.restarts = [*(at for at in role.restarts if now - at < RESTART_WINDOW_S), now]
         ended = f"{name} ended with code {role.child.exit_code}"
+        if not _killed(role):
+            now = self._now()
+            role.restarts = [*(at for at in role.restarts if now - at < RESTART_WINDOW_S), now]
         if len(role.restarts) > MAX_RESTARTS:
             last_words = role.child.last_words() or "it said nothing"
             raise FatalError(f"{ended} and keeps doing so: {last_words} (log: {role.child.log_path}).")
         role.child = self._stack.spawn(name, role.argv)
         return f"{ended} and was started again; see {role.child.log_path}."
+
+
+def _killed(role: _Role) -> bool:
+    """Return whether a signal has ended it: the kernel for lack of memory, an operator, a crash of a library."""
+    return (role.child.exit_code or 0) < 0

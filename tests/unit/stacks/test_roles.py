@@ -63,3 +63,18 @@ def test_a_role_that_keeps_ending_is_fatal() -> None:
     roles.children["a"].alive = False
     with pytest.raises(FatalError, match=r"^a ended with code 3 and keeps doing so: Redis is away \(log: a\.log\)\.$"):
         roles.supervise()
+
+
+def test_a_role_that_is_killed_is_started_again_as_often_as_that_happens() -> None:
+    now_s = 0.0
+    roles = Roles(RecordingStack(), {"a": ["run"]}, lambda: now_s)
+    roles.start()
+    for number in range(3 * MAX_RESTARTS):
+        roles.children["a"].alive, roles.children["a"].exit_code = False, -9
+        now_s += 100.0
+        assert len(roles.supervise()) == 1, number
+    # Killed again at once, it has to wait.
+    roles.children["a"].alive, roles.children["a"].exit_code = False, -9
+    assert roles.supervise() == []
+    now_s += 100.0
+    assert len(roles.supervise()) == 1
