@@ -107,6 +107,16 @@ class Settings(BaseSettings):
         "node `LOCAL_ONE`.",
     )
 
+    health_host: str = Field(
+        default="127.0.0.1", description="Where a role answers GET /health; `0.0.0.0` for probes from other machines."
+    )
+    health_port: int = Field(
+        default=0,
+        ge=0,
+        le=65_535,
+        description="Port of GET /health; 0: any free one. Every role of a machine needs a port of its own.",
+    )
+
     implied_values: dict[str, Annotated[float, Field(ge=MIN_RATING, le=MAX_RATING)]] = Field(
         default_factory=lambda: dict(DEFAULT_IMPLIED_VALUES),
         description="JSON map: event types besides `rating` and the value each stands for.",
@@ -130,6 +140,15 @@ class Settings(BaseSettings):
     )
     list_length: int = Field(default=10, ge=1, le=100, description="Items in a recommendation.")
     max_batch_events: int = Field(default=128, ge=1, le=1024, description="Most events in one micro-batch.")
+    backlog_events: int = Field(
+        default=5000,
+        ge=0,
+        description="More waiting events than this are a backlog, in which lists that nobody waits for are left out: "
+        "of events whose user has done something since, and of late ones. 0: every event gets its list.",
+    )
+    list_max_age_ms: int = Field(
+        default=10_000, ge=0, description="An event of a backlog that has waited longer gets no list."
+    )
     scoring_deadline_ms: int = Field(default=250, ge=1, description="After this a list comes from the online counts.")
     diversity: float = Field(
         default=0.1, ge=0.0, le=1.0, description="Weight of dissimilarity in MMR; 0 keeps the model's order."
@@ -150,6 +169,11 @@ class Settings(BaseSettings):
     def event_policy(self) -> EventPolicy:
         """What `decode_event` accepts."""
         return EventPolicy(self.implied_values, self.max_record_bytes, self.max_future_ms, self.event_weights)
+
+    @property
+    def kafka_encrypted(self) -> bool:
+        """Whether connections to Kafka are encrypted."""
+        return self.kafka_security_protocol in {"SSL", "SASL_SSL"}
 
     @property
     def redis_clustered(self) -> bool:

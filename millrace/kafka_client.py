@@ -16,7 +16,7 @@ def kafka_options(settings: Settings) -> dict[str, Any]:
         "bootstrap_servers": settings.kafka_bootstrap.split(","),
         "security_protocol": settings.kafka_security_protocol,
     }
-    if "SSL" in settings.kafka_security_protocol.split("_"):
+    if settings.kafka_encrypted:
         options |= {
             "ssl_cafile": _path(settings.kafka_ssl_ca_file),
             "ssl_certfile": _path(settings.kafka_ssl_cert_file),

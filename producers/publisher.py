@@ -12,6 +12,7 @@ from kafka.errors import KafkaError
 from millrace.config import Settings, load_settings
 from millrace.contracts import ActivityEvent, CatalogueItem
 from millrace.errors import TransientError, no_broker
+from millrace.kafka_client import kafka_options
 from producers.records import encode_event, encode_item, make_event, name_of
 
 # One budget for a record: a request may take half of it, so that a lost one is tried again within the budget.
@@ -108,7 +109,7 @@ class ActivityPublisher:
         self._in_flight = 0
         self._failed: list[DeliveryError] = []
         self._closed = False
-        self._producer = _connect(self._settings.kafka_bootstrap, delivery_timeout_s, linger_ms)
+        self._producer = _connect(self._settings, delivery_timeout_s, linger_ms)
 
     def __enter__(self) -> "ActivityPublisher":
         return self
@@ -319,12 +320,12 @@ class ActivityPublisher:
         return delivered, failed
 
 
-def _connect(bootstrap: str, delivery_timeout_s: float, linger_ms: int) -> Any:
+def _connect(settings: Settings, delivery_timeout_s: float, linger_ms: int) -> Any:
     timeout_ms = round(delivery_timeout_s * 1000)
     request_ms = max(1, round(timeout_ms * _REQUEST_SHARE) - linger_ms)
     try:
         return KafkaProducer(
-            bootstrap_servers=bootstrap.split(","),
+            **kafka_options(settings),
             enable_idempotence=True,  # retries neither repeat nor reorder records; implies acks=all
             linger_ms=linger_ms,
             request_timeout_ms=request_ms,
@@ -333,7 +334,7 @@ def _connect(bootstrap: str, delivery_timeout_s: float, linger_ms: int) -> Any:
             metrics_enabled=False,
         )
     except (KafkaError, ValueError, AssertionError) as error:
-        raise no_broker(bootstrap, error) from error
+        raise no_broker(settings.kafka_bootstrap, error) from error
 
 
 def _undelivered(record: object, name: str, error: BaseException) -> DeliveryError:

@@ -14,6 +14,7 @@ import uvloop
 
 from millrace.config import Settings
 from millrace.errors import TransientError
+from streams.faust_credentials import broker_credentials
 from streams.faust_resume import Resume
 from streams.faust_transport import Transport
 
@@ -81,6 +82,7 @@ def make_app(settings: Settings, role: str, resume: Resume, fetch_wait_ms: int |
         resume=resume,
         fetch_wait_ms=fetch_wait_ms or settings.kafka_fetch_wait_ms,
         broker=[f"kafka://{address.strip()}" for address in settings.kafka_bootstrap.split(",")],
+        broker_credentials=broker_credentials(settings),
         store="memory://",
         # Faust creates its folders in the working directory otherwise; nothing is ever put in.
         datadir=Path(tempfile.gettempdir()) / f"millrace-faust-{role}",

@@ -74,6 +74,7 @@ class KafkaCluster:
         self._cluster_id = ""
         self.replicas = brokers
         self.jvm_options = tuple(jvm_options)
+        self.format_options: tuple[str, ...] = ()
         self.brokers = [KafkaBroker(self, number, log_dir, data_dir) for number in range(1, brokers + 1)]
 
     @property
@@ -200,6 +201,7 @@ class KafkaBroker:
         if (self._data_dir / f"broker-{self.number}" / "meta.properties").exists():
             return serve
         arguments = ["format", "--cluster-id", self._cluster.cluster_id(), "--config", str(configuration)]
+        arguments += self._cluster.format_options
         # It runs for a second: compiling for speed would cost more than it brings.
         form = jvm.command("kafka.tools.StorageTool", HEAP_MB, ["-XX:TieredStopAtLevel=1", *options], arguments)
         return ["sh", "-c", f"{shlex.join(form)} && exec {shlex.join(serve)}"]
