@@ -44,6 +44,7 @@ _KEPT_UNSEEN = 8
 _POOL_SIZE = 1024
 # Of each of the lists in `_fill_pool`.
 _POOL_WANTED = (*(_POOL_SIZE,) * (3 + _RELATIVES_OF_LAST), _POOL_RECENT, _POOL_HISTORY_LENGTH, _POOL_POPULAR)
+_CACHE_LINE_BYTES = 64
 _EPOCH_YEAR, _YEAR_MS = 1970, 365.2425 * 86_400_000
 _Array = TypeVar("_Array", bound=NDArray[Any])
 
@@ -140,7 +141,7 @@ class CandidateStep:
         if len(self.marks) != size:
             self.marks = np.zeros(size, np.uint8)
             self._found = np.zeros(size, np.int32)
-            self._evidence = np.zeros((size, EVIDENCE), np.float32)
+            self._evidence = _cache_lines(size)
         if len(self._token_weights) != len(self.catalogue.token_items):
             self._token_weights = np.zeros(len(self.catalogue.token_items), np.float32)
         self.view.refresh(self.statistics, self.catalogue)
@@ -260,6 +261,14 @@ class CandidateStep:
 def _fresh(array: _Array) -> _Array:
     """Return a copy: for a read-only array, as decoded from bytes, numba would compile a kernel a second time."""
     return array.copy()
+
+
+def _cache_lines(items: int) -> NDArray[np.float32]:
+    """Return [items, EVIDENCE] zeros of which every row is one cache line: the rows are read and written at random."""
+    spare = _CACHE_LINE_BYTES // np.dtype(np.float32).itemsize
+    memory = np.zeros(items * EVIDENCE + spare, np.float32)
+    start = -memory.ctypes.data % _CACHE_LINE_BYTES // memory.itemsize
+    return memory[start : start + items * EVIDENCE].reshape(items, EVIDENCE)
 
 
 def _year_of(now_ms: int) -> float:

@@ -4,51 +4,29 @@ import numpy as np
 from numpy.typing import NDArray
 
 from streams.compiled import compiled
-from streams.statistics.row_kernels import COVISITED, SHORT, TIMED, WIDE, fading
+from streams.statistics.row_kernels import COVISITED, SHORT, STATISTICS, TIMED, WIDE, fading
 
 # Columns of the evidence: five transition kernels, three of co-visitation, two sums of log lifts, the strongest link.
 TRANSITIONS = 5
 COVISITS = 3
 LIFTS = TRANSITIONS + COVISITS
 STRONGEST = LIFTS + 2
-# Scratch: 1 / (m p_i), beside the evidence so that a link finds it in the same cache line.
-_SCALE = STRONGEST + 1
-EVIDENCE = _SCALE + 1
+# Columns in memory: a row of 16 float32 fills one cache line.
+EVIDENCE = 16
 
 # Pseudo-count with which a row backs off to popularity.
 BACK_OFF = 10.0
 # Pseudo-count in the normalisation of co-visitation.
 COVISIT_PRIOR = 5.0
 EVIDENCE_LAGS = 50
-_SHORT_LAGS, _SHORT_DECAY = 20, 0.8
-_SESSION_DECAY, _SESSION_S = 0.85, 600.0
-_LONG_DECAY = 0.95
-_WIDE_DECAY = 0.93
-_TIMED_DECAY = 0.93
-_COVISIT_DECAY = 0.98
-_LIFT_LAGS, _LIFT_DECAY = 20, 0.9
+_SHORT_LAGS, _SESSION_S, _LIFT_LAGS = 20, 600.0, 20
+# By lag: short, session, long, wide and timed transitions, co-visitation, lifts over timed transitions.
+_DECAYED = np.array([0.8, 0.85, 0.95, 0.93, 0.93, 0.98, 0.9]) ** np.arange(EVIDENCE_LAGS)[:, None]
+_SESSION, _COVISIT, _TIMED_LIFT = 1, 5, 6
 _LN_2 = 0.6931471805599453
 
-# What is known of an item during one request.
+# What is known of an item during one request; FREE | FOUND is FOUND, BLOCKED | FOUND is BLOCKED.
 FREE, FOUND, POOLED, BLOCKED = 0, 1, 2, 3
-
-
-@compiled
-def _log(number: NDArray[np.float32], bits: NDArray[np.int32]) -> np.float32:
-    """Return the logarithm of a normal positive float32 to about 1e-4; the exact one costs as much as a link.
-
-    Args:
-        number: [1] the number; overwritten by its mantissa.
-        bits: [1] the same memory as int32.
-    """
-    pattern = bits[0]
-    exponent = np.float32((pattern >> 23) - 127) * np.float32(_LN_2)
-    bits[0] = (pattern & 0x7FFFFF) | 0x3F800000
-    part = number[0]
-    # The minimax polynomial of degree 4 for the logarithm on [1, 2).
-    top = np.float32(0.44717955) - np.float32(0.056570851) * part
-    middle = np.float32(2.8212026) + part * (np.float32(-1.4699568) + part * top)
-    return np.float32(exponent + np.float32(-1.7417939) + part * middle)
 
 
 @compiled
@@ -105,75 +83,205 @@ def gather_evidence(
     back_off[:] = 0.0
     totals[:] = 0.0
     number = 0
-    weights = np.zeros(EVIDENCE)
-    factors = np.zeros(EVIDENCE, np.float32)
-    number_of = np.empty(1, np.float32)
-    bits_of = number_of.view(np.int32)
+    weights, factors = np.zeros(LIFTS), np.zeros(LIFTS, np.float32)
+    neighbours = ids.shape[1]
+    items, links = np.empty(neighbours, np.int32), np.empty((STATISTICS, neighbours), np.float32)
+    session_lifts, timed_lifts = np.empty(neighbours, np.float32), np.empty(neighbours, np.float32)
     for lag in range(min(len(history), EVIDENCE_LAGS)):
-        row = history[lag]
-        weights[0] = _SHORT_DECAY**lag if lag < _SHORT_LAGS else 0.0
+        row, decayed = history[lag], _DECAYED[lag]
         gap_s = max(now_ms - ts_ms[lag], 0) / 1000.0
-        weights[1] = _SESSION_DECAY**lag / np.sqrt(1.0 + gap_s / _SESSION_S)
-        weights[2] = _LONG_DECAY**lag
-        weights[3] = _WIDE_DECAY**lag
-        weights[4] = _TIMED_DECAY**lag
-        weights[5] = _COVISIT_DECAY**lag
-        weights[6] = weights[5] * max(0.0, values[lag] - mean_value)
-        weights[7] = weights[5] * max(0.0, mean_value - values[lag])
+        session = decayed[_SESSION] / np.sqrt(1.0 + gap_s / _SESSION_S)
         fade = fading(landmarks[row], clock)
-        short = sums[row, SHORT] + BACK_OFF
-        wide = sums[row, WIDE] + BACK_OFF
-        timed = sums[row, TIMED] * fade + BACK_OFF
-        for kernel in range(TRANSITIONS):
-            norm = short if kernel < 3 else (wide if kernel == 3 else timed)
-            factors[kernel] = weights[kernel] / norm
-            back_off[kernel] += weights[kernel] * BACK_OFF / norm
-        factors[4] *= fade
-        for kernel in range(TRANSITIONS, LIFTS):
-            factors[kernel] = weights[kernel] / np.sqrt(counts[row] + COVISIT_PRIOR)
+        _weigh(lag, session, values[lag] - mean_value, weights)
+        _divide(weights, sums[row], fade, counts[row], factors, back_off)
         for kernel in range(LIFTS):
             totals[kernel] += weights[kernel]
-        # Locals: behind every write to the evidence, the compiler would have to read an array's elements again.
-        short_factor, session_factor, long_factor = factors[0], factors[1], factors[2]
-        wide_factor, timed_factor, covisit_factor = factors[3], factors[4], factors[TRANSITIONS]
-        rating_column = TRANSITIONS + 1 if weights[TRANSITIONS + 1] > 0.0 else TRANSITIONS + 2
-        rating_factor = factors[rating_column]
-        lifted = lag < _LIFT_LAGS
-        session_lift, timed_lift = np.float32(weights[1]), np.float32(_LIFT_DECAY**lag)
-        worth = np.float32(fade)
-        for slot in range(lengths[row]):
-            item = ids[row, slot]
-            mark = marks[item]
-            if mark == BLOCKED:
-                continue
-            own = evidence[item]
-            if mark == FREE:
-                marks[item] = FOUND
-                found[number] = item
-                number += 1
-                own[:] = 0.0
-                own[_SCALE] = np.float32(1.0 / BACK_OFF) / shares[item]
-            link = row_values[row, slot]
-            followed, timed_link, together = link[SHORT], link[TIMED], link[COVISITED]
-            scale = own[_SCALE]
-            if followed > 0.0:
-                own[0] += short_factor * followed
-                own[1] += session_factor * followed
-                own[2] += long_factor * followed
-                if lifted:
-                    number_of[0] = np.float32(1.0) + followed * scale
-                    own[LIFTS] += session_lift * _log(number_of, bits_of)
-            own[3] += wide_factor * link[WIDE]
-            if timed_link > 0.0:
-                if lifted:
-                    number_of[0] = np.float32(1.0) + timed_link * worth * scale
-                    own[LIFTS + 1] += timed_lift * _log(number_of, bits_of)
-                timed_link *= timed_factor
-                own[4] += timed_link
-                own[STRONGEST] = max(own[STRONGEST], timed_link)
-            own[TRANSITIONS] += covisit_factor * together
-            own[rating_column] += rating_factor * together
+        before = number
+        size, number = _open_links(ids[row, : lengths[row]], row_values[row], marks, items, links, found, number)
+        for place in range(before, number):
+            _clear(evidence, found[place])
+        if lag < _LIFT_LAGS:
+            _lift(items, size, links[SHORT], 1.0, shares, session, session_lifts)
+            _lift(items, size, links[TIMED], fade, shares, decayed[_TIMED_LIFT], timed_lifts)
+            _add_lifts(items, size, session_lifts, timed_lifts, evidence)
+        _add_links(items, size, links, factors, evidence)
     return number
+
+
+@compiled
+def _weigh(lag: int, session: float, liking: float, weights: NDArray[np.float64]) -> None:
+    """Write how much a history entry counts in each kernel.
+
+    Args:
+        lag: Place of the entry in the history.
+        session: Its weight in the transitions of the session.
+        liking: Its value, less the user's mean.
+        weights: [LIFTS] out.
+    """
+    decayed = _DECAYED[lag]
+    for kernel in range(TRANSITIONS):
+        weights[kernel] = decayed[kernel]
+    if lag >= _SHORT_LAGS:
+        weights[0] = 0.0
+    weights[_SESSION] = session
+    weights[TRANSITIONS] = decayed[_COVISIT]
+    weights[TRANSITIONS + 1] = decayed[_COVISIT] * max(0.0, liking)
+    weights[TRANSITIONS + 2] = decayed[_COVISIT] * max(0.0, -liking)
+
+
+@compiled
+def _divide(
+    weights: NDArray[np.float64],
+    sums: NDArray[np.float64],
+    fade: float,
+    count: int,
+    factors: NDArray[np.float32],
+    back_off: NDArray[np.float64],
+) -> None:
+    """Turn a history entry's weights into factors of its links.
+
+    Args:
+        weights: [LIFTS].
+        sums: [S] of the entry's row.
+        fade: What the row's timed transitions are worth now.
+        count: Events of the entry's item.
+        factors: [LIFTS] out.
+        back_off: [TRANSITIONS] what is left to popularity is added here.
+    """
+    short, wide, timed = sums[SHORT] + BACK_OFF, sums[WIDE] + BACK_OFF, sums[TIMED] * fade + BACK_OFF
+    for kernel in range(TRANSITIONS):
+        norm = short if kernel < 3 else (wide if kernel == 3 else timed)
+        factors[kernel] = weights[kernel] / norm
+        back_off[kernel] += weights[kernel] * BACK_OFF / norm
+    factors[4] *= fade
+    for kernel in range(TRANSITIONS, LIFTS):
+        factors[kernel] = weights[kernel] / np.sqrt(count + COVISIT_PRIOR)
+
+
+@compiled
+def _open_links(
+    ids: NDArray[np.int32],
+    values: NDArray[np.float32],
+    marks: NDArray[np.uint8],
+    items: NDArray[np.int32],
+    links: NDArray[np.float32],
+    found: NDArray[np.int32],
+    number: int,
+) -> tuple[int, int]:
+    """Copy the links of a row to items that are not BLOCKED; without branches, as nobody can foresee which are.
+
+    Args:
+        ids: [n] neighbours of the row.
+        values: [>= n, S] their numbers.
+        marks: [N] FREE items become FOUND.
+        items: [K] out: the items.
+        links: [S, K] out: their numbers.
+        found: [N] out: items that were FREE are appended.
+        number: Items found so far.
+
+    Returns:
+        How many links were copied, and how many items are found now.
+    """
+    size = 0
+    for slot in range(len(ids)):
+        item = np.uint32(ids[slot])
+        mark = marks[item]
+        items[size], found[number] = item, item
+        for statistic in range(STATISTICS):
+            links[statistic, size] = values[slot, statistic]
+        marks[item] = mark | FOUND
+        size += mark != BLOCKED
+        number += mark == FREE
+    return size, number
+
+
+@compiled
+def _clear(evidence: NDArray[np.float32], item: int) -> None:
+    """Set an item's row to zero."""
+    for column in range(EVIDENCE):
+        evidence[item, column] = 0.0
+
+
+@compiled
+def _lift(
+    items: NDArray[np.int32],
+    size: int,
+    links: NDArray[np.float32],
+    worth: float,
+    shares: NDArray[np.float32],
+    weight: float,
+    lifts: NDArray[np.float32],
+) -> None:
+    """Write weight log(1 + link / (m p_i)), the logarithm to about 1e-4, and 0 without a link.
+
+    Args:
+        items: [K] the first `size` count.
+        size: See items.
+        links: [K] in units of `worth`.
+        worth: See links.
+        shares: [N] recent shares, the p_i.
+        weight: See above.
+        lifts: [K] out, contiguous.
+    """
+    unit, scale, factor = np.float32(worth), np.float32(1.0 / BACK_OFF), np.float32(weight)
+    for place in range(size):
+        lifts[place] = np.float32(1.0) + links[place] * unit * (scale / shares[np.uint32(items[place])])
+    bits = lifts.view(np.int32)
+    for place in range(size):
+        pattern = bits[place]
+        exponent = np.float32(np.int32(pattern >> 23) - np.int32(127)) * np.float32(_LN_2)
+        bits[place] = np.int32(pattern & np.int32(0x7FFFFF)) | np.int32(0x3F800000)
+        part = lifts[place]
+        # The minimax polynomial of degree 4 for the logarithm on [1, 2).
+        top = np.float32(0.44717955) - np.float32(0.056570851) * part
+        middle = np.float32(2.8212026) + part * (np.float32(-1.4699568) + part * top)
+        logarithm = exponent + np.float32(-1.7417939) + part * middle
+        lifts[place] = factor * logarithm if links[place] > 0.0 else np.float32(0.0)
+
+
+@compiled
+def _add_lifts(
+    items: NDArray[np.int32],
+    size: int,
+    session_lifts: NDArray[np.float32],
+    timed_lifts: NDArray[np.float32],
+    evidence: NDArray[np.float32],
+) -> None:
+    """Add lifts [K], the first `size`, to the evidence of their items."""
+    for place in range(size):
+        item = np.uint32(items[place])
+        evidence[item, LIFTS] += session_lifts[place]
+        evidence[item, LIFTS + 1] += timed_lifts[place]
+
+
+@compiled
+def _add_links(
+    items: NDArray[np.int32],
+    size: int,
+    links: NDArray[np.float32],
+    factors: NDArray[np.float32],
+    evidence: NDArray[np.float32],
+) -> None:
+    """Add the first `size` links [S, K], times the factors [LIFTS], to the evidence of their items.
+
+    Links of 0 are added like others: what a branch costs that nobody can foresee is more.
+    """
+    # Locals: behind every write to the evidence, the compiler would have to read an array's elements again.
+    short, session, long, wide, timed = factors[0], factors[1], factors[2], factors[3], factors[4]
+    covisited, liked, disliked = factors[TRANSITIONS], factors[TRANSITIONS + 1], factors[TRANSITIONS + 2]
+    for place in range(size):
+        own = evidence[np.uint32(items[place])]
+        followed, together = links[SHORT, place], links[COVISITED, place]
+        timed_link = timed * links[TIMED, place]
+        own[0] += short * followed
+        own[1] += session * followed
+        own[2] += long * followed
+        own[3] += wide * links[WIDE, place]
+        own[4] += timed_link
+        own[TRANSITIONS] += covisited * together
+        own[TRANSITIONS + 1] += liked * together
+        own[TRANSITIONS + 2] += disliked * together
+        own[STRONGEST] = max(own[STRONGEST], timed_link)
 
 
 @compiled
