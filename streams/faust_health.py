@@ -10,7 +10,7 @@ from typing import Protocol
 
 import orjson
 
-from millrace.errors import TransientError
+from millrace.errors import ConfigurationError, TransientError
 
 logger = logging.getLogger(__name__)
 
@@ -62,19 +62,33 @@ def instance_name() -> str:
 
 
 class HealthServer:
-    """Answers GET /health on a free loopback port: 200 when healthy, 503 when not, and the status as JSON.
+    """Answers GET /health: 200 when healthy, 503 when not, and the status as JSON.
 
     Args:
         status: Returns whether the role is healthy, and what to show.
+        host: Address to listen on.
+        port: Port to listen on; 0 for any free one.
     """
 
-    def __init__(self, status: Callable[[], tuple[bool, Status]]) -> None:
+    def __init__(self, status: Callable[[], tuple[bool, Status]], host: str = "127.0.0.1", port: int = 0) -> None:
         self._status = status
+        self._host = host
+        self._asked_port = port
         self._server: asyncio.Server | None = None
 
     async def start(self) -> int:
-        """Listen; returns the port."""
-        self._server = await asyncio.start_server(self._answer, "127.0.0.1", 0)
+        """Listen; returns the port.
+
+        Raises:
+            ConfigurationError: The address cannot be used.
+        """
+        try:
+            self._server = await asyncio.start_server(self._answer, self._host, self._asked_port)
+        except OSError as error:
+            raise ConfigurationError(
+                f"The health page cannot listen on {self._host}:{self._asked_port} ({error.strerror}); set "
+                "MILLRACE_HEALTH_HOST and MILLRACE_HEALTH_PORT to an address that is free, or the port to 0."
+            ) from None
         port: int = self._server.sockets[0].getsockname()[1]
         return port
 

@@ -5,6 +5,7 @@ import threading
 
 from consumers.backoff import Backoff
 from consumers.event_log import EventLog, open_event_log
+from consumers.health import BackgroundHealth, LogWriterHealth
 from consumers.heartbeat import Heartbeat
 from consumers.log_writer.writer import LogWriter, LogWriterStatus
 from consumers.rate import Rate
@@ -22,12 +23,19 @@ def run_log_writer(settings: Settings) -> None:
     Raises:
         MillraceError: What stops the process, in one sentence.
     """
+    health = LogWriterHealth()
+    with BackgroundHealth(settings, health.look):
+        _write(settings, health)
+
+
+def _write(settings: Settings, health: LogWriterHealth) -> None:
     stopped = threading.Event()
     with on_termination(stopped.set):
         log = _open(settings, stopped)
     if log is None:
         return
     writer = LogWriter(settings, log)
+    health.follow(writer.status)
     rate = Rate()
     try:
         with on_termination(writer.stop), Heartbeat(settings, ROLE, lambda: status_of(writer.status, rate)):

@@ -14,6 +14,7 @@ from consumers.retrainer.state import RetrainerStatus
 from millrace.config import Settings
 from model.registry import Registry
 from model.triton_admin import make_admin
+from streams.faust_health import HealthServer
 from streams.store.connect import connect
 from streams.store.stores import make_stores
 
@@ -42,6 +43,9 @@ async def _run(settings: Settings, log: EventLog, schedule: Schedule, once: bool
     server = make_admin(settings)
     service = Service(Registry(settings.registry_dir), server, stores)
     retrainer = Retrainer(log, stores, service, TrainingChild(settings), schedule)
+    # In this loop: an answer means that the retrainer still takes turns, also while its child trains.
+    health = HealthServer(lambda: (True, asdict(retrainer.status)), settings.health_host, settings.health_port)
+    await health.start()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, retrainer.stop)
@@ -49,6 +53,7 @@ async def _run(settings: Settings, log: EventLog, schedule: Schedule, once: bool
         with Heartbeat(settings, ROLE, lambda: asdict(retrainer.status)):
             await (retrainer.run_once() if once else retrainer.run())
     finally:
+        await health.stop()
         server.close()
         await redis.aclose()
     return retrainer.status

@@ -78,9 +78,19 @@ class WorkerProcesses:
         return self._start(name, self._command, self._settings.log_dir, self._environment(name))
 
     def _environment(self, name: str) -> Mapping[str, str]:
-        """Return the settings with a name in the consumer group that a worker started again takes over."""
+        """Return the settings with a name in the consumer group that a worker started again takes over.
+
+        Health pages follow one another from the configured port on.
+        """
         member = f"{socket.gethostname()}-{os.getpid()}-{name}"
-        return {**os.environ, **self._settings.environment(), "MILLRACE_KAFKA_GROUP_MEMBER": member}
+        first_port = self._settings.health_port
+        port = first_port + int(name.rpartition("-")[2]) - 1 if first_port else 0
+        return {
+            **os.environ,
+            **self._settings.environment(),
+            "MILLRACE_KAFKA_GROUP_MEMBER": member,
+            "MILLRACE_HEALTH_PORT": str(port),
+        }
 
 
 def _name(number: int) -> str:

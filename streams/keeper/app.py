@@ -56,7 +56,7 @@ class KeeperProcess:
         self._intake = Intake(_INTAKE_EVENTS)
         self._app = self._make_app()
         self._progress = Progress(self._lag)
-        self._health = HealthServer(self._look)
+        self._health = HealthServer(self._look, settings.health_host, settings.health_port)
         self._unacknowledged: list[Any] = []
         self._port = 0
         self._waiting_for: str | None = None

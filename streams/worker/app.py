@@ -32,6 +32,7 @@ from streams.worker.intake import Intake, source_record
 from streams.worker.items import ItemsProcessor
 from streams.worker.lists import OnlineLists
 from streams.worker.models import ServingModels
+from streams.worker.overload import ListPolicy
 from streams.worker.pages import PageCache
 from streams.worker.ports import MadeList
 from streams.worker.processor import ROLE, BatchProcessor
@@ -48,6 +49,9 @@ _ITEMS_PER_BATCH = 500
 _RETRY_S = 0.5
 # The intake holds this many batches.
 _INTAKE_BATCHES = 4
+# Under a backlog a batch is larger: the more of a user's events it holds, the fewer lists are needed, and what only
+# changes state is cheap.
+_BACKLOG_BATCHES = 4
 # Shown as the user of the list that new users get.
 _COLD_USER = "new user"
 
@@ -73,12 +77,14 @@ class WorkerProcess:
         publisher = FaustPublisher(self._app)
         self._items = CatalogueView(catalogue_store, settings.register_unknown_items)
         self._pages, self._lists = self._make_lists(RedisStatisticsStore(self._redis, keys, topics.events))
+        self._list_policy = ListPolicy(settings.backlog_events, settings.list_max_age_ms)
         self._processor = BatchProcessor(
             settings.event_policy,
             topics,
             Ports(users, self._items, self._lists, publisher),
             self._gate,
             crash.from_environment(),
+            self._list_policy,
         )
         self._items_processor = ItemsProcessor(
             settings.event_policy, topics, catalogue_store, publisher, self._items.refresh
@@ -87,10 +93,13 @@ class WorkerProcess:
         self._items_intake = Intake(2 * _ITEMS_PER_BATCH)
         self._subscribe()
         self._progress = Progress(self._resume.lag)
-        self._health = HealthServer(lambda: (self._progress.look()[0], self._status()))
+        self._health = HealthServer(
+            lambda: (self._progress.look()[0], self._status()), settings.health_host, settings.health_port
+        )
         self._rate = Rate()
         self._batches = 0
         self._batch_size = 0
+        self._catching_up = False
         self._port = 0
         self._waiting_for: str | None = "starting"
 
@@ -198,11 +207,12 @@ class WorkerProcess:
         """Drain whatever has arrived, again and again: batches grow only under load."""
         most = self._settings.max_batch_events
         while not self._events_intake.closed:
-            events = await self._events_intake.take(most)
+            events = await self._events_intake.take(most * (_BACKLOG_BATCHES if self._catching_up else 1))
+            self._catching_up = self._list_policy.is_backlog(self._resume.lag())
             records = [record for event in events if self._accepts(record := source_record(event), event)]
             if records:
                 with self._processor.times.measure("batch"):
-                    await self._processor.process(records)
+                    await self._processor.process(records, self._catching_up)
                 self._count(len(records))
             for event in events:
                 event.ack()
@@ -246,6 +256,7 @@ class WorkerProcess:
             "batches": self._batches,
             "batch_size": self._batch_size,
             "lag": self._resume.lag(),
+            "catching_up": self._catching_up,
             "partitions": self._gate.partitions,
             "versions": self._models.versions,
             "scoring": self._lists.circuit.open_because or "ok",
