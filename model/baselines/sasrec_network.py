@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 
 from model.baselines.sasrec_inference import BlockWeights, SasrecConfig, SasrecWeights
-from model.network.backend import keras, ops
+from model.network.backend import gather, keras, ops
 
 _INITIAL_SPREAD = 0.02
 _HIDDEN = -1e9
@@ -50,7 +50,7 @@ class SasrecNetwork(keras.Model):  # type: ignore[misc]
             training: Whether to drop units.
         """
         (history,) = inputs
-        x = ops.take(self.items, history, axis=0) * self.config.width**0.5 + self.positions
+        x = gather(self.items, history) * self.config.width**0.5 + self.positions
         x = self.drop(x, training=training)
         hidden = ops.expand_dims(ops.cast(history == 0, "float32"), 1) * _HIDDEN + _future(self.config.length)
         for block in self.blocks[:-1]:

@@ -14,6 +14,7 @@ from model.configuration import ModelConfiguration
 from model.dataset.events import EventTable
 from model.dataset.windows import Windows, cut_windows
 from model.export import Exporter
+from model.learning.encoder_scores import EncoderScores
 from model.learning.growth import fresh_network, frozen, grown_network, network_length, thawed
 from model.learning.log import GrowingLog
 from model.learning.moments import HISTORY_INPUTS, Moment, lessons_of
@@ -105,6 +106,7 @@ class Learner:
         self._encoder_at = parent.card.encoder_events if parent else 0
         self._ranker_at = parent.card.events if parent else 0
         self._trainer: EncoderTrainer | None = None
+        self._scores: EncoderScores | None = None
         # Of a copy of a learner, which makes its trainer when it learns.
         self._optimizer_state: list[NDArray[np.float32]] = []
         self._targets = 0
@@ -261,7 +263,7 @@ class Learner:
 
     def __getstate__(self) -> dict[str, Any]:
         """Return all but what belongs to TensorFlow, the network as arrays."""
-        without = {"exporter": None, "_progress": silent, "_trainer": None}
+        without = {"exporter": None, "_progress": silent, "_trainer": None, "_scores": None}
         state = self._trainer.optimizer_state if self._trainer else self._optimizer_state
         return {**self.__dict__, "recommender": frozen(self.recommender), "_optimizer_state": state, **without}
 
@@ -276,7 +278,7 @@ class Learner:
         length = network_length(events)
         if self._configuration.network.length is None and length != self.recommender.config.length:
             choices = self._configuration.network.model_copy(update={"length": length})
-            self.recommender = fresh_network(self._items, choices, self._seed)
+            self.recommender, self._scores = fresh_network(self._items, choices, self._seed), None
             self.recommender.ranker.perceptron = self._parts.perceptron
             self._ranker.move_to(self.recommender.ranker)
 
@@ -285,7 +287,7 @@ class Learner:
         if max(self._items) > self.recommender.config.items:
             self.recommender = grown_network(self.recommender, self._items, self._seed)
             self._ranker.move_to(self.recommender.ranker)
-            self._trainer, self._optimizer_state = None, []
+            self._trainer, self._scores, self._optimizer_state = None, None, []
 
     def _learn(self, moments: Sequence[Moment], log_prob: NDArray[np.float32], epochs: int) -> None:
         lessons = lessons_of(moments, log_prob)
@@ -294,17 +296,11 @@ class Learner:
 
     def _log_probabilities(self, moments: Sequence[Moment]) -> NDArray[np.float32]:
         """Return [N, C] the encoder's log-probabilities of the candidates; zeros without an encoder."""
-        candidates = np.concatenate([moment.request.candidates for moment in moments])
         if not self._parts.encoder or self._encoder_at == 0:
-            return np.zeros(candidates.shape, np.float32)
-        out = np.empty(candidates.shape, np.float32)
-        for first in range(0, len(moments), _SCORED_AT_ONCE):
-            requests = [moment.request for moment in moments[first : first + _SCORED_AT_ONCE]]
-            inputs = {name: np.concatenate([getattr(one, name) for one in requests]) for name in HISTORY_INPUTS}
-            logits = self.recommender.logits(self.recommender.hidden(inputs))
-            at = slice(first, first + len(requests))
-            out[at] = np.asarray(self.recommender.log_probabilities(logits, candidates[at]))
-        return out
+            return np.zeros((len(moments), moments[0].request.candidates.shape[1]), np.float32)
+        if self._scores is None:
+            self._scores = EncoderScores(self.recommender)
+        return self._scores.of(moments)
 
     def _compared(self, moments: Sequence[Moment], log_prob: NDArray[np.float32]) -> dict[str, float]:
         popularity = np.array([moment.popularity_rank for moment in moments])

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from model.network.backend import keras, ops
+from model.network.backend import gather, keras, ops
 from model.network.config import NetworkConfig
 
 # log2 of seconds: 2^31 s are 68 years.
@@ -57,7 +57,7 @@ class GatedAttention(keras.layers.Layer):  # type: ignore[misc]
         query, gate = ops.split(ops.silu(self.query_gate(normed[:, -queries:])), 2, axis=-1)
         key, value = ops.split(ops.silu(self.key_value(normed)), 2, axis=-1)
         scores = ops.matmul(self._heads(query), ops.transpose(self._heads(key), (0, 1, 3, 2)))
-        bias = ops.take(self.gap_bias, gaps, axis=0) + self._relative(queries, ops.shape(x)[1])
+        bias = gather(self.gap_bias, gaps) + self._relative(queries, ops.shape(x)[1])
         weights = ops.silu(scores * (self._head_width**-0.5) + ops.transpose(bias, (0, 3, 1, 2)))
         weights = weights * ops.expand_dims(visible, 1) / self.config.length
         seen = ops.transpose(ops.matmul(weights, self._heads(value)), (0, 2, 1, 3))
@@ -76,7 +76,7 @@ class GatedAttention(keras.layers.Layer):  # type: ignore[misc]
     def _relative(self, queries: Any, keys: Any) -> Any:
         """Return [queries, keys, heads] position biases; keys after the query share entry 0 and are masked anyway."""
         at = ops.expand_dims(ops.arange(keys - queries, keys), 1) - ops.expand_dims(ops.arange(keys), 0)
-        return ops.take(self.position_bias, ops.maximum(at, 0), axis=0)
+        return gather(self.position_bias, ops.maximum(at, 0))
 
 
 def _dense(units: int, seed: int, name: str) -> Any:

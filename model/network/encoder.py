@@ -3,7 +3,7 @@
 from typing import Any
 
 from model.network.attention import GAP_BUCKETS, GatedAttention, gap_bucket
-from model.network.backend import keras, ops
+from model.network.backend import gather, keras, ops
 from model.network.config import NetworkConfig
 
 # Ratings in half stars, 0 for padding: 0.5 -> 1 ... 5.0 -> 10.
@@ -73,9 +73,9 @@ class SequenceEncoder(keras.layers.Layer):  # type: ignore[misc]
         if training:
             known = keras.random.uniform(ops.shape(ahead), seed=self.seeds) >= _HIDDEN_GAPS
             ahead = ops.where(known, ahead, 0.0)
-        x = vectors * self.config.width**0.5 + ops.take(self.value_embedding, stars, axis=0)
-        x = x + ops.take(self.gap_embedding, gap_bucket(before - ages), axis=0)
-        x = x + ops.take(self.ahead_embedding, gap_bucket(ahead), axis=0)
+        x = vectors * self.config.width**0.5 + gather(self.value_embedding, stars)
+        x = x + gather(self.gap_embedding, gap_bucket(before - ages))
+        x = x + gather(self.ahead_embedding, gap_bucket(ahead))
         return self.drop(x, training=training)
 
     def _visible(self, items: Any) -> Any:

@@ -4,7 +4,7 @@ from typing import Any
 
 import numpy as np
 
-from model.network.backend import keras, ops
+from model.network.backend import gather, keras, ops
 from model.network.config import NetworkConfig
 from model.network.content import FIXED_COLUMNS
 from model.rating.posterior import History, Level, feeling, level_before
@@ -71,16 +71,16 @@ class RatingHead(keras.layers.Layer):  # type: ignore[misc]
         settings, rows = Settings(self.settings), self._rows(items)
         expected = self.mean + self.bias
         history = History(
-            factors=ops.take(self.factors, rows, axis=0),
-            noise=ops.take(self.noise, rows, axis=0),
+            factors=gather(self.factors, rows),
+            noise=gather(self.noise, rows),
             age=ages,
             there=ops.cast(items > 0, "float32"),
-            rest=values - ops.take(expected, rows, axis=0),
+            rest=values - gather(expected, rows),
         )
         felt = feeling(settings, history, self._level(settings, values, context))
         asked = self._rows(wanted)
-        taste = ops.matmul(felt.taste, ops.transpose(ops.take(self.factors, asked, axis=0), (0, 2, 1)))
-        rating = ops.take(expected, asked, axis=0) + felt.level + ops.squeeze(taste, 1)
+        taste = ops.matmul(felt.taste, ops.transpose(gather(self.factors, asked), (0, 2, 1)))
+        rating = gather(expected, asked) + felt.level + ops.squeeze(taste, 1)
         return ops.clip(rating, MIN_RATING, MAX_RATING)
 
     def _rows(self, items: Any) -> Any:

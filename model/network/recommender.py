@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from model.network.backend import keras, ops
+from model.network.backend import gather, keras, ops
 from model.network.config import NetworkConfig
 from model.network.encoder import SequenceEncoder
 from model.network.ranker import PADDED_SCORE, FusionRanker
@@ -71,7 +71,7 @@ class Recommender(keras.layers.Layer):  # type: ignore[misc]
             ahead: [B, L] float32 seconds to the next entry, or to the request.
             queries: Number of last positions wanted.
         """
-        vectors = ops.take(self.vectors, self._rows(history), axis=0)
+        vectors = gather(self.vectors, self._rows(history))
         return self.encoder(history, vectors, values, ages, ahead, queries=queries, training=False)
 
     def logits(self, hidden: Any) -> Any:
@@ -97,7 +97,7 @@ class Recommender(keras.layers.Layer):  # type: ignore[misc]
         scores, places = ops.top_k(ranked, RANKED)
         items = _pick(candidates, places, ops.shape(candidates)[1])
         rows = self._rows(items)
-        vectors = ops.take(self.vectors, rows, axis=0)
+        vectors = gather(self.vectors, rows)
         rating = self.rating(
             inputs["history_value"], inputs["history"], inputs["history_age"], inputs["context"], items
         )
@@ -111,7 +111,7 @@ class Recommender(keras.layers.Layer):  # type: ignore[misc]
 
     def similarities(self, history: Any, vectors: Any) -> Any:
         """Return [B, K, L] what each history entry says for each item; at most 0 where it says nothing."""
-        heard = ops.take(self.vectors, self._rows(history), axis=0)
+        heard = gather(self.vectors, self._rows(history))
         return ops.matmul(vectors, ops.transpose(heard, (0, 2, 1)))
 
     def masked_logits(self, logits: Any, exclude: Any) -> Any:
@@ -142,4 +142,4 @@ class Recommender(keras.layers.Layer):  # type: ignore[misc]
 def _pick(matrix: Any, columns: Any, width: Any) -> Any:
     """Return matrix[b, columns[b, k]] as [B, K]."""
     first = ops.expand_dims(ops.arange(ops.shape(matrix)[0]), 1) * width
-    return ops.take(ops.reshape(matrix, (-1,)), columns + first, axis=0)
+    return gather(ops.reshape(matrix, (-1,)), columns + first)

@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from model.network.backend import keras, ops
+from model.network.backend import gather, keras, ops
 from model.network.config import NetworkConfig
 
 # Logit of rows that are no item; finite, so that no arithmetic on it makes NaN.
@@ -59,16 +59,16 @@ class ItemTower(keras.layers.Layer):  # type: ignore[misc]
             rows: [R] int32 rows wanted.
             training: Whether to leave deltas out.
         """
-        trained, is_item = ops.take(self.trained, rows), ops.take(self.is_item, rows)
+        trained, is_item = gather(self.trained, rows), gather(self.is_item, rows)
         known = ops.expand_dims(trained, -1)
         if training and self.config.id_dropout:
             draw = keras.random.uniform(ops.shape(known), seed=self.seeds)
             known = known * ops.cast(draw >= self.config.id_dropout, "float32")
-        content = ops.take(self.content, rows, axis=0)
+        content = gather(self.content, rows)
         vectors = self.output_layer(self.hidden(content))
-        vectors = vectors + ops.take(self.delta, rows, axis=0) * known
+        vectors = vectors + gather(self.delta, rows) * known
         new = ops.matmul(content, self.new_content) + self.new_bias
-        bias = ops.take(self.bias, rows) * trained + new * (1.0 - trained)
+        bias = gather(self.bias, rows) * trained + new * (1.0 - trained)
         return vectors * ops.expand_dims(is_item, -1), ops.where(is_item > 0, bias, NO_ITEM_LOGIT)
 
 

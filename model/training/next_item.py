@@ -6,7 +6,7 @@ import numpy as np
 import tensorflow as tf
 from numpy.typing import NDArray
 
-from model.network.backend import ops
+from model.network.backend import gather, ops
 from model.network.recommender import Recommender
 from model.training.adamw import FusedAdamW
 
@@ -70,7 +70,7 @@ class NextItemStep:
     ) -> Any:
         """Return [B * S, R]. The bias is a column of the product: adding it would be a pass over the largest tensor."""
         vectors, bias = self._tower(rows, training=True)
-        heard = ops.take(vectors, history, axis=0)
+        heard = gather(vectors, history)
         hidden = self._encoder(history, heard, values, ages, ahead, queries=queries, training=True)
         flat = ops.reshape(hidden, (-1, self._width))
         flat = ops.concatenate([flat, ops.ones_like(flat[:, :1])], axis=1)
