@@ -159,6 +159,8 @@ def component(heartbeat: Mapping[str, Any], now_ms: int) -> Component:
         state, detail = "waiting", waiting if isinstance(waiting, str) else ""
     elif heartbeat.get("healthy") is False or (lag and rate is not None and rate == 0):
         state, detail = "stalled", "records wait, none is handled"
+    elif heartbeat.get("catching_up"):
+        detail = "works off a backlog: lists nobody waits for are left out"
     return Component(
         role=heartbeat["role"],
         state=state,

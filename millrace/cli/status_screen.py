@@ -18,6 +18,11 @@ _COUNTER_WORDS = {
     "recommendations": "lists published",
     "failed_requests": "failed scoring requests",
 }
+# Counters with a reason in their name, likewise.
+_COUNTER_FAMILIES = {
+    "fallback:": "lists without the model: ",
+    "left_out:": "events of a backlog without a list: ",
+}
 
 
 def render(status: Status) -> RenderableType:
@@ -127,13 +132,20 @@ def _version_cells(quality: VersionQuality) -> tuple[str, ...]:
     return (name, quality.arm, f"{quality.events:,}", *("-" if rate is None else f"{rate:.4f}" for rate in rates))
 
 
+def _counter_word(name: str) -> str:
+    for beginning, word in _COUNTER_FAMILIES.items():
+        if name.startswith(beginning):
+            return word + name.removeprefix(beginning)
+    return name
+
+
 def _counters(status: Status) -> RenderableType:
     table = _table("since the start", "count", right=("count",))
     for name, word in _COUNTER_WORDS.items():
         table.add_row(word, f"{status.counters.get(name, 0):,}")
     for name, count in status.counters.items():
         if name not in _COUNTER_WORDS:
-            table.add_row(name.replace("fallback:", "lists without the model: "), f"{count:,}")
+            table.add_row(_counter_word(name), f"{count:,}")
     for reason, count in status.dead_letters.items():
         table.add_row(Text(f"dead letters: {reason}", "yellow"), f"{count:,}")
     if not status.dead_letters:

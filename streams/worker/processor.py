@@ -10,6 +10,7 @@ from millrace.topics import Topics
 from streams.faust_claims import Claim, PartitionGate
 from streams.store.protocols import FencedError
 from streams.worker.crash import CrashPoint, never
+from streams.worker.overload import ListPolicy
 from streams.worker.records import Decoded, SourceRecord, decode, failed
 from streams.worker.steps import BatchSteps, Ports
 from streams.worker.timing import StepTimes
@@ -32,17 +33,24 @@ class BatchProcessor:
         ports: Everything outside.
         gate: The claims the partitions are held under.
         crash: Crash points for the recovery tests.
+        list_policy: Which events of a backlog get no list; default: each gets one.
     """
 
     def __init__(
-        self, policy: EventPolicy, topics: Topics, ports: Ports, gate: PartitionGate, crash: CrashPoint = never
+        self,
+        policy: EventPolicy,
+        topics: Topics,
+        ports: Ports,
+        gate: PartitionGate,
+        crash: CrashPoint = never,
+        list_policy: ListPolicy | None = None,
     ) -> None:
         self._policy = policy
         self._topics = topics
         self._users = ports.users
         self._gate = gate
         self._crash = crash
-        self._steps = BatchSteps(policy, topics, ports, gate, crash)
+        self._steps = BatchSteps(policy, topics, ports, gate, crash, list_policy)
         self.waiting_for: str | None = None
 
     @property
@@ -50,11 +58,15 @@ class BatchProcessor:
         """How long each step takes."""
         return self._steps.times
 
-    async def process(self, records: Sequence[SourceRecord]) -> None:
+    async def process(self, records: Sequence[SourceRecord], backlog: bool = False) -> None:
         """Handle a batch to the end; returns when every record is done or its partition has been lost.
 
         While an outside service is away this waits and tries again. A record that cannot be processed for an
         unforeseen reason is found by halving the batch and becomes a dead letter, once it has failed several times.
+
+        Args:
+            records: Of claimed partitions, offsets growing within a partition.
+            backlog: More records wait than can be answered in time: lists may be left out, state never.
 
         Raises:
             FatalError: Only a person can resolve it.
@@ -63,11 +75,11 @@ class BatchProcessor:
         with self.times.measure("decode"):
             batch = [decode(record, self._policy) for record in records]
         for part in one_partition_per_user(batch):
-            await self._process_or_halve(part)
+            await self._process_or_halve(part, backlog)
 
-    async def _process_or_halve(self, batch: Sequence[Decoded]) -> None:
+    async def _process_or_halve(self, batch: Sequence[Decoded], backlog: bool) -> None:
         try:
-            await self._process_until_done(batch)
+            await self._process_until_done(batch, backlog)
         except MillraceError:
             raise
         except Exception:
@@ -76,8 +88,8 @@ class BatchProcessor:
                 await self._process_alone(batch[0])
                 return
             middle = len(batch) // 2
-            await self._process_or_halve(batch[:middle])
-            await self._process_or_halve(batch[middle:])
+            await self._process_or_halve(batch[:middle], backlog)
+            await self._process_or_halve(batch[middle:], backlog)
 
     async def _process_alone(self, suspect: Decoded) -> None:
         """Try a record that has failed alone a few times more: what broke may have been something else, and passed."""
@@ -93,14 +105,14 @@ class BatchProcessor:
         logger.error("A record breaks its processing each time and becomes a dead letter (%r).", last)
         await self._process_until_done([failed(suspect.record, last)])
 
-    async def _process_until_done(self, batch: Sequence[Decoded]) -> None:
+    async def _process_until_done(self, batch: Sequence[Decoded], backlog: bool = False) -> None:
         owners = {partition: claim.owner for partition, claim in self._claims(batch).items()}
         pause_s, reread = _FIRST_PAUSE_S, False
         while batch := self._still_held(batch, owners):
             try:
                 if reread:
                     await self._reread_watermarks(owners)
-                await self._steps.run(batch, self._claims(batch))
+                await self._steps.run(batch, self._claims(batch), backlog)
                 break
             except FencedError as error:
                 logger.warning("%s It is read again by its owner.", error)

@@ -14,6 +14,7 @@ from streams.store.protocols import PartitionCommit, PartitionFinish, ServedUpda
 from streams.users import ResolvedEvent, UserState
 from streams.worker.batch import BatchEvent, BatchPlan, ListOrder, PartitionChange, plan_batch
 from streams.worker.crash import CrashPoint, never
+from streams.worker.overload import ListPolicy
 from streams.worker.ports import ItemPort, ListMaker, ListRequest, MadeList, UserPort
 from streams.worker.records import (
     Decoded,
@@ -26,6 +27,8 @@ from streams.worker.records import (
 from streams.worker.timing import StepTimes
 
 RECOMMENDATIONS = "recommendations"
+# Counters of events without a list of their own begin like this; the reason follows.
+LEFT_OUT = "left_out:"
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,30 +67,39 @@ class BatchSteps:
         ports: Everything outside.
         gate: Knows how far each claimed partition has come.
         crash: Crash points for the recovery tests.
+        list_policy: Which events of a backlog get no list.
     """
 
     def __init__(
-        self, policy: EventPolicy, topics: Topics, ports: Ports, gate: PartitionGate, crash: CrashPoint = never
+        self,
+        policy: EventPolicy,
+        topics: Topics,
+        ports: Ports,
+        gate: PartitionGate,
+        crash: CrashPoint = never,
+        list_policy: ListPolicy | None = None,
     ) -> None:
         self._policy = policy
         self._topics = topics
         self._ports = ports
         self._gate = gate
         self._crash = crash
+        self._list_policy = list_policy or ListPolicy()
         self.times = StepTimes()
 
-    async def run(self, batch: Sequence[Decoded], claims: Mapping[int, Claim]) -> None:
+    async def run(self, batch: Sequence[Decoded], claims: Mapping[int, Claim], backlog: bool = False) -> None:
         """Run steps 2 to 7 once; repeating them is safe.
 
         Args:
             batch: Records of claimed partitions, offsets growing within a partition.
             claims: The claim of every partition of the batch.
+            backlog: Leave out the lists that nobody waits for any more.
 
         Raises:
             FencedError: A partition was lost.
             TransientError: A service is away; run the batch again.
         """
-        ends = {item.record.partition: item.record.offset for item in batch}
+        ends = _ends(batch)
         self._crash("read")
         with self.times.measure("read"):
             batch, events, states = await self._read(batch)
@@ -100,13 +112,14 @@ class BatchSteps:
             await self._commit(plan, claims)
         self._crash("lists")
         with self.times.measure("lists"):
-            answers = await self._answer([item for item in batch if item.event is not None], plan.lists)
+            left_out = self._list_policy.left_out(batch, _now_ms()) if backlog else {}
+            answers = await self._answer(batch, plan.lists, left_out)
         self._crash("publish")
         with self.times.measure("publish"):
             await self._publish(batch, answers)
         self._crash("finish")
         with self.times.measure("finish"):
-            await self._finish(batch, answers, ends, claims)
+            await self._finish(batch, answers, left_out, claims)
         self._crash("ack")
 
     async def _read(self, batch: Sequence[Decoded]) -> tuple[list[Decoded], list[BatchEvent], dict[str, UserState]]:
@@ -144,19 +157,23 @@ class BatchSteps:
             owner = claims[change.partition].owner
             self._gate.advance(change.partition, owner, state=change.new_state, done=-1)
 
-    async def _answer(self, valid: Sequence[Decoded], orders: Sequence[ListOrder]) -> list[_Answer]:
-        """Steps 5 and 6 up to the bytes: one list per valid event."""
+    async def _answer(
+        self, batch: Sequence[Decoded], orders: Sequence[ListOrder], left_out: Mapping[int, str]
+    ) -> list[_Answer]:
+        """Steps 5 and 6 up to the bytes: one list per valid event that is not left out."""
+        valid = [place for place, item in enumerate(batch) if item.event is not None]
+        wanted = [(batch[place], order) for place, order in zip(valid, orders, strict=True) if place not in left_out]
+        if not wanted:
+            return []
         requests = [
             ListRequest(
                 recommendation_id(item.record, order.cause.event.event_id), order.state, order.cause.event.ts_ms
             )
-            for item, order in zip(valid, orders, strict=True)
+            for item, order in wanted
         ]
-        if not requests:
-            return []
         made = await self._ports.lists.make(requests)
-        now_ms = time.time_ns() // 1_000_000
-        return [_encoded(item, each, now_ms) for item, each in zip(valid, made, strict=True)]
+        now_ms = _now_ms()
+        return [_encoded(item, each, now_ms) for (item, _), each in zip(wanted, made, strict=True)]
 
     async def _publish(self, batch: Sequence[Decoded], answers: Sequence[_Answer]) -> None:
         """Step 6: everything at once, returning when all of it is acknowledged."""
@@ -174,16 +191,19 @@ class BatchSteps:
         self,
         batch: Sequence[Decoded],
         answers: Sequence[_Answer],
-        ends: Mapping[int, int],
+        left_out: Mapping[int, str],
         claims: Mapping[int, Claim],
     ) -> None:
         """Step 7: the lists as served, the counters and the `done` watermark, atomically per partition."""
         failures = self._ports.lists.take_counters()
         finishes = []
-        for partition, done in ends.items():
+        for partition, done in _ends(batch).items():
             mine = [answer for answer in answers if answer.cause.record.partition == partition]
             counters = _dead_counters(item for item in batch if item.record.partition == partition)
             counters.update(_list_counters(mine))
+            counters.update(
+                LEFT_OUT + reason for place, reason in left_out.items() if batch[place].record.partition == partition
+            )
             counters.update(failures)
             failures = {}
             served = {answer.user_id: _served(answer) for answer in mine}
@@ -194,6 +214,15 @@ class BatchSteps:
         await self._ports.users.finish_all(finishes)
         for finish in finishes:
             self._gate.advance(finish.partition, finish.owner, state=-1, done=finish.done)
+
+
+def _now_ms() -> int:
+    return time.time_ns() // 1_000_000
+
+
+def _ends(batch: Sequence[Decoded]) -> dict[int, int]:
+    """Return the last offset of each partition."""
+    return {item.record.partition: item.record.offset for item in batch}
 
 
 def _with_known_item(item: Decoded, indexes: Mapping[str, int]) -> Decoded:

@@ -30,6 +30,7 @@ from streams.worker.claimer import WorkerClaimer
 from streams.worker.exploration import ExplorationCache
 from streams.worker.lists import OnlineLists
 from streams.worker.models import ServingModels
+from streams.worker.overload import ListPolicy
 from streams.worker.pages import PageCache
 from streams.worker.ports import ListMaker
 from streams.worker.processor import BatchProcessor
@@ -112,10 +113,11 @@ class Rig:
     processor: BatchProcessor
     offsets: dict[int, int] = field(default_factory=dict)
 
-    def with_lists(self, lists: ListMaker) -> BatchProcessor:
-        """Return a processor with another way to make lists."""
+    def with_lists(self, lists: ListMaker, list_policy: ListPolicy | None = None) -> BatchProcessor:
+        """Return a processor with another way to make lists, or another choice of events that get one."""
         ports = Ports(self.users, self.catalogue, lists, self.publisher)
-        return BatchProcessor(self.settings.event_policy, self.settings.topics, ports, self.gate)
+        policy, topics = self.settings.event_policy, self.settings.topics
+        return BatchProcessor(policy, topics, ports, self.gate, list_policy=list_policy)
 
     def record(self, user: str, item: str, *, partition: int = 0, event_id: str | None = None) -> SourceRecord:
         """Return the next record of a partition."""

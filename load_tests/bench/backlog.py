@@ -1,0 +1,113 @@
+"""A backlog caught up: `python -m load_tests.bench.backlog` lets events pile up, starts a worker and watches it.
+
+Twice: once as configured (lists that nobody waits for are left out), once with a list for every event, on fewer events.
+Kafka and Redis are real and there is no model: with one each list costs more, and leaving some out is worth more.
+"""
+
+import argparse
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from load_tests.bench.burst import Burst
+from load_tests.bench.worker_stack import WorkerStack
+from millrace.config import Settings
+from millrace.demo.view import StoreView
+from millrace.errors import TransientError
+from millrace.stacks.child import Child
+from millrace.stacks.signals import ended_by_signals
+from producers.records import encode_event
+from producers.synthetic import SyntheticOptions, SyntheticStream
+
+PARTITIONS = 4
+_DEADLINE_S = 900.0
+_POLL_S = 0.1
+_LEFT_OUT = "left_out:"
+
+
+class CaughtUp(BaseModel):
+    """How a backlog was worked off by one worker."""
+
+    model_config = ConfigDict(frozen=True)
+
+    events: int
+    lists: int = Field(description="Lists made on the way.")
+    left_out: dict[str, int] = Field(description="Events without a list of their own, by reason.")
+    seconds: float = Field(description="From the first event handled to the last.")
+    events_per_s: float
+    since_sent_s: float = Field(description="From the last event sent to the last event handled, the start included.")
+    most_memory_mib: float = Field(description="Most resident memory of the worker.")
+
+
+def measure(home: Path, events: int, users: int, backlog_events: int | None) -> CaughtUp:
+    """Let events pile up, then start a worker and wait until it has handled all.
+
+    Args:
+        home: Folder for logs and data; emptied.
+        events: How many.
+        users: How many they are of.
+        backlog_events: The setting; None for its default.
+
+    Raises:
+        MillraceError: A server does not start, or the worker does not come to the end.
+    """
+    overrides = {} if backlog_events is None else {"backlog_events": backlog_events}
+    with WorkerStack(home, PARTITIONS, overrides) as stack, StoreView(stack.settings) as view:
+        settings = stack.settings
+        Burst(settings.kafka_bootstrap).send(settings.topics.events, _records(settings, events, users))
+        sent_s = time.monotonic()
+        worker = stack.worker("worker")
+        first_s, last_s, memory = _watch(view, settings, worker, events)
+        counters = view.counters()
+        if counters["events_applied"] != events:
+            raise TransientError(f"Of {events} events {counters['events_applied']} were applied; see the worker's log.")
+        seconds = last_s - first_s
+        return CaughtUp(
+            events=events,
+            lists=counters.get("recommendations", 0),
+            left_out={
+                name.removeprefix(_LEFT_OUT): count for name, count in counters.items() if name.startswith(_LEFT_OUT)
+            },
+            seconds=round(seconds, 1),
+            events_per_s=round(events / seconds, 1),
+            since_sent_s=round(last_s - sent_s, 1),
+            most_memory_mib=round(memory / 2**20, 1),
+        )
+
+
+def _watch(view: StoreView, settings: Settings, worker: Child, events: int) -> tuple[float, float, int]:
+    """Return when the first and the last event were handled, and the most memory the worker had on the way."""
+    first_s, memory, deadline_s = 0.0, 0, time.monotonic() + _DEADLINE_S
+    while (done := view.done("worker", settings.topics.events)) < events:
+        if not worker.alive or time.monotonic() > deadline_s:
+            raise TransientError(f"The worker handled {done} of {events} events; see {worker.log_path}.")
+        if done and not first_s:
+            first_s = time.monotonic()
+        memory = max(memory, worker.rss_bytes())
+        time.sleep(_POLL_S)
+    return first_s, time.monotonic(), memory
+
+
+def _records(settings: Settings, events: int, users: int) -> Iterator[tuple[bytes, bytes]]:
+    stream = SyntheticStream(SyntheticOptions(users, 5_000, events))
+    return (encode_event(event, settings.event_policy) for event in stream.events())
+
+
+def main() -> None:
+    """Measure and print JSON."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--events", type=int, default=200_000)
+    parser.add_argument("--users", type=int, default=10_000)
+    parser.add_argument("--served-events", type=int, default=20_000, help="of the run with a list for every event")
+    parser.add_argument("--home", type=Path, default=Path(".millrace/backlog"))
+    options = parser.parse_args()
+    with ended_by_signals():
+        for events, backlog_events in ((options.events, None), (options.served_events, 0)):
+            caught_up = measure(options.home, events, options.users, backlog_events)
+            print(caught_up.model_dump_json(indent=1), flush=True)  # noqa: T201 - its output
+
+
+if __name__ == "__main__":
+    main()
