@@ -3,6 +3,7 @@
 import io
 import json
 from pathlib import Path
+from xml.etree import ElementTree
 
 import numpy as np
 import pytest
@@ -11,6 +12,7 @@ from rich.console import Console
 from model.evaluation.options import EvaluateOptions
 from model.evaluation.outcomes import SystemOutcomes
 from model.evaluation.protocols.prequential import PrequentialResult, run
+from model.evaluation.report.__main__ import main as draw
 from model.evaluation.report.build import ms_per_event
 from model.evaluation.report.plots import calibration_plot
 from model.evaluation.split import Split
@@ -170,6 +172,23 @@ def test_a_plot_is_the_same_twice(result: PrequentialResult) -> None:
     ratings = result.report.predicted_rating
     assert ratings is not None
     assert calibration_plot(ratings.calibration) == calibration_plot(ratings.calibration)
+
+
+def test_the_plots_can_be_had_as_files(result: PrequentialResult, tmp_path: Path) -> None:
+    report = tmp_path / "report.json"
+    report.write_text(json.dumps(result.as_json()))
+    draw([str(report), str(tmp_path / "figures")])
+    files = sorted((tmp_path / "figures").iterdir())
+    assert {"quality-over-the-stream.svg", "coverage.svg", "calibration.svg"} <= {file.name for file in files}
+    for file in files:
+        assert ElementTree.parse(file).getroot().tag.endswith("svg")  # noqa: S314 - written above
+
+
+def test_what_is_no_report_is_one_sentence(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "other.json").write_text("{}")
+    with pytest.raises(SystemExit):
+        draw([str(tmp_path / "other.json"), str(tmp_path)])
+    assert "is no report of the prequential protocol" in capsys.readouterr().err
 
 
 def test_findings_are_shown(result: PrequentialResult) -> None:
