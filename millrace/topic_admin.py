@@ -45,6 +45,29 @@ def ensure_topics(settings: Settings, names: Sequence[str] | None = None) -> lis
     ]
 
 
+def grow_topic(settings: Settings, name: str, partitions: int) -> None:
+    """Give a topic more partitions; one that has them is left as it is.
+
+    Raises:
+        ConfigurationError: There is no such topic, or it has more partitions: none can be taken away.
+        TransientError: Kafka does not answer.
+    """
+    from kafka.admin import NewPartitions
+    from kafka.errors import KafkaError
+
+    with _admin(settings) as admin:
+        count = _partitions(admin, [name]).get(name)
+        if count is None or count > partitions:
+            there = "does not exist" if count is None else f"has {count} partitions, and none can be taken away"
+            raise ConfigurationError(f"The topic {name} {there}; it cannot be given {partitions}.")
+        if count == partitions:
+            return
+        try:
+            admin.create_partitions({name: NewPartitions(partitions)}, timeout_ms=_ANSWER_MS)
+        except KafkaError as error:
+            raise TransientError(f"Kafka did not give {name} {partitions} partitions ({error}); try again.") from error
+
+
 def _partitions(admin: Any, names: Sequence[str]) -> dict[str, int]:
     """Return the number of partitions of the topics that exist."""
     from kafka.errors import KafkaError

@@ -41,13 +41,13 @@ class PartitionReader(Protocol):
 
 
 class TopicCheck(Protocol):
-    """Decides whether a topic may be worked on as it is."""
+    """Decides how much of a topic may be worked on."""
 
-    async def check(self, count: int) -> None:
-        """Look at the number of the topic's partitions.
+    async def usable(self, count: int) -> int:
+        """Return how many of the topic's `count` partitions, from the first, may be claimed.
 
         Raises:
-            MillraceError: Nothing may be claimed; a TransientError is tried again.
+            MillraceError: None may be; a TransientError is tried again.
         """
         ...
 
@@ -183,8 +183,8 @@ class Resume:
             if not missing or generation != self._generation or self._reader is None or not self._may_claim():
                 return
             claims = await self._claim_patiently(missing)
-            bounds = await self._reader.bounds(missing)
-            positions = {p: resume_position(self.topic, p, claims[p].done, *bounds[p], role=self.role) for p in missing}
+            bounds = await self._reader.bounds(list(claims))
+            positions = {p: resume_position(self.topic, p, claims[p].done, *bounds[p], role=self.role) for p in claims}
             if generation != self._generation:
                 return  # assigned anew in the meantime: that assignment claims for itself
             for partition, position in positions.items():
@@ -197,7 +197,8 @@ class Resume:
                 for partition in positions:
                     self.gate.close(partition, claims[partition].owner)
                 raise
-            logger.info("Resuming %s at %s.", self.topic, positions)
+            if positions:
+                logger.info("Resuming %s at %s.", self.topic, positions)
 
     def _may_claim(self) -> bool:
         count = self._reader.partition_count() if self._reader is not None else None
@@ -213,21 +214,33 @@ class Resume:
         pause = 0.1
         while True:
             try:
-                await self._check_topic()
-                claims = await self._claimer.claim(partitions)
+                usable = await self._usable(partitions)
+                claims = await self._claimer.claim(usable) if usable else {}
             except TransientError as error:
                 self.waiting_for = f"Redis: {error}"
                 logger.warning("Cannot claim %s yet: %s", self.topic, error)
                 await asyncio.sleep(pause)
                 pause = min(2 * pause, 2.0)
             else:
-                self.waiting_for = None
+                self._say_what_waits(sorted(set(partitions) - set(usable)))
                 return claims
 
-    async def _check_topic(self) -> None:
+    async def _usable(self, partitions: list[int]) -> list[int]:
         count = self._reader.partition_count() if self._reader is not None else None
-        if self._topic_check is not None and count:
-            await self._topic_check.check(count)
+        if self._topic_check is None or not count:
+            return partitions
+        usable = await self._topic_check.usable(count)
+        return [partition for partition in partitions if partition < usable]
+
+    def _say_what_waits(self, left: list[int]) -> None:
+        before, self.waiting_for = self.waiting_for, None
+        if left:
+            self.waiting_for = (
+                f"{self.topic} has grown: partitions {left} wait until everything else is done and `millrace "
+                "repartition` has been run"
+            )
+            if self.waiting_for != before:
+                logger.warning("%s.", self.waiting_for)
 
     def _close_unsynchronised(self) -> None:
         """Repeat a seek whose first record did not come although records have been dropped since."""

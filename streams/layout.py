@@ -2,7 +2,7 @@
 
 Kafka chooses a user's partition by the number of partitions. When that grows, users move: their next event is in
 another partition than those before, perhaps not handled yet, and on a Redis Cluster their keys belong to another hash
-tag. `millrace repartition` brings both into order; until then no worker claims a partition.
+tag. `millrace repartition` brings both into order; until then the new partitions are not touched.
 """
 
 from millrace.errors import ConfigurationError, FatalError
@@ -37,27 +37,34 @@ class TopicLayout:
         with RedisErrors("writing how users are laid out"):
             await self._redis.execute_command("HSET", self._keys.layout, _PARTITIONS, count)
 
-    async def check(self, count: int) -> None:
-        """Make sure that the topic has the partitions that users are laid out for; the first call decides which.
+    async def usable(self, count: int) -> int:
+        """Return how many of the topic's partitions may be worked on; the first call decides for good.
 
         Args:
             count: How many the topic has.
 
         Raises:
-            FatalError: The topic has grown, or was created anew with another number.
-            ConfigurationError: The settings of a Redis Cluster name another number.
+            FatalError: It has fewer than users are laid out for: it was created anew.
+            ConfigurationError: The settings of a Redis Cluster name another number than users are laid out for.
             TransientError: Redis does not answer.
         """
+        if await self.partitions() is None:
+            self._check_settings(count)
+            with RedisErrors("writing how users are laid out"):
+                await self._redis.execute_command("HSETNX", self._keys.layout, _PARTITIONS, count)
+        known = await self.partitions() or count
+        self._check_settings(known)
+        if known > count:
+            raise FatalError(
+                f"{self._topic} has {count} partitions, but users are laid out for {known}: it was created anew. Stop "
+                f"everything and run `millrace repartition --partitions {count}`."
+            )
+        return known
+
+    def _check_settings(self, count: int) -> None:
         if self._keys.clustered and self._keys.partitions != count:
             raise ConfigurationError(
-                f"{self._topic} has {count} partitions, but MILLRACE_TOPIC_PARTITIONS is {self._keys.partitions}, and "
-                "on a Redis Cluster it decides where users are kept: set it to the topic's number."
-            )
-        with RedisErrors("reading how users are laid out"):
-            await self._redis.execute_command("HSETNX", self._keys.layout, _PARTITIONS, count)
-        known = await self.partitions()
-        if known != count:
-            raise FatalError(
-                f"{self._topic} has {count} partitions, but users are laid out for {known}; stop all workers and run "
-                "`millrace repartition`."
+                f"Users are laid out for the {count} partitions of {self._topic}, but MILLRACE_TOPIC_PARTITIONS is "
+                f"{self._keys.partitions}, and on a Redis Cluster it decides where they are kept: set it to {count}, "
+                "or run `millrace repartition`."
             )

@@ -12,6 +12,7 @@ from streams.faust_claims import PartitionGate
 from streams.faust_health import HealthServer, Progress, beat, instance_name
 from streams.faust_resume import Resume
 from streams.keeper.keeper import Keeper
+from streams.layout import TopicLayout
 from streams.store.connect import connect
 from streams.store.redis_catalogue import RedisCatalogueStore
 from streams.store.redis_serving import RedisServingStore
@@ -52,7 +53,8 @@ class KeeperProcess:
             settings.statistics_flush_ms,
             crash.from_environment(),
         )
-        self._resume = Resume(KEEPER_ROLE, topic, self._keeper, self._gate, whole_topic=True)
+        layout = TopicLayout(self._redis, keys, topic)
+        self._resume = Resume(KEEPER_ROLE, topic, self._keeper, self._gate, whole_topic=True, topic_check=layout)
         self._intake = Intake(_INTAKE_EVENTS)
         self._app = self._make_app()
         self._progress = Progress(self._lag)

@@ -99,7 +99,9 @@ def publish_events(settings: Settings, number: int, start: int = 0, earlier: Pub
     places: dict[tuple[int, int], dict[str, Any]] = dict(earlier.events) if earlier else {}
     ends: dict[int, int] = dict(earlier.ends) if earlier else {}
     broken = earlier.broken if earlier else 0
-    producer = Producer({"bootstrap.servers": settings.kafka_bootstrap, "linger.ms": 1})
+    # The partitioner of Kafka's own clients: a user's records are where a Redis Cluster expects them.
+    options = {"linger.ms": 1, "partitioner": "murmur2_random"}
+    producer = Producer({"bootstrap.servers": settings.kafka_bootstrap, **options})
     by_user: defaultdict[str, list[dict[str, Any]]] = defaultdict(list)
     start_ms = 1_600_000_000_000
 
@@ -166,7 +168,7 @@ class Stores:
         async def main() -> Any:
             redis = connect(self.settings)
             try:
-                return await ask(redis, Keys(self.settings.redis_prefix))
+                return await ask(redis, Keys.of(self.settings))
             finally:
                 await redis.aclose()
 
