@@ -42,6 +42,7 @@ COMMAND_MODULES = (
     "forget",
     "log_schema",
     "topics",
+    "repartition",
     "models",
     "evaluate",
     "tune",
