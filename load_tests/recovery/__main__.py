@@ -15,6 +15,8 @@ from millrace.errors import ConfigurationError, MillraceError
 
 _HOME = Path(".millrace/recovery")
 _MOST_SEEDS = 1_000_000
+_VERIFY_EVERY = 20
+_SHOWN = 20
 
 
 def recovery(
@@ -38,19 +40,20 @@ def recovery(
     random.Random(seed).shuffle(plan)
     console.print(f"Seed {seed}; {len(plan)} trials of {len(chosen)} kinds at {rate:g} records/s; logs in {home}.")
     started_s = time.monotonic()
-    results, untried = _run(console, plan, home, seed, rate)
+    results, untried, differences = _run(console, plan, home, seed, rate)
     rows = rows_of(results)
     minutes = (time.monotonic() - started_s) / 60
     notes = [
         f"Seed {seed}, {rate:g} records/s, {len(results)} trials in {minutes:.0f} minutes: "
         f"`python -m load_tests.recovery --times {times} --seed {seed}`.",
+        f"Differences that `millrace verify` found, every {_VERIFY_EVERY} trials and at the end: {len(differences)}.",
         *(f"Not tried: {kind}: {why}." for kind, why in sorted(untried.items())),
     ]
     text = markdown(rows, notes)
     console.print(text, highlight=False, markup=False, soft_wrap=True)
     if report is not None:
         write_report(report, text)
-    if untried or not all(result.findings.clean for result in results):
+    if untried or differences or not all(result.findings.clean for result in results):
         raise typer.Exit(1)
 
 
@@ -69,9 +72,10 @@ def choose(text: str) -> list[str]:
 
 def _run(
     console: Console, plan: list[tuple[str, ...]], home: Path, seed: int, rate: float
-) -> tuple[list[TrialResult], dict[str, str]]:
+) -> tuple[list[TrialResult], dict[str, str], list[str]]:
     results: list[TrialResult] = []
     untried: dict[str, str] = {}
+    differences: list[str] = []
     with Trials(home, seed, rate, lambda sentence: console.print(sentence, style="dim")) as trials:
         for number, kinds in enumerate(plan, start=1):
             where = f"[{number}/{len(plan)}] {' + '.join(kinds)}"
@@ -89,7 +93,18 @@ def _run(
                 markup=False,
                 soft_wrap=True,
             )
-    return results, untried
+            if number % _VERIFY_EVERY == 0 or number == len(plan):
+                differences += _verified(console, trials)
+    return results, untried, differences
+
+
+def _verified(console: Console, trials: Trials) -> list[str]:
+    """Recompute everything from the log; the costs grow with it, so not after each trial."""
+    differences = trials.verify()
+    console.print(f"`millrace verify` finds {len(differences)} differences.", style="dim", markup=False)
+    for difference in differences[:_SHOWN]:
+        console.print(difference, style="red", markup=False, soft_wrap=True)
+    return differences
 
 
 def main() -> None:

@@ -21,6 +21,7 @@ from streams.store.redis_statistics import KEEPER_ROLE
 from streams.store.redis_users import WORKER_ROLE
 from streams.store.stores import Stores, make_stores
 from streams.users import UserState
+from streams.verify import verify
 
 _Result = TypeVar("_Result")
 _TOLERANCE = 1e-6
@@ -132,6 +133,15 @@ class Checker:
             letters=len(letters),
             differences=self.run(self._differences(users)),
         )
+
+    def verify(self) -> list[str]:
+        """Do as `millrace verify` does: recompute everything from the event log, and return each difference.
+
+        Raises:
+            TransientError: A server does not answer.
+        """
+        verification = self.run(verify(self._log, self._stores, self._settings))
+        return [str(difference) for difference in verification.differences]
 
     def _log_behind(self) -> str:
         newest = self._ledger.newest_events()

@@ -133,6 +133,10 @@ class Trials:
         wait_until_nothing(self._checker.behind, "everything is caught up", DEADLINE_S)
         return self._checker.look()
 
+    def verify(self) -> list[str]:
+        """Recompute all state from the event log, as `millrace verify` does, and return each difference."""
+        return self._checker.verify()
+
     def _start(self) -> None:
         self._say("Starting three brokers, Cassandra, Redis and Triton.")
         self._parts.append(self._stand.__enter__())

@@ -46,3 +46,8 @@ def test_nothing_is_lost_and_nothing_counts_twice(kinds: tuple[str, ...], trials
         skip_or_fail(str(error))
         return
     assert result.findings.clean, (trials.seed, result.findings)
+
+
+def test_the_log_says_what_redis_holds(trials: Trials) -> None:
+    trials.look()
+    assert trials.verify() == [], trials.seed
