@@ -96,7 +96,8 @@ def _follow(locust: Child, figures: Path, options: LoadOptions, console: Console
 
 
 def _stay(locust: Child, port: int, console: Console) -> None:
-    console.print(f"Locust's page: http://{_HOST}:{port} (start the users there; Ctrl-C ends everything)", style="bold")
+    console.print(f"Locust's page: http://{_HOST}:{port}", style="bold", soft_wrap=True)
+    console.print("Start the users there; Ctrl-C ends everything.")
     while not locust.wait(_POLL_S):
         pass
 
