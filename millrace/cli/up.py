@@ -113,6 +113,7 @@ def _introduce(console: Console, stack: "Stack", roles: Roles) -> None:
         log = str(child.log_path) if child else ""
         table.add_row(name, addresses.get(name, ""), str(child.pid) if child else "in process", log)
     console.print(table)
+    console.print(f"The servers were ready after {stack.started_in_s:.1f} s.", highlight=False)
     for note in stack.notes:
         console.print(note, style="yellow", markup=False)
     if settings.home != DEFAULT_HOME.absolute():

@@ -37,6 +37,8 @@ class Stack:
         self._given = dict(settings)
         self.notes: list[str] = []
         """Sentences a person should see once it has started."""
+        self.started_in_s = 0.0
+        """How long the start took, from the first process to the last server that answers."""
         self._roles: list[Child] = []
         self._settings: Settings | None = None
         self._published: set[str] = set()
@@ -93,9 +95,11 @@ class Stack:
         """
         if self._settings is not None:
             return self
+        began_s = time.monotonic()
         self._home.acquire()
         try:
             self._start()
+            self.started_in_s = time.monotonic() - began_s
         except OSError as error:
             self.stop()
             raise FatalError(f"The stack could not start in {self._home.path}: {error.strerror or error}.") from None
