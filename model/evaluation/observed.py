@@ -2,7 +2,7 @@
 
 from typing import Protocol
 
-from model.evaluation.system import Ranking, System, Told
+from model.evaluation.system import PassedOn, Ranking, System
 from streams.users import ResolvedEvent, UserState
 
 
@@ -18,7 +18,7 @@ class Observer(Protocol):
         ...
 
 
-class ObservedSystem:
+class ObservedSystem(PassedOn):
     """To the evaluator the system itself; what it grades is shown to an observer first.
 
     Args:
@@ -28,30 +28,19 @@ class ObservedSystem:
     """
 
     def __init__(self, system: System, observer: Observer, graded: int) -> None:
-        self._system = system
+        super().__init__(system)
         self._observer = observer
         self._graded = graded
         self._rankings: dict[str, Ranking] = {}
-        self.name = system.name
-        self.lists_from = system.lists_from
-
-    @property
-    def told(self) -> Told:
-        """What the system has to say."""
-        return self._system.told
-
-    @told.setter
-    def told(self, told: Told) -> None:
-        self._system.told = told
 
     def prepare(self, row: int) -> None:
         """Tell the observer, then pass on."""
         self._observer.passed(row)
-        self._system.prepare(row)
+        super().prepare(row)
 
     def recommend(self, state: UserState, now_ms: int) -> tuple[Ranking, UserState]:
         """Pass on and remember the ranking."""
-        ranking, kept = self._system.recommend(state, now_ms)
+        ranking, kept = super().recommend(state, now_ms)
         self._rankings[state.user_id] = ranking
         return ranking, kept
 
@@ -60,8 +49,4 @@ class ObservedSystem:
         ranking = self._rankings.pop(event.user_id, None)
         if ranking is not None and first_touch and row >= self._graded:
             self._observer.graded(row, ranking, before, event)
-        self._system.learn(row, before, event, first_touch)
-
-    def finish(self) -> None:
-        """Pass on."""
-        self._system.finish()
+        super().learn(row, before, event, first_touch)

@@ -75,6 +75,44 @@ class System(Protocol):
         ...
 
 
+class PassedOn:
+    """A system behind another one, which changes some of what is asked of it.
+
+    Args:
+        system: Answers.
+    """
+
+    def __init__(self, system: System) -> None:
+        self._system = system
+        self.name = system.name
+        self.lists_from = system.lists_from
+
+    @property
+    def told(self) -> Told:
+        """What the system has to say."""
+        return self._system.told
+
+    @told.setter
+    def told(self, told: Told) -> None:
+        self._system.told = told
+
+    def prepare(self, row: int) -> None:
+        """Pass on."""
+        self._system.prepare(row)
+
+    def recommend(self, state: UserState, now_ms: int) -> tuple[Ranking, UserState]:
+        """Pass on."""
+        return self._system.recommend(state, now_ms)
+
+    def learn(self, row: int, before: UserState, event: ResolvedEvent, first_touch: bool) -> None:
+        """Pass on."""
+        self._system.learn(row, before, event, first_touch)
+
+    def finish(self) -> None:
+        """Pass on."""
+        self._system.finish()
+
+
 @dataclass(frozen=True, slots=True)
 class CandidateFeatures:
     """What a system ranked by when it last made a list.

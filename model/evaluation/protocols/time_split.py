@@ -11,7 +11,7 @@ from model.evaluation.protocols.prequential import PrequentialResult
 from model.evaluation.protocols.steered import SteeredSystem
 from model.evaluation.served import ServedOptions
 from model.evaluation.split import Split
-from model.evaluation.system import Ranking, System, Told
+from model.evaluation.system import PassedOn, System
 from model.evaluation.systems import SERVED, make_system, served_options
 from model.stream import RecordedStream
 from streams.catalogue import Catalogue
@@ -21,7 +21,7 @@ from streams.users import ResolvedEvent, UserState
 _TRAINING_SHARE = 0.5
 
 
-class FrozenBaseline:
+class FrozenBaseline(PassedOn):
     """A baseline that learns nothing from the cut on, or that goes on learning.
 
     Args:
@@ -31,38 +31,19 @@ class FrozenBaseline:
     """
 
     def __init__(self, system: System, cut: int, live: bool) -> None:
-        self._system = system
+        super().__init__(system)
         self._cut = cut
         self._live = live
-        self.name = system.name
-        self.lists_from = system.lists_from
-
-    @property
-    def told(self) -> Told:
-        """What the baseline has to say."""
-        return self._system.told
-
-    @told.setter
-    def told(self, told: Told) -> None:
-        self._system.told = told
 
     def prepare(self, row: int) -> None:
         """Pass on up to the cut: a fit that is due there is the last one."""
         if row <= self._cut:
-            self._system.prepare(row)
-
-    def recommend(self, state: UserState, now_ms: int) -> tuple[Ranking, UserState]:
-        """Pass on."""
-        return self._system.recommend(state, now_ms)
+            super().prepare(row)
 
     def learn(self, row: int, before: UserState, event: ResolvedEvent, first_touch: bool) -> None:
         """Pass on what is learned."""
         if self._live or row < self._cut:
-            self._system.learn(row, before, event, first_touch)
-
-    def finish(self) -> None:
-        """Pass on."""
-        self._system.finish()
+            super().learn(row, before, event, first_touch)
 
 
 class TimeSplitSystem(SteeredSystem):

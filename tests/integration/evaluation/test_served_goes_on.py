@@ -6,27 +6,16 @@ from pathlib import Path
 
 import pytest
 
-from model.configuration import ModelConfiguration
 from model.evaluation.outcomes import SystemOutcomes
 from model.evaluation.past import PastEvents
 from model.evaluation.served import ServedOptions, ServedSystem
 from model.evaluation.split import Split
 from model.evaluation.test_then_train import Replay, go_on
+from tests.integration.evaluation.tiny import TINY
 from tests.unit.evaluation.plain_system import small_stream
 
 STREAM = small_stream(events=500, users=15, items=120)
 SPLIT = Split.of(len(STREAM.events))
-TINY = ModelConfiguration().with_changes(
-    {
-        "network.width": 8,
-        "network.blocks": 1,
-        "encoder.epochs": 1,
-        "encoder.refresh_epochs": 1,
-        "ranker.epochs": 1,
-        "rhythm.ranker_events": 100,
-        "rhythm.encoder_growth": 0.5,
-    }
-)
 OPTIONS = ServedOptions(SPLIT.warm_up, configuration=TINY)
 pytestmark = pytest.mark.slow
 

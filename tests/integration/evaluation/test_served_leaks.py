@@ -5,7 +5,6 @@ from typing import Any
 
 import pytest
 
-from model.configuration import ModelConfiguration
 from model.evaluation.leaks import LeakProbe, future_dependence
 from model.evaluation.past import PastEvents
 from model.evaluation.served import ServedOptions, ServedSystem
@@ -14,22 +13,12 @@ from model.evaluation.system import System
 from model.evaluation.test_then_train import Replay, go_on
 from streams.ranking import FEATURE_NAMES, CandidateBatch, CandidateStep
 from streams.users import ResolvedEvent
+from tests.integration.evaluation.tiny import TINY
 from tests.unit.evaluation.plain_system import small_stream
 
 ITEMS = 120
 STREAM = small_stream(events=500, users=15, items=ITEMS)
 SPLIT = Split.of(len(STREAM.events))
-TINY = ModelConfiguration().with_changes(
-    {
-        "network.width": 8,
-        "network.blocks": 1,
-        "encoder.epochs": 1,
-        "encoder.refresh_epochs": 1,
-        "ranker.epochs": 1,
-        "rhythm.ranker_events": 100,
-        "rhythm.encoder_growth": 2.0,
-    }
-)
 
 
 def served(without: frozenset[str] = frozenset()) -> ServedSystem:
