@@ -33,7 +33,7 @@ _log = logging.getLogger(__name__)
 
 _SNAPSHOT_EVERY_S = 1.0
 # Locust's own widths are made for GET and long addresses.
-stats.STATS_TYPE_WIDTH, stats.STATS_NAME_WIDTH = len(RECOMMENDATION), 40
+stats.STATS_TYPE_WIDTH, stats.STATS_NAME_WIDTH = len(RECOMMENDATION) + 1, 40
 
 
 class Stage:
