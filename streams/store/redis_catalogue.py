@@ -1,5 +1,6 @@
 """Items in Redis: metadata and dense indexes."""
 
+import logging
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import islice
 from typing import Any
@@ -8,6 +9,7 @@ import orjson
 
 from millrace.contracts import CatalogueItem
 from millrace.keys import Keys
+from streams.store.cluster import primary_of
 from streams.store.connect import Client, RedisErrors
 from streams.store.maintenance import clear_keys
 from streams.store.protocols import CatalogueChange
@@ -16,6 +18,10 @@ from streams.store.scripts import Call, Script, run_scripts
 _FIELDS = ("index", "title", "genres", "year", "available", "attributes")
 # Items per script call and per pipeline: a script that runs a few milliseconds delays nobody noticeably.
 _ITEMS_PER_CALL = 500
+# Going on without a replica is better than not at all.
+_REPLICA_WAIT_MS = 1000
+
+_log = logging.getLogger(__name__)
 
 # An index is one more than the number of indexes given so far: dense, from 1, and never reused since none is removed.
 # KEYS: id -> index, index -> id, changes, sequence, then the hash of each item. ARGV: number of values per item,
@@ -95,9 +101,22 @@ class RedisCatalogueStore:
             for chunk in _chunks(zip(item_ids, values, strict=True)):
                 keys = [*shared, *(self._keys.item(item_id) for item_id, _ in chunk)]
                 args = [len(chunk[0][1]), *(part for item_id, rest in chunk for part in (item_id, *rest))]
-                (assigned,) = await run_scripts(self._redis, [Call(_REGISTER, keys, args)])
-                indexes += assigned
+                indexes += await self._run_safely(Call(_REGISTER, keys, args))
         return indexes
+
+    async def _run_safely(self, call: Call) -> list[int]:
+        """Run a registration; on a cluster wait until a replica has it as well.
+
+        An index that a failover takes back would be given to another item, while users hold it for this one.
+        """
+        if not self._keys.clustered:
+            return list(*await run_scripts(self._redis, [call]))
+        async with primary_of(self._redis, self._keys.item_index) as primary:
+            # One after the other on the only connection of this client, whose own writes it waits for.
+            (assigned,) = await run_scripts(primary, [call])
+            if not await primary.execute_command("WAIT", 1, _REPLICA_WAIT_MS):
+                _log.warning("No replica has confirmed new items within %d ms.", _REPLICA_WAIT_MS)
+        return list(assigned)
 
     async def changes_since(self, sequence: int) -> tuple[int, list[CatalogueChange]]:
         """Return the items changed after `sequence` and the new sequence; 0 reads everything.
