@@ -29,10 +29,13 @@ def rebuild(
         ),
     ] = False,
 ) -> None:
-    """Make users, item statistics and watermarks in Redis from the event log.
+    """Make users and item statistics in Redis from the event log.
 
-    Every event goes through the same functions as in workers and keeper. Stop those before; they then resume right
-    behind the end of the log. Item indexes that Redis has are kept, and so are model versions.
+    Every event goes through the same functions as in workers and keeper. These may run: recommendations go on from
+    what is there until it is exchanged. A role that has not begun resumes right behind the end of the log. Item indexes
+    that Redis has are kept, and so are model versions. If this is killed, call it again: it goes on where it was.
+
+    Examples: millrace rebuild, millrace rebuild --new-topic
     """
     from rich.console import Console
 
@@ -43,6 +46,7 @@ def rebuild(
     log = open_event_log(settings)
     try:
         if new_topic:
+            asyncio.run(_refuse_while_running(settings))
             console.print(f"{log.archive()} streamed events are history now.", highlight=False)
         rebuild_and_report(log, settings, console)
     finally:
@@ -56,9 +60,10 @@ def rebuild_and_report(log: "EventLog", settings: "Settings", console: "Console"
     with progress_bar(console) as bar:
         task = bar.add_task("Rebuilding", total=None)
         report = asyncio.run(_rebuild(log, settings, lambda done, total: bar.update(task, completed=done, total=total)))
+    resumed = f", {report.resumed_events} of them applied before a kill" if report.resumed_events else ""
     console.print(
         f"{report.events} events of {report.users} users on {report.items} items are in Redis "
-        f"({report.seconds:.1f} s).",
+        f"({report.seconds:.1f} s{resumed}); {report.replaced_users} users were written.",
         highlight=False,
     )
 
@@ -69,3 +74,11 @@ async def _rebuild(log: "EventLog", settings: "Settings", on_progress: "Progress
 
     async with connected(settings) as redis:
         return await rebuild(log, redis, settings, on_progress)
+
+
+async def _refuse_while_running(settings: "Settings") -> None:
+    from streams.rebuild import refuse_while_running
+    from streams.store.connect import connected
+
+    async with connected(settings) as redis:
+        await refuse_while_running(redis, settings)

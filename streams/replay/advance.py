@@ -1,6 +1,6 @@
 """Moving a replay along the event log, to its end or to given offsets."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Protocol
 
 from consumers.event_log import EventLog, LoggedEvent
@@ -28,7 +28,7 @@ async def advance(
     replay: Replay,
     indexes: ItemIndexes,
     until: Mapping[int, int] | None = None,
-    on_page: Callable[[int], None] = lambda events: None,
+    on_page: Callable[[Sequence[LoggedEvent]], None] = lambda page: None,
 ) -> None:
     """Apply what follows the replay's position.
 
@@ -37,7 +37,7 @@ async def advance(
         replay: Moved.
         indexes: Of the items.
         until: Last offset to apply of each partition, none of the others; without it all that is logged.
-        on_page: Called with the number of events of each page.
+        on_page: Called with each page, once it is applied.
 
     Raises:
         TransientError: Redis or the log does not answer.
@@ -46,4 +46,4 @@ async def advance(
         await indexes.ask(logged.event.item_id for logged in page)
         for logged in page:
             replay.apply(logged, indexes.get(logged.event.item_id))
-        on_page(len(page))
+        on_page(page)

@@ -16,20 +16,14 @@ class ItemIndexes:
     def __init__(self, catalogue: RedisCatalogueStore, register: bool) -> None:
         self._catalogue = catalogue
         self._register = register
-        self._indexes: dict[str, int] = {}
+        self.known: dict[str, int] = {}
+        """Indexes by item id."""
         self.missing: set[str] = set()
         """Ids asked for that have none."""
 
-    def __len__(self) -> int:
-        return len(self._indexes)
-
     def get(self, item_id: str) -> int | None:
         """Return the index of an item asked for before, None if it has none."""
-        return self._indexes.get(item_id)
-
-    def add(self, item_id: str, index: int) -> None:
-        """Take over an index that is known."""
-        self._indexes[item_id] = index
+        return self.known.get(item_id)
 
     async def ask(self, item_ids: Iterable[str]) -> None:
         """Find the indexes of items.
@@ -37,7 +31,7 @@ class ItemIndexes:
         Raises:
             TransientError: Redis does not answer.
         """
-        unknown = [each for each in dict.fromkeys(item_ids) if each not in self._indexes]
+        unknown = [each for each in dict.fromkeys(item_ids) if each not in self.known]
         if not unknown:
             return
         found = await (self._catalogue.assign if self._register else self._catalogue.indexes)(unknown)
@@ -46,4 +40,4 @@ class ItemIndexes:
                 self.missing.add(item_id)
             else:
                 self.missing.discard(item_id)
-                self._indexes[item_id] = index
+                self.known[item_id] = index

@@ -9,7 +9,7 @@ import time
 from collections.abc import Sequence
 from typing import Any
 
-from consumers.event_log import IMPORT_PARTITION, EventLog
+from consumers.event_log import IMPORT_PARTITION, EventLog, LoggedEvent
 from millrace.config import Settings
 from streams.replay import ItemIndexes, LogReplay, Progress, StatisticsReplay, UserReplay, advance
 from streams.store.redis_statistics import KEEPER_ROLE
@@ -88,9 +88,9 @@ class _Run:
         replay = LogReplay(self._settings.event_policy, self._settings.neighbours_per_item)
         total, seen = self._log.count(), 0
 
-        def count(events: int) -> None:
+        def count(page: Sequence[LoggedEvent]) -> None:
             nonlocal seen
-            seen += events
+            seen += len(page)
             on_progress(seen, max(total, seen))
 
         await advance(self._log, replay, self._indexes, until, count)

@@ -18,7 +18,7 @@ from millrace.contracts import ActivityEvent, CatalogueItem
 from millrace.errors import ConfigurationError
 from millrace.keys import Keys
 from model.item_ids import write_item_ids
-from streams.rebuild import rebuild
+from streams.rebuild import rebuild, refuse_while_running
 from streams.store.connect import connected
 from streams.store.maintenance import clear_all
 from streams.store.protocols import Watermark
@@ -150,10 +150,11 @@ async def test_a_lost_redis_gets_the_indexes_of_the_newest_version_back(
     assert await catalogue.indexes(["i8", "i3", "i5", "i4"]) == [1, 2, 3, 4]
 
 
-async def test_it_refuses_while_somebody_writes(log: SqliteEventLog, redis: Redis, config: Settings) -> None:
+async def test_topics_are_not_started_over_while_somebody_writes(redis: Redis, config: Settings) -> None:
+    await refuse_while_running(redis, config)
     await RedisServingStore(redis, Keys(config.redis_prefix)).heartbeat("worker", "w1", {}, 60)
     with pytest.raises(ConfigurationError, match="while worker processes write"):
-        await rebuild(log, redis, config)
+        await refuse_while_running(redis, config)
 
 
 async def test_unknown_items_are_left_out_where_the_installation_refuses_them(

@@ -1,0 +1,146 @@
+"""Writing as of a role's watermarks while it goes on: claim, recompute to there, write; again if it was faster."""
+
+import asyncio
+import logging
+import time
+import uuid
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from typing import Any, Protocol
+
+from consumers.event_log import IMPORT_PARTITION, EventLog
+from millrace.errors import ConfigurationError, TransientError
+from streams.rebuild.targets import Target
+from streams.replay import ItemIndexes, advance
+from streams.replay.advance import Replay
+
+_log = logging.getLogger(__name__)
+
+# Roles claim their partitions back after a second: in this time everything has to be read that is needed.
+_HOLD_S = 0.8
+# Between two attempts, so that recommendations go on.
+_BREATHER_S = 2.0
+_ATTEMPTS = 100
+# The log writer commits, and tells its lag, every second: what it says after this long covers what was there before.
+_TELLS_AFTER_S = 3.0
+_LOOK_S = 0.05
+_LOG_PATIENCE_S = 60.0
+
+# Writes as of the watermarks, under the token; False if it was refused.
+Write = Callable[[str, Mapping[int, int]], Awaitable[bool]]
+
+
+class Claims(Protocol):
+    """What can be claimed: see `streams.store.replacing`."""
+
+    role: str
+
+    @property
+    def partitions(self) -> Sequence[int]:
+        """The partitions there are in any case."""
+        ...
+
+    async def claim(self, partitions: Sequence[int], owner: str) -> dict[int, int]:
+        """Fence the role and return how far it is."""
+        ...
+
+
+class WriterBeats(Protocol):
+    """What this needs of `ServingStore`."""
+
+    async def heartbeats(self) -> list[dict[str, object]]:
+        """Return the status of every process heard from lately."""
+        ...
+
+
+class Fence:
+    """One role's partitions.
+
+    Args:
+        claims: Claims them.
+        marks: Returns how far the role is.
+        target: Where its part has to be.
+        log: The event log.
+        replay: What is recomputed; moved forward only.
+        indexes: Of the items.
+        beats: Tells what the log writer does.
+    """
+
+    def __init__(
+        self,
+        claims: Claims,
+        marks: Callable[[], Awaitable[dict[int, int]]],
+        target: Target,
+        log: EventLog,
+        replay: Replay,
+        indexes: ItemIndexes,
+        beats: WriterBeats,
+    ) -> None:
+        self._claims = claims
+        self._marks = marks
+        self._target = target
+        self._log = log
+        self._replay = replay
+        self._indexes = indexes
+        self._beats = beats
+        self._logged: dict[int, int] = {}
+
+    async def write(self, write: Write) -> None:
+        """Call `write` under a claim, with the replay at its watermarks, until it is not refused.
+
+        Raises:
+            ConfigurationError: The log does not reach as far as the role, and nobody writes it.
+            TransientError: The role was faster each time, or Redis or the log does not answer.
+        """
+        for _ in range(_ATTEMPTS):
+            await self._prepare()
+            owner = f"rebuild-{uuid.uuid4().hex}"
+            held = await self._claims.claim(await self._partitions(), owner)
+            if await self._follow(held, _HOLD_S) and await write(owner, held):
+                return
+            _log.info("The %s role has claimed its partitions back; trying again.", self._claims.role)
+            await asyncio.sleep(_BREATHER_S)
+        raise TransientError(
+            f"The {self._claims.role} role was faster {_ATTEMPTS} times; rebuild again at a calmer moment."
+        )
+
+    async def _partitions(self) -> list[int]:
+        """Return every partition that somebody may write to."""
+        return sorted(self._target.until.keys() | (await self._marks()).keys() | set(self._claims.partitions))
+
+    async def _prepare(self) -> None:
+        """Have most of the work done, and the log as far as the role, before anybody is fenced."""
+        marks = await self._marks()
+        deadline = time.monotonic() + _LOG_PATIENCE_S
+        seen_at_ms = time.time_ns() // 1_000_000
+        while not await self._follow(marks, 0.0):
+            if await self._everything_is_logged_since(seen_at_ms):
+                self._logged |= marks
+            elif time.monotonic() > deadline:
+                raise ConfigurationError(
+                    f"The event log ends at {self._log.end()} and the {self._claims.role} role is at {marks}; start "
+                    "`millrace log-writer`, or stop the role to rebuild without what is not logged."
+                )
+            await asyncio.sleep(_LOOK_S)
+
+    async def _follow(self, marks: Mapping[int, int], patience_s: float) -> bool:
+        """Move the replay to watermarks; False if the log does not reach as far in time."""
+        goals = {each: self._target.of(each, mark) for each, mark in marks.items()}
+        deadline = time.monotonic() + patience_s
+        while True:
+            ends = self._log.end()
+            imported = ends.get(IMPORT_PARTITION, -1)
+            await advance(self._log, self._replay, self._indexes, {**goals, IMPORT_PARTITION: imported})
+            if all(max(ends.get(each, -1), self._logged.get(each, -1)) >= goal for each, goal in goals.items()):
+                return True
+            if time.monotonic() >= deadline:
+                return False
+            await asyncio.sleep(_LOOK_S)
+
+    async def _everything_is_logged_since(self, at_ms: int) -> bool:
+        """Whether a log writer says that nothing is left of what there was at a time.
+
+        Dead letters at the end of a partition are never logged: then the log ends before the watermarks for good.
+        """
+        beats: list[dict[str, Any]] = [beat for beat in await self._beats.heartbeats() if beat["role"] == "log-writer"]
+        late_enough = at_ms + int(1000 * _TELLS_AFTER_S)
+        return any(beat["at_ms"] >= late_enough and beat.get("lag") == 0 and not beat.get("waiting") for beat in beats)

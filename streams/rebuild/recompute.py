@@ -1,0 +1,68 @@
+"""Users and statistics from the event log, in memory, saved on the way."""
+
+import gc
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+
+from consumers.event_log import IMPORT_PARTITION, EventLog, LoggedEvent
+from millrace.config import Settings
+from streams.rebuild.checkpoint import Checkpoint
+from streams.replay import ItemIndexes, LogReplay, Progress, advance
+
+
+async def recompute(
+    log: EventLog,
+    indexes: ItemIndexes,
+    settings: Settings,
+    until: Mapping[int, int],
+    checkpoint: Checkpoint,
+    on_progress: Progress,
+) -> tuple[LogReplay, int]:
+    """Apply the log up to given offsets, going on from a checkpoint that fits.
+
+    Returns:
+        The replay, and how many of its events came from the checkpoint.
+
+    Raises:
+        TransientError: Redis or the log does not answer.
+    """
+    ends = {**until, IMPORT_PARTITION: log.end().get(IMPORT_PARTITION, -1)}
+    replay = await _resumed(indexes, checkpoint, ends)
+    if replay is None:
+        checkpoint.start_over()
+        replay = LogReplay(settings.event_policy, settings.neighbours_per_item)
+    resumed, total = replay.events, log.count()
+    seen = total - log.count(replay.position)
+
+    def after(page: Sequence[LoggedEvent]) -> None:
+        nonlocal seen
+        checkpoint.touch(logged.event.user_id for logged in page)
+        checkpoint.save_if_due(replay, indexes.known)
+        seen += len(page)
+        on_progress(seen, max(total, seen))
+
+    with _without_collections():
+        await advance(log, replay, indexes, ends, after)
+    return replay, resumed
+
+
+async def _resumed(indexes: ItemIndexes, checkpoint: Checkpoint, ends: dict[int, int]) -> LogReplay | None:
+    """Return the replay saved last, if its items still have the indexes it was made with."""
+    found = checkpoint.load(ends)
+    if found is None:
+        return None
+    replay, saved = found
+    await indexes.ask(saved)
+    return replay if all(indexes.get(item_id) == index for item_id, index in saved.items()) else None
+
+
+@contextmanager
+def _without_collections() -> Iterator[None]:
+    """Keep the garbage collector from looking through millions of live objects again and again."""
+    enabled = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if enabled:
+            gc.enable()

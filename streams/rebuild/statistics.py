@@ -1,0 +1,75 @@
+"""Putting item statistics and the keeper's memory of users into Redis."""
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from itertools import islice
+from typing import TypeVar
+
+import numpy as np
+
+from streams.rebuild.fence import Fence
+from streams.replay import StatisticsReplay
+from streams.statistics import ItemStatistics, encode_tail
+from streams.store.redis_statistics import RedisStatisticsStore
+from streams.store.replacing import StatisticsReplacement
+
+# Pages of one message: some megabytes, milliseconds for the server.
+_PAGES_PER_WRITE = 200
+_CHUNKS_PER_WRITE = 20
+_TAILS_PER_WRITE = 500
+
+_Value = TypeVar("_Value")
+
+
+async def put_statistics(
+    fence: Fence, replay: StatisticsReplay, replacement: StatisticsReplacement, store: RedisStatisticsStore
+) -> None:
+    """Write everything the keeper would have written, as of its watermarks; what is not among it is deleted.
+
+    Raises:
+        MillraceError: As `Fence.write`.
+    """
+    await replacement.clear()
+    statistics = replay.statistics
+    statistics.take_dirty()
+    await _stage(statistics, replacement, _learned_rows(statistics), range(statistics.popularity_chunks))
+    old = await replacement.old_names()
+    left = sorted(replay.users.keys() | await store.user_ids())
+
+    async def write(owner: str, marks: Mapping[int, int]) -> bool:
+        while left:
+            tails = {user_id: _tail(replay, user_id) for user_id in left[-_TAILS_PER_WRITE:]}
+            if not await replacement.replace_tails(tails, owner, marks):
+                return False
+            del left[-_TAILS_PER_WRITE:]
+        await _stage(statistics, replacement, *statistics.take_dirty())
+        # Readers recognise new statistics by the number of the flush: it goes on from the one before.
+        flush = int((await store.scalars()).get("flush", 0)) + 1
+        scalars = {**statistics.scalars(), "flush": str(flush)}
+        return await replacement.switch(scalars, old, owner, marks)
+
+    await fence.write(write)
+
+
+def _tail(replay: StatisticsReplay, user_id: str) -> bytes:
+    state = replay.users.get(user_id)
+    return b"" if state is None else encode_tail(state)
+
+
+def _learned_rows(statistics: ItemStatistics) -> list[int]:
+    rows: list[int] = np.flatnonzero(statistics.rows.lengths).tolist()
+    return rows
+
+
+async def _stage(
+    statistics: ItemStatistics, replacement: StatisticsReplacement, items: Sequence[int], chunks: Sequence[int]
+) -> None:
+    for part in _parts(items, _PAGES_PER_WRITE):
+        await replacement.stage({item: statistics.page(item) for item in part}, {})
+    for part in _parts(chunks, _CHUNKS_PER_WRITE):
+        await replacement.stage({}, {chunk: statistics.popularity_chunk(chunk) for chunk in part})
+
+
+def _parts(values: Iterable[_Value], size: int) -> Iterator[list[_Value]]:
+    iterator = iter(values)
+    while part := list(islice(iterator, size)):
+        yield part
