@@ -22,6 +22,8 @@ from producers.records import encode_event
 from producers.synthetic import SyntheticOptions, SyntheticStream
 
 PARTITIONS = 4
+# The default of the setting.
+BACKLOG_EVENTS: int = Settings.model_fields["backlog_events"].default
 _DEADLINE_S = 900.0
 _POLL_S = 0.1
 _LEFT_OUT = "left_out:"
@@ -41,20 +43,19 @@ class CaughtUp(BaseModel):
     most_memory_mib: float = Field(description="Most resident memory of the worker.")
 
 
-def measure(home: Path, events: int, users: int, backlog_events: int | None) -> CaughtUp:
+def measure(home: Path, events: int, users: int, backlog_events: int) -> CaughtUp:
     """Let events pile up, then start a worker and wait until it has handled all.
 
     Args:
         home: Folder for logs and data; emptied.
         events: How many.
         users: How many they are of.
-        backlog_events: The setting; None for its default.
+        backlog_events: The setting.
 
     Raises:
         MillraceError: A server does not start, or the worker does not come to the end.
     """
-    overrides = {} if backlog_events is None else {"backlog_events": backlog_events}
-    with WorkerStack(home, PARTITIONS, overrides) as stack, StoreView(stack.settings) as view:
+    with WorkerStack(home, PARTITIONS, {"backlog_events": backlog_events}) as stack, StoreView(stack.settings) as view:
         settings = stack.settings
         Burst(settings.kafka_bootstrap).send(settings.topics.events, _records(settings, events, users))
         sent_s = time.monotonic()
@@ -104,7 +105,7 @@ def main() -> None:
     parser.add_argument("--home", type=Path, default=Path(".millrace/backlog"))
     options = parser.parse_args()
     with ended_by_signals():
-        for events, backlog_events in ((options.events, None), (options.served_events, 0)):
+        for events, backlog_events in ((options.events, BACKLOG_EVENTS), (options.served_events, 0)):
             caught_up = measure(options.home, events, options.users, backlog_events)
             print(caught_up.model_dump_json(indent=1), flush=True)  # noqa: T201 - its output
 

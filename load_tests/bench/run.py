@@ -99,7 +99,9 @@ class Bench:
                 f"The bench needs {self.options.needed_events} ratings after the first {HISTORY_SHARE:.0%}, but "
                 f"{self.options.data} has {available}; give fewer with --events or --seconds-per-rate."
             )
-        stack = make_stack(self.options.stack, self.options.home, StackOptions(fresh=True))
+        # The rate is that of lists, one for each event: none may be left out because many wait.
+        options = StackOptions(fresh=True, overrides={"backlog_events": 0})
+        stack = make_stack(self.options.stack, self.options.home, options)
         with stack, Screen(self.console) as screen:
             return self._run(screen, stack, data)
 

@@ -35,6 +35,8 @@ class WorkerStack(Stack):
             "stack": "external",
             "triton_url": IN_PROCESS,
             "topic_partitions": partitions,
+            # What is counted is lists: each event gets its own, however many wait.
+            "backlog_events": 0,
             # The log is not used; its default would be made in the working directory.
             "event_log": f"sqlite:///{folder.path / 'events.sqlite'}",
             **(overrides or {}),

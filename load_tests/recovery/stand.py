@@ -140,7 +140,9 @@ class Stand:
         configuration = home / "quick-training.toml"
         write_configuration(configuration, ModelConfiguration().with_changes(dict(_QUICK_TRAINING)))
         self.home = home
-        self.stack = FaultStack(home / "stack", {"model_configuration": configuration.absolute()})
+        # However long a fault lasts, each event has to get its list.
+        settings = {"model_configuration": configuration.absolute(), "backlog_events": 0}
+        self.stack = FaultStack(home / "stack", settings)
         self.restarts: list[str] = []
         self._roles: Roles | None = None
         self._environment: dict[str, str] = {}

@@ -1,7 +1,9 @@
 """From a stack's name to the stack."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 from millrace.config import DEFAULT_HOME
 from millrace.errors import ConfigurationError
@@ -27,6 +29,7 @@ class StackOptions:
     fresh: bool = False
     brokers: int = 1
     redis_cluster: bool = False
+    overrides: Mapping[str, Any] = field(default_factory=dict)
 
 
 def make_stack(name: str, home: Path, options: StackOptions | None = None) -> Stack:
@@ -50,6 +53,7 @@ def make_stack(name: str, home: Path, options: StackOptions | None = None) -> St
             brokers=chosen.brokers,
             redis_cluster=chosen.redis_cluster,
             fresh=chosen.fresh,
+            overrides=chosen.overrides,
         )
     if name != "embedded":
         raise ConfigurationError(
@@ -61,7 +65,7 @@ def make_stack(name: str, home: Path, options: StackOptions | None = None) -> St
         )
     from millrace.stacks.embedded import EmbeddedStack
 
-    return EmbeddedStack(home, ports=chosen.ports, fresh=chosen.fresh)
+    return EmbeddedStack(home, ports=chosen.ports, fresh=chosen.fresh, overrides=chosen.overrides)
 
 
 def measuring_home(command: str, stack: str) -> Path:
