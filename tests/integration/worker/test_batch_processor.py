@@ -109,6 +109,26 @@ async def test_lists_come_from_the_counts_while_the_scorer_is_away_and_recover_b
         assert counters["fallback:no_model"] == 1
 
 
+async def test_a_user_who_breaks_the_scorer_costs_lists_their_model_and_nobody_an_answer(redis_server: str) -> None:
+    async with rig(redis_server) as r:
+        await r.serve("v000001")
+        r.scorer.breaks_on_touched = 1 + 70
+        users = ["ann", "eve", "bob"]
+        await r.processor.process([r.record("eve", "i70")])
+        await r.processor.process([r.record(user, "i1") for user in users])
+        deadline = time.monotonic() + 5
+        while r.lists.circuit.open_because and time.monotonic() < deadline:
+            await r.processor.process([r.record("ann", "i2")])
+            await asyncio.sleep(0)
+        await r.processor.process([r.record("bob", "i3")])
+        lists = r.publisher.lists(r.settings)
+        assert [made["user_id"] for made in lists[:4]] == ["eve", *users]
+        assert all(len(made["items"]) == 10 for made in lists)
+        assert {made["fallback"] for made in lists[:4]} == {"scoring_unavailable"}
+        assert (lists[-1]["fallback"], lists[-1]["model_version"]) == (None, "v000001")
+        assert not r.publisher.letters(r.settings)
+
+
 async def test_a_hanging_scorer_holds_up_one_batch_only(redis_server: str) -> None:
     async with rig(redis_server, scoring_deadline_ms=200) as r:
         await r.serve("v000001")

@@ -44,9 +44,17 @@ GENERATION = 1
 
 @dataclass
 class HeldScorer:
-    """Ranks the candidates backwards, so that a scored list is not the fallback list; or fails, or hangs."""
+    """Ranks the candidates backwards, so that a scored list is not the fallback list; or fails, or hangs.
+
+    Args:
+        away: Fail as an absent server does.
+        hangs: Answer nothing until the deadline.
+        breaks_on_touched: Break on every request for a user whose history holds this item.
+        asked: The versions asked for.
+    """
 
     away: bool = False
+    breaks_on_touched: int = 0
     hangs: bool = False
     asked: list[str] = field(default_factory=list)
 
@@ -55,6 +63,8 @@ class HeldScorer:
         if self.hangs:
             await asyncio.sleep(timeout_s)
             raise TransientError("no answer in time")
+        if self.breaks_on_touched and (request.history == self.breaks_on_touched).any():
+            raise ZeroDivisionError("by this user")
         if self.away:
             raise TransientError("away")
         rows, number = len(request.candidates), int((request.candidates[0] > 0).sum())
