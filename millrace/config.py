@@ -82,9 +82,10 @@ class Settings(BaseSettings):
     triton_repository: Path | None = Field(
         default=None, description="Model repository folder that Triton reads; default: HOME/triton."
     )
-    triton_backend: Literal["python", "onnxruntime"] = Field(
+    triton_backend: Literal["python", "onnxruntime", "onnxruntime-cpu"] = Field(
         default="python",
-        description="What runs a version inside Triton: `python` for the wheel, `onnxruntime` for the stock container.",
+        description="What runs a version inside Triton: `python` for the wheel, `onnxruntime` for the stock container "
+        "with a GPU, `onnxruntime-cpu` for it without.",
     )
     event_log: str = Field(
         default="",

@@ -20,6 +20,7 @@ TEMPLATE_DIR = Path(__file__).parent.parent / "triton_repo" / "recommender"
 STATIC_FILES = {
     "python": {"config.pbtxt": "config.pbtxt", "1/model.py": "1/model.py"},
     "onnxruntime": {"config.onnxruntime.pbtxt": "config.pbtxt"},
+    "onnxruntime-cpu": {"config.onnxruntime-cpu.pbtxt": "config.pbtxt"},
 }
 # Loading starts a process, reads the graph and runs it at several batch sizes: about 1 s on two cores.
 LOAD_TIMEOUT_S = 60.0

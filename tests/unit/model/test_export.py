@@ -5,13 +5,18 @@ from pathlib import Path
 import numpy as np
 import onnxruntime
 import pytest
+from google.protobuf import text_format
 from numpy.typing import NDArray
+from tritonclient.grpc import model_config_pb2 as pb
 
 from millrace.errors import FatalError
 from model import export as exporting
 from model.export import Tensors, export, random_request, run
 from model.network.recommender import Recommender
+from model.triton_admin import TEMPLATE_DIR
 from tests.unit.model.small import small_recommender
+
+DTYPES = {pb.TYPE_INT32: "tensor(int32)", pb.TYPE_FP32: "tensor(float)"}
 
 
 @pytest.fixture(scope="module")
@@ -52,6 +57,24 @@ def test_onnx_says_what_keras_says(
     assert not (differ_without_tie(got["items"], wanted["items"], wanted["scores"])).any()
     assert (got["proposals"] == wanted["proposals"]).mean() > 0.99
     assert all(got[name].dtype == np.int32 for name in ("items", "because", "proposals"))
+
+
+def test_tritons_onnxruntime_configurations_fit_the_graph(session: onnxruntime.InferenceSession) -> None:
+    for name in ("config.onnxruntime.pbtxt", "config.onnxruntime-cpu.pbtxt"):
+        config = text_format.Parse((TEMPLATE_DIR / name).read_text(), pb.ModelConfig())
+        for tensors, nodes in ((config.input, session.get_inputs()), (config.output, session.get_outputs())):
+            # Triton adds the axis of the batch itself, so the graph's first axis must be free as the others are.
+            told = {one.name: (DTYPES[one.data_type], [None, *([None] * len(one.dims))]) for one in tensors}
+            graph = {node.name: (node.type, [_free(axis) for axis in node.shape]) for node in nodes}
+            assert told.keys() == graph.keys()
+            for tensor, (dtype, axes) in told.items():
+                assert graph[tensor][0] == dtype
+                assert len(graph[tensor][1]) == len(axes)
+                assert graph[tensor][1][0] is None
+
+
+def _free(axis: str | int | None) -> int | None:
+    return axis if isinstance(axis, int) else None
 
 
 def test_a_network_that_changed_since_is_told_apart(

@@ -24,11 +24,27 @@ def expected(kind: type) -> dict[str, tuple[int, int]]:
     }
 
 
+def test_only_the_one_for_a_gpu_asks_for_one() -> None:
+    kinds = {}
+    for backend, files in STATIC_FILES.items():
+        (file,) = (source for source, copy in files.items() if copy == "config.pbtxt")
+        config = text_format.Parse((TEMPLATE_DIR / file).read_text(), pb.ModelConfig())
+        (group,) = config.instance_group
+        accelerators = config.optimization.execution_accelerators.gpu_execution_accelerator
+        kinds[backend] = (group.kind, [one.name for one in accelerators])
+    kind = pb.ModelInstanceGroup
+    assert kinds == {
+        "python": (kind.KIND_CPU, []),
+        "onnxruntime": (kind.KIND_GPU, ["tensorrt"]),
+        "onnxruntime-cpu": (kind.KIND_CPU, []),
+    }
+
+
 @pytest.mark.parametrize("backend", STATIC_FILES)
 def test_tensors_are_those_of_the_protocol(backend: str) -> None:
     (file,) = (source for source, copy in STATIC_FILES[backend].items() if copy == "config.pbtxt")
     config = text_format.Parse((TEMPLATE_DIR / file).read_text(), pb.ModelConfig())
-    assert config.backend == backend
+    assert config.backend == backend.removesuffix("-cpu")
     assert {one.name: (one.data_type, len(one.dims)) for one in config.input} == expected(ScoreRequest)
     assert {one.name: (one.data_type, len(one.dims)) for one in config.output} == expected(ScoreResponse)
     assert config.max_batch_size == 1024
