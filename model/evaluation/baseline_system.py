@@ -6,6 +6,7 @@ from dataclasses import replace
 import numpy as np
 
 from model.baselines.protocol import Baseline, FittedBaseline, top_untouched
+from model.evaluation.lateness import Lateness
 from model.evaluation.outcomes import LISTED
 from model.evaluation.system import Ranking, Told
 from model.learning.log import GrowingLog
@@ -23,9 +24,20 @@ class BaselineSystem:
         catalogue: Which items are available.
         lists_from: First row for which lists are wanted.
         seed: Of the fits.
+        lag_s: Seconds by which it learns events late; see `Lateness`.
+        rate: Events per second that those seconds mean.
     """
 
-    def __init__(self, name: str, baseline: Baseline, catalogue: Catalogue, lists_from: int, seed: int = 0) -> None:
+    def __init__(
+        self,
+        name: str,
+        baseline: Baseline,
+        catalogue: Catalogue,
+        lists_from: int,
+        seed: int = 0,
+        lag_s: float = 0.0,
+        rate: float | None = None,
+    ) -> None:
         self.name = name
         self.lists_from = lists_from
         self.told = Told()
@@ -34,6 +46,7 @@ class BaselineSystem:
         self._seed = seed
         self._log = GrowingLog()
         self._fitted_at = 0
+        self._late = Lateness(self._learn_event, lag_s, rate)
 
     def prepare(self, row: int) -> None:
         """Fit the baseline if it is one that is fitted and the log has grown enough."""
@@ -55,12 +68,15 @@ class BaselineSystem:
         return Ranking(tuple(items[:LISTED]), np.array(items, np.int32)), state
 
     def learn(self, row: int, before: UserState, event: ResolvedEvent, first_touch: bool) -> None:
-        """Pass the event on."""
-        self._baseline.learn(self._numbered(before), event.item, event.value, event.ts_ms)
-        self._log.add(event.user_id, event.item, event.value, event.ts_ms, event.weight)
+        """Pass the event on, once it is old enough."""
+        self._late.learn(before, event)
 
     def finish(self) -> None:
         """Do nothing: everything is told already."""
+
+    def _learn_event(self, before: UserState, event: ResolvedEvent) -> None:
+        self._baseline.learn(self._numbered(before), event.item, event.value, event.ts_ms)
+        self._log.add(event.user_id, event.item, event.value, event.ts_ms, event.weight)
 
     def _numbered(self, state: UserState) -> UserState:
         """Return the state under its user's number in the log, by which a fitted baseline knows users."""

@@ -5,7 +5,6 @@ No part of it is written for the evaluation: only the servers between the parts 
 
 import tempfile
 import time
-from collections import deque
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -15,6 +14,7 @@ import numpy as np
 
 from millrace.errors import ConfigurationError
 from model.configuration import ModelConfiguration
+from model.evaluation.lateness import Lateness
 from model.evaluation.system import CandidateFeatures, Ranking, Told
 from model.learning.learner import Learner, Parts
 from model.learning.moments import Moment
@@ -77,32 +77,6 @@ class ServedOptions:
             raise ConfigurationError(f"There is no part {unknown[0]!r} to leave out; known are {', '.join(ABLATIONS)}.")
 
 
-class LateStatistics:
-    """Statistics that learn events after a while, as those in a worker's cache do.
-
-    Args:
-        statistics: What learns.
-        lag_s: Seconds by which it is late.
-        rate: Events per second that those seconds mean; None takes the events' own times.
-    """
-
-    def __init__(self, statistics: ItemStatistics, lag_s: float, rate: float | None) -> None:
-        self._statistics = statistics
-        self._lag_events = round(lag_s * rate) if rate is not None else 0
-        self._lag_ms = lag_s * 1000.0 if rate is None else 0.0
-        self._waiting: deque[tuple[UserState, ResolvedEvent]] = deque()
-
-    def learn(self, before: UserState, event: ResolvedEvent) -> None:
-        """Take an event, and learn those that are old enough."""
-        self._waiting.append((before, event))
-        while self._waiting and self._ripe(event.ts_ms):
-            state, late = self._waiting.popleft()
-            self._statistics.update(state, late.item, late.value, late.ts_ms, late.weight)
-
-    def _ripe(self, now_ms: int) -> bool:
-        return len(self._waiting) > self._lag_events and now_ms - self._waiting[0][1].ts_ms >= self._lag_ms
-
-
 class ServedSystem:
     """Serves lists from ONNX artifacts that it learns itself, as the whole of Millrace does.
 
@@ -120,7 +94,7 @@ class ServedSystem:
         self._catalogue = catalogue
         self._columns = _left_out(options.without)
         self.statistics = ItemStatistics()
-        self._late = LateStatistics(self.statistics, options.lag_s, options.rate)
+        self._late = Lateness(self._learn_statistics, options.lag_s, options.rate)
         self._step = CandidateStep(self.statistics, catalogue)
         without = options.without
         parts = Parts("encoder" not in without, "perceptron" not in without, "learned_fusion" not in without)
@@ -243,6 +217,9 @@ class ServedSystem:
         response = self._scorer().score_now("network", request)
         for (row, _, _), rating in zip(waiting, response.predicted_ratings[:, 0].tolist(), strict=True):
             self.told.ratings[row] = rating
+
+    def _learn_statistics(self, before: UserState, event: ResolvedEvent) -> None:
+        self.statistics.update(before, event.item, event.value, event.ts_ms, event.weight)
 
     def _masked(self, batch: CandidateBatch) -> CandidateBatch:
         if len(self._columns):

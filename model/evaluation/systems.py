@@ -22,7 +22,9 @@ def make_system(name: str, stream: RecordedStream, split: Split, options: Evalua
     """Return the served system or a baseline, fresh."""
     if name != SERVED:
         baseline = BASELINES[name](BaselineSetup(stream.catalogue.max_index + 1, options.seed))
-        return BaselineSystem(name, baseline, stream.catalogue, split.graded, options.seed)
+        return BaselineSystem(
+            name, baseline, stream.catalogue, split.graded, options.seed, options.delay_s, options.rate_per_s
+        )
     from model.evaluation.served import ServedSystem  # it imports TensorFlow
 
     return ServedSystem(stream.catalogue, served_options(split, options), SERVED)
