@@ -26,6 +26,8 @@ WORKERS = ("worker", "worker-2")
 JVM_OPTIONS = ("-XX:TieredStopAtLevel=1",)
 # Enough for Cassandra's commit log (256 MiB at most) and its tables, small enough to be filled in a moment.
 LOG_DISK_MIB = 640
+# Four Java servers at once, on a machine that may have other things to do.
+READY_DEADLINE_S = 300.0
 _LISTENER = "PROXIED"
 _SUPERVISE_S = 1.0
 # What is learned is not what is tested.
@@ -76,6 +78,7 @@ class FaultStack(LocalStack):
     """
 
     kafka_type = ProxiedKafka
+    ready_deadline_s = READY_DEADLINE_S
 
     def __init__(self, home: Path, overrides: Mapping[str, Any] | None = None) -> None:
         super().__init__(home, brokers=BROKERS, fresh=True, overrides=overrides, jvm_options=JVM_OPTIONS)
