@@ -4,15 +4,14 @@ Half of what is acted on for the first time is either a new release or stands ne
 latest arrivals are: the place in the catalogue tells when an item became known.
 """
 
-from typing import Any
-
 import numpy as np
 from numpy.typing import NDArray
 
 from streams.catalogue import GENRES_PER_ITEM, MAX_GENRES, Catalogue
 from streams.ranking.feature_kernel import FIRST_YEAR, YEARS
+from streams.ranking.view_kernel import fade_firsts, rate_genres, rate_items, rate_keys, tally_firsts, tally_shares
 from streams.statistics import ItemStatistics
-from streams.statistics.popularity import POPULARITY_CLASSES
+from streams.statistics.popularity import POPULARITY_CLASSES, popularity_class
 
 # Items are divided by their place in the catalogue into this many eras of equal size.
 ERAS = 256
@@ -27,8 +26,8 @@ _ERA_DECAY_EVENTS, _CONTENT_DECAY_EVENTS = 1_000.0, 3_000.0
 _ERA_PRIOR, _AGE_PRIOR, _GENRE_PRIOR = 3.0, 10.0, 20.0
 # Never-seen items looked through for one request, at most: those of the highest rates.
 _MOST_UNSEEN = 8_192
-# What np.bincount gives, with weights or without.
-_Masses = NDArray[np.floating[Any]] | NDArray[np.signedinteger[Any]]
+# The class of each count; from where the last one begins, all counts share it.
+_CLASS_OF_COUNT = np.array([popularity_class(count) for count in range(1 << POPULARITY_CLASSES)], np.int8)
 _EPOCH_YEAR, _YEAR_MS = 1970, 365.2425 * 86_400_000
 
 
@@ -38,6 +37,7 @@ class ContentView:
     Attributes:
         eras: [N] int16 era of each item by its place in the catalogue.
         era_shares: [ERAS] float64 share of recent events.
+        year_places: [N] int16 year of release from FIRST_YEAR, YEARS where unknown.
         classes: [N] int8 popularity class.
         lesser_classes: [N] int8 popularity class if there were one event less.
         class_shares: [POPULARITY_CLASSES] float64 share of recent events by the class they met.
@@ -49,12 +49,14 @@ class ContentView:
             their first event, relative to all never-seen items.
         unseen: [M] int32 known, available items without events, highest first rate first.
         unseen_sets: [M] int32 their genre sets; `unseen_eras` int16, `unseen_rates` float32: the same of these.
-        unseen_years: [M] int16 their years of release from FIRST_YEAR, YEARS where unknown.
+        unseen_years: [M] int16 the same of `year_places`.
     """
 
     def __init__(self) -> None:
         self.eras: NDArray[np.int16] = np.zeros(0, np.int16)
         self.era_shares: NDArray[np.float64] = np.zeros(ERAS)
+        self.year_places: NDArray[np.int16] = np.zeros(0, np.int16)
+        self._rate_eras: NDArray[np.int32] = np.zeros(0, np.int32)
         self.classes: NDArray[np.int8] = np.zeros(0, np.int8)
         self.lesser_classes: NDArray[np.int8] = np.zeros(0, np.int8)
         self.class_shares: NDArray[np.float64] = np.zeros(POPULARITY_CLASSES)
@@ -81,15 +83,14 @@ class ContentView:
         if self._catalogue_sequence != (catalogue.sequence, len(catalogue.known)):
             self._catalogue_sequence = (catalogue.sequence, len(catalogue.known))
             self._renew_sets(catalogue)
-            places = np.arange(len(catalogue.known)) * ERAS // (len(catalogue) + 1)
-            self.eras = np.minimum(places, ERAS - 1).astype(np.int16)
+            self._renew_places(catalogue)
         counts = statistics.popularity.counts
         self.classes = _classes(counts)
         self.lesser_classes = _classes(counts - 1)
         self.class_shares = statistics.class_totals / max(float(statistics.class_totals.sum()), 1.0)
-        total = float(shares.sum()) or 1.0
-        self.era_shares = _spread(np.bincount(self.eras, shares, ERAS)) / total
-        self.set_shares = np.bincount(self.genre_sets, shares, len(self.set_genres)) / total
+        mass = np.zeros(ERAS)
+        tally_shares(shares, self.eras, self.genre_sets, mass, self.set_shares)
+        self.era_shares = _spread(mass)
         self._renew_rates(statistics, catalogue)
 
     def _renew_sets(self, catalogue: Catalogue) -> None:
@@ -99,78 +100,57 @@ class ContentView:
         self.genre_sets = sets.astype(np.int32)
         self.set_genres = catalogue.genres[first]
         self.set_norms = 1.0 / np.sqrt(np.maximum((self.set_genres > 0).sum(axis=1), 1))
+        self.set_shares = np.zeros(len(self.set_genres))
+
+    def _renew_places(self, catalogue: Catalogue) -> None:
+        places = np.arange(len(catalogue.known)) * ERAS // (len(catalogue) + 1)
+        self.eras = np.minimum(places, ERAS - 1).astype(np.int16)
+        self._rate_eras = (self.eras // _ERAS_PER_RATE).astype(np.int32)
+        years = catalogue.years.astype(np.int64)
+        self.year_places = np.where(years > 0, np.clip(years - FIRST_YEAR, 0, YEARS - 1), YEARS).astype(np.int16)
 
     def _renew_rates(self, statistics: ItemStatistics, catalogue: Catalogue) -> None:
-        popularity = statistics.popularity
+        popularity, clock = statistics.popularity, statistics.clock
         unseen = catalogue.known & (popularity.counts == 0)
-        seen = np.flatnonzero(popularity.counts)
-        since = statistics.clock - popularity.first_clock[seen]
-        latest, firsts = np.zeros(len(unseen)), np.zeros(len(unseen))
-        latest[seen] = np.exp(-since / _ERA_DECAY_EVENTS)
-        firsts[seen] = np.exp(-since / _CONTENT_DECAY_EVENTS)
-        eras = self.eras // _ERAS_PER_RATE
-        by_era = _log_rates(eras, _RATE_ERAS, latest, unseen, _ERA_PRIOR)
-        ages = _ages(catalogue.years, _year_of(statistics.last_ts_ms))
-        by_age = _log_rates(ages, _AGES, firsts, unseen, _AGE_PRIOR)
-        rates = by_era[eras] + by_age[ages] + self._genre_rates(firsts, unseen)
-        self.first_rates = rates.astype(np.float32)
-        self._renew_unseen(np.flatnonzero(unseen & catalogue.available), catalogue)
+        latest = fade_firsts(clock, popularity.counts, popularity.first_clock, _ERA_DECAY_EVENTS)
+        firsts = fade_firsts(clock, popularity.counts, popularity.first_clock, _CONTENT_DECAY_EVENTS)
+        ages = _ages(_year_of(statistics.last_ts_ms))[self.year_places]
+        by_era = _log_rates(*tally_firsts(latest, unseen, self._rate_eras, _RATE_ERAS), _ERA_PRIOR)
+        by_age = _log_rates(*tally_firsts(firsts, unseen, ages, _AGES), _AGE_PRIOR)
+        met, left = tally_firsts(firsts, unseen, self.genre_sets, len(self.set_genres))
+        by_set = rate_genres(met, left, self.set_genres, MAX_GENRES, _average_rate(met, left), _GENRE_PRIOR)
+        self.first_rates = rate_items(by_era, by_age, by_set, self._rate_eras, ages, self.genre_sets)
+        self._renew_unseen(unseen & catalogue.available)
 
-    def _renew_unseen(self, open_items: NDArray[np.int64], catalogue: Catalogue) -> None:
-        order = np.argsort(-self.first_rates[open_items], kind="stable")[:_MOST_UNSEEN]
-        self.unseen = open_items[order].astype(np.int32)
+    def _renew_unseen(self, wanted: NDArray[np.bool_]) -> None:
+        keys = np.sort(rate_keys(self.first_rates, wanted))[:_MOST_UNSEEN]
+        self.unseen = (keys & np.uint64(0xFFFFFFFF)).astype(np.int32)
         self.unseen_sets, self.unseen_eras = self.genre_sets[self.unseen], self.eras[self.unseen]
-        self.unseen_rates = self.first_rates[self.unseen]
-        years = catalogue.years[self.unseen].astype(np.int64)
-        places = np.where(years > 0, np.clip(years - FIRST_YEAR, 0, YEARS - 1), YEARS)
-        self.unseen_years = places.astype(np.int16)
-
-    def _genre_rates(self, firsts: NDArray[np.float64], unseen: NDArray[np.bool_]) -> NDArray[np.float64]:
-        """Return [N] the mean of the log rates of each item's genres."""
-        sets = len(self.set_genres)
-        met, left = np.bincount(self.genre_sets, firsts, sets), np.bincount(self.genre_sets, unseen, sets)
-        met_by_genre, left_by_genre = np.zeros(MAX_GENRES), np.zeros(MAX_GENRES)
-        for place in range(GENRES_PER_ITEM):
-            met_by_genre += np.bincount(self.set_genres[:, place], met, MAX_GENRES)
-            left_by_genre += np.bincount(self.set_genres[:, place], left, MAX_GENRES)
-        rate = _average_rate(met, left)
-        by_genre = np.log((met_by_genre + _GENRE_PRIOR * rate) / (left_by_genre + _GENRE_PRIOR) / rate)
-        by_genre[0] = 0.0
-        carried = np.maximum((self.set_genres > 0).sum(axis=1), 1)
-        by_set = by_genre[self.set_genres].sum(axis=1) / carried
-        return np.asarray(by_set[self.genre_sets], np.float64)
+        self.unseen_rates, self.unseen_years = self.first_rates[self.unseen], self.year_places[self.unseen]
 
 
 def _classes(counts: NDArray[np.int64]) -> NDArray[np.int8]:
     """Return the popularity classes of counts; see `popularity_class`."""
-    # frexp is exact where log2 rounds: the exponent of n - 1/2 is the number of bits of n - 1.
-    exponents = np.frexp(np.maximum(counts, 1) - 0.5)[1]
-    return np.where(counts > 0, np.minimum(exponents + 1, POPULARITY_CLASSES - 1), 0).astype(np.int8)
+    return np.asarray(_CLASS_OF_COUNT[np.clip(counts, 0, len(_CLASS_OF_COUNT) - 1)])
 
 
-def _ages(years: NDArray[np.int16], now_year: float) -> NDArray[np.int64]:
-    """Return [N] the age class of each release year: looked up, as there are far fewer years than items."""
-    first = int(years.min())
-    by_year = np.digitize(now_year - np.arange(first, int(years.max()) + 1), _AGE_BOUNDS)
-    if first <= 0:
-        by_year[-first] = _AGES - 1
-    return np.asarray(by_year[years.astype(np.int64) - first])
+def _ages(now_year: float) -> NDArray[np.int32]:
+    """Return [YEARS + 1] the age class of each release year from FIRST_YEAR on; the last one is of unknown years."""
+    ages = np.digitize(now_year - np.arange(FIRST_YEAR, FIRST_YEAR + YEARS), _AGE_BOUNDS)
+    return np.append(ages, _AGES - 1).astype(np.int32)
 
 
-def _average_rate(met: _Masses, left: _Masses) -> float:
+def _average_rate(met: NDArray[np.float64], left: NDArray[np.float64]) -> float:
     return (float(met.sum()) + 1.0) / (float(left.sum()) + 10.0)
 
 
-def _log_rates(
-    classes: NDArray[np.integer[Any]], number: int, firsts: NDArray[np.float64], unseen: NDArray[np.bool_], prior: float
-) -> NDArray[np.float64]:
-    """Return [number] how many of a class met their first event, per item that is left, in logs of the average."""
-    met, left = np.bincount(classes, firsts, number), np.bincount(classes, unseen, number)
+def _log_rates(met: NDArray[np.float64], left: NDArray[np.float64], prior: float) -> NDArray[np.float64]:
+    """Return [C] how many of a class met their first event, per item that is left, in logs of the average."""
     rate = _average_rate(met, left)
     return np.asarray(np.log((met + prior * rate) / (left + prior) / rate), np.float64)
 
 
-def _spread(mass: _Masses) -> NDArray[np.float64]:
+def _spread(mass: NDArray[np.float64]) -> NDArray[np.float64]:
     """Spread mass over the two neighbours on either side, as `profile_kernel` does with a user's."""
     return np.asarray(np.convolve(mass, np.array([0.25, 0.5, 1.0, 0.5, 0.25]) / 2.5, "same"), np.float64)
 

@@ -5,66 +5,14 @@ from numpy.typing import NDArray
 
 from streams.compiled import compiled
 from streams.ranking.evidence_kernel import COVISIT_PRIOR, FOUND, FREE, POOLED, TRANSITIONS
+from streams.ranking.selection_kernel import largest, largest_by_bits, ordered
 
 # How much each evidence column counts in the first cut: the transitions as chances, the co-visitation scaled to them.
 CUT_WEIGHTS = (0.5, 0.5, 0.5, 1.0, 2.0, 0.02)
-# Keys are sorted into bins by their upper bits: the exponent and a few bits of the mantissa.
-_BIN_SHIFT, _BINS = np.uint64(52), 4096
 # What co-visitation is divided by, as a factor, by the number of events.
 _NORMS = 1.0 / np.sqrt(np.arange(1024) + COVISIT_PRIOR)
 # A mark beside those of the evidence: in the pool, and not to be cut.
 KEPT = 4
-
-
-@compiled
-def _largest(keys: NDArray[np.uint64], size: int, wanted: int) -> None:
-    """Move the `wanted` largest of the first `size` keys to the front (quickselect); keys are distinct."""
-    low, high = 0, size - 1
-    while low < high:
-        pivot = keys[(low + high) // 2]
-        left, right = low, high
-        while left <= right:
-            while keys[left] > pivot:
-                left += 1
-            while keys[right] < pivot:
-                right -= 1
-            if left <= right:
-                keys[left], keys[right] = keys[right], keys[left]
-                left += 1
-                right -= 1
-        if wanted - 1 <= right:
-            high = right
-        elif wanted - 1 >= left:
-            low = left
-        else:
-            return
-
-
-@compiled
-def _largest_by_bits(keys: NDArray[np.uint64], size: int, wanted: int) -> None:
-    """Do as `_largest` where the upper half of the keys are the bits of positive floats: far fewer are compared."""
-    numbers = np.zeros(_BINS, np.int32)
-    for place in range(size):
-        numbers[keys[place] >> _BIN_SHIFT] += 1
-    edge, above = _BINS - 1, 0
-    while edge > 0 and above + numbers[edge] < wanted:
-        above += numbers[edge]
-        edge -= 1
-    # Whole bins first, then the bin that only some of are wanted of.
-    lower, upper = np.uint64(edge) << _BIN_SHIFT, np.uint64(edge + 1) << _BIN_SHIFT
-    front, between = 0, np.empty(numbers[edge], np.uint64)
-    number = 0
-    for place in range(size):
-        key = keys[place]
-        if key >= upper:
-            keys[front] = key
-            front += 1
-        elif key >= lower:
-            between[number] = key
-            number += 1
-    _largest(between, number, wanted - front)
-    for place in range(wanted - front):
-        keys[front + place] = between[place]
 
 
 @compiled
@@ -124,7 +72,7 @@ def pool_by_evidence(
         keys[size] = (np.uint64(bits[0]) << np.uint64(32)) | np.uint64(0xFFFFFFFF - item)
         size += 1
     taken = min(size, wanted)
-    _largest_by_bits(keys, size, taken)
+    largest_by_bits(keys, size, taken)
     for place in range(taken):
         item = np.int32(np.uint64(0xFFFFFFFF) - (keys[place] & np.uint64(0xFFFFFFFF)))
         pool[place] = item
@@ -229,12 +177,12 @@ def linear_cut(
     for place in range(size):
         scores[place] = _dot(doubles, pool_features[place])
         first = np.uint64(0x80000000) if marks[pool[place]] == KEPT else np.uint64(0)
-        keys[place] = ((_ordered(bits[place]) >> np.uint64(1) | first) << np.uint64(32)) | np.uint64(size - place)
+        keys[place] = ((ordered(bits[place]) >> np.uint64(1) | first) << np.uint64(32)) | np.uint64(size - place)
     taken = min(size, len(candidates))
-    _largest(keys, size, taken)
+    largest(keys, size, taken)
     for rank in range(taken):
         place = int(np.int64(size) - np.int64(keys[rank] & np.uint64(0xFFFFFFFF)))
-        keys[rank] = (_ordered(bits[place]) << np.uint64(32)) | np.uint64(size - place)
+        keys[rank] = (ordered(bits[place]) << np.uint64(32)) | np.uint64(size - place)
     order = np.sort(keys[:taken])[::-1]
     for rank in range(taken):
         place = int(np.int64(size) - np.int64(order[rank] & np.uint64(0xFFFFFFFF)))
@@ -257,10 +205,3 @@ def _dot(weights: NDArray[np.float64], row: NDArray[np.float32]) -> float:
     for place in range(whole, len(weights)):
         first += weights[place] * row[place]
     return float((first + second) + (third + fourth))
-
-
-@compiled
-def _ordered(bits: int) -> np.uint64:
-    """Return the bits of a float32 as an unsigned number that orders as the floats do."""
-    wide = np.uint64(bits)
-    return wide ^ np.uint64(0xFFFFFFFF) if wide >> np.uint64(31) else wide | np.uint64(0x80000000)

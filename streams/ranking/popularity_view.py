@@ -5,14 +5,9 @@ from numpy.typing import NDArray
 
 from streams.catalogue import MAX_GENRES, Catalogue
 from streams.ranking.content_view import ContentView
-from streams.ranking.feature_kernel import (
-    FIRST_YEAR,
-    ITEM_FEATURES,
-    YEARS,
-    compute_item_features,
-    decay_counts,
-    smooth_years,
-)
+from streams.ranking.feature_kernel import ITEM_FEATURES, YEARS, compute_item_features, decay_counts, smooth_years
+from streams.ranking.selection_kernel import top_items
+from streams.ranking.view_kernel import share_profiles, weigh_by_history
 from streams.statistics import ItemStatistics
 from streams.statistics.popularity import BUCKET_DECAY_EVENTS, DECAY_EVENTS
 
@@ -60,6 +55,7 @@ class PopularityView:
         self.item_features: NDArray[np.float32] = np.zeros((0, ITEM_FEATURES), np.float32)
         self.token_idf: NDArray[np.float32] = np.zeros(0, np.float32)
         self.content = ContentView()
+        self._latest: NDArray[np.int32] = np.empty(0, np.int32)
         self._made_at = (-1, -1, -1)
         self._lists_made_at = (-1, -1, -1)
 
@@ -71,6 +67,8 @@ class PopularityView:
         if now[1:] == (catalogue_sequence, size) and behind <= min(_REFRESH_EVENTS, int(clock * _REFRESH_SHARE)):
             return
         self._made_at = now
+        if now[1:] != (catalogue_sequence, size):
+            self._renew_catalogue(catalogue)
         self._renew_shares(statistics, catalogue)
         self._renew_item_features(statistics, catalogue)
         self.content.renew(statistics, catalogue, self.shares)
@@ -93,31 +91,19 @@ class PopularityView:
         self._decayed = decayed
 
     def _renew_lists(self, statistics: ItemStatistics) -> None:
-        self.recent = _top(self._decayed[:, 0] + self.shares)
+        wanted = min(_LISTED, len(self.shares) - 1)
+        self.recent = top_items(self._decayed[:, 0] + self.shares, wanted)
         self.ever = statistics.popularity_order()
-        among = statistics.popularity.by_history_at(statistics.clock)
-        totals = np.maximum(among.sum(axis=0), 1.0)
-        self.by_history = [
-            _top(among[:, bucket] + totals[bucket] * 0.1 * self.shares) for bucket in range(among.shape[1])
-        ]
+        among = weigh_by_history(statistics.popularity.by_history, self.item_features, self.shares)
+        self.by_history = [top_items(weights, wanted) for weights in among]
 
     def _renew_newest(self, statistics: ItemStatistics, catalogue: Catalogue) -> None:
-        arrivals = np.array(catalogue.arrivals[::-1], np.int32)
-        few = statistics.popularity.counts[arrivals] < NEW_ITEM_EVENTS
-        self.unavailable = np.flatnonzero(catalogue.known & ~catalogue.available).astype(np.int32)
-        self.newest = arrivals[few & catalogue.available[arrivals]][:_NEWEST]
+        few = statistics.popularity.counts[self._latest] < NEW_ITEM_EVENTS
+        self.newest = self._latest[few & catalogue.available[self._latest]][:_NEWEST]
 
     def _renew_profiles(self, catalogue: Catalogue) -> None:
-        total = float(self.shares.sum()) or 1.0
-        genre_mass = np.zeros(MAX_GENRES)
-        for place in range(catalogue.genres.shape[1]):
-            genre_mass += np.bincount(catalogue.genres[:, place], self.shares, MAX_GENRES)
-        self.genre_shares = genre_mass / total
-        dated = catalogue.years > 0
-        years = np.clip(catalogue.years.astype(np.int64) - FIRST_YEAR, 0, YEARS - 1)
-        mass = np.bincount(years[dated], self.shares[dated], YEARS) / (float(self.shares[dated].sum()) or 1.0)
-        smooth_years(mass)
-        self.year_shares = mass
+        share_profiles(self.shares, catalogue.genres, self.content.year_places, self.genre_shares, self.year_shares)
+        smooth_years(self.year_shares)
 
     def _renew_item_features(self, statistics: ItemStatistics, catalogue: Catalogue) -> None:
         popularity = statistics.popularity
@@ -136,12 +122,9 @@ class PopularityView:
             len(catalogue),
             self.item_features,
         )
+
+    def _renew_catalogue(self, catalogue: Catalogue) -> None:
+        self._latest = np.array(catalogue.arrivals[::-1], np.int32)
+        self.unavailable = np.flatnonzero(catalogue.known & ~catalogue.available).astype(np.int32)
         carriers = np.maximum(_TOKEN_PRIOR * catalogue.token_items, 1.0)
         self.token_idf = np.maximum(np.log(max(len(catalogue), 1) / carriers), 0.0).astype(np.float32)
-
-
-def _top(weights: NDArray[np.float32]) -> NDArray[np.int32]:
-    """Return the items (from 1) of the largest weights, largest first, ties by index."""
-    wanted = min(_LISTED, len(weights) - 1)
-    items = np.argpartition(-weights[1:], wanted - 1)[:wanted] + 1
-    return np.asarray(items[np.lexsort((items, -weights[items]))], np.int32)

@@ -1,0 +1,195 @@
+"""Kernels over all items at once, behind `PopularityView` and `ContentView`."""
+
+import numpy as np
+from numpy.typing import NDArray
+
+from streams.compiled import compiled
+from streams.ranking.feature_kernel import ITEM_BUCKET_FADE
+from streams.ranking.selection_kernel import ordered
+
+# Recent shares stand beside the counts by history length as this part of all of them.
+_HISTORY_PRIOR = 0.1
+
+
+@compiled
+def weigh_by_history(
+    by_history: NDArray[np.float32], item_features: NDArray[np.float32], shares: NDArray[np.float32]
+) -> NDArray[np.float32]:
+    """Return [B, N] how popular each item is among users with a history of about one length.
+
+    Args:
+        by_history: [N, B] counts as of the items' last events.
+        item_features: [N, ITEM_FEATURES], see `compute_item_features`.
+        shares: [N] recent share of each item.
+    """
+    items, buckets = by_history.shape
+    out, totals = np.empty((buckets, items), np.float32), np.zeros(buckets)
+    for item in range(items):
+        fade = item_features[item, ITEM_BUCKET_FADE]
+        for bucket in range(buckets):
+            faded = by_history[item, bucket] * fade
+            totals[bucket] += faded
+            out[bucket, item] = faded
+    for bucket in range(buckets):
+        prior = np.float32(max(totals[bucket], 1.0) * _HISTORY_PRIOR)
+        for item in range(items):
+            out[bucket, item] += prior * shares[item]
+    return out
+
+
+@compiled
+def share_profiles(
+    shares: NDArray[np.float32],
+    genres: NDArray[np.int16],
+    year_places: NDArray[np.int16],
+    genre_shares: NDArray[np.float64],
+    year_shares: NDArray[np.float64],
+) -> None:
+    """Sum the recent shares of items by genre, and those of dated items by year of release.
+
+    Args:
+        shares: [N].
+        genres: [N, G] genre ids, 0 where fewer.
+        year_places: [N] places in `year_shares`, beyond its end where the year is unknown.
+        genre_shares: [MAX_GENRES] out: sums, of the sum over all items.
+        year_shares: [YEARS] out: sums, of the sum over dated items.
+    """
+    genre_shares[:] = 0.0
+    year_shares[:] = 0.0
+    total, dated = 0.0, 0.0
+    for item in range(len(shares)):
+        share = shares[item]
+        total += share
+        for genre in genres[item]:
+            if genre == 0:
+                break
+            genre_shares[genre] += share
+        if year_places[item] < len(year_shares):
+            year_shares[year_places[item]] += share
+            dated += share
+    genre_shares /= total if total > 0.0 else 1.0
+    year_shares /= dated if dated > 0.0 else 1.0
+
+
+@compiled
+def tally_shares(
+    shares: NDArray[np.float32],
+    eras: NDArray[np.int16],
+    genre_sets: NDArray[np.int32],
+    era_shares: NDArray[np.float64],
+    set_shares: NDArray[np.float64],
+) -> None:
+    """Sum the recent shares [N] of items by era [ERAS] and by set of genres [S], as parts of the sum over all items."""
+    era_shares[:] = 0.0
+    set_shares[:] = 0.0
+    total = 0.0
+    for item in range(len(shares)):
+        share = shares[item]
+        total += share
+        era_shares[eras[item]] += share
+        set_shares[genre_sets[item]] += share
+    era_shares /= total if total > 0.0 else 1.0
+    set_shares /= total if total > 0.0 else 1.0
+
+
+@compiled
+def fade_firsts(
+    clock: int, counts: NDArray[np.int64], first_clock: NDArray[np.int64], decay_events: float
+) -> NDArray[np.float64]:
+    """Return [N] what each item's first event is worth now, 0 without one; arguments as the arrays of `Popularity`."""
+    out = np.zeros(len(counts))
+    for item in range(len(counts)):
+        if counts[item] > 0:
+            out[item] = np.exp((first_clock[item] - clock) / decay_events)
+    return out
+
+
+@compiled
+def tally_firsts(
+    firsts: NDArray[np.float64], unseen: NDArray[np.bool_], classes: NDArray[np.int32], number: int
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Sum first events and never-seen items by class.
+
+    Args:
+        firsts: [N] what an item's first event is worth.
+        unseen: [N] known items without events.
+        classes: [N] class of each item.
+        number: Classes.
+
+    Returns:
+        [number] sums of `firsts`, [number] numbers of `unseen`.
+    """
+    met, left = np.zeros(number), np.zeros(number)
+    for item in range(len(firsts)):
+        met[classes[item]] += firsts[item]
+        left[classes[item]] += unseen[item]
+    return met, left
+
+
+@compiled
+def rate_genres(
+    met: NDArray[np.float64],
+    left: NDArray[np.float64],
+    set_genres: NDArray[np.int16],
+    genres: int,
+    rate: float,
+    prior: float,
+) -> NDArray[np.float64]:
+    """Return [S] the mean of the log rates of first events of the genres of each set; 0 without genres.
+
+    Args:
+        met: [S] first events by set of genres.
+        left: [S] never-seen items by set.
+        set_genres: [S, G] genre ids, 0 where fewer.
+        genres: Genre ids are below this.
+        rate: First events per never-seen item over all.
+        prior: Items of that rate that every genre has beside its own.
+    """
+    met_by_genre, left_by_genre = np.full(genres, prior * rate), np.full(genres, prior)
+    for place in range(len(set_genres)):
+        for genre in set_genres[place]:
+            met_by_genre[genre] += met[place]
+            left_by_genre[genre] += left[place]
+    by_genre = np.log(met_by_genre / left_by_genre / rate)
+    out = np.zeros(len(set_genres))
+    for place in range(len(set_genres)):
+        carried, total = 0, 0.0
+        for genre in set_genres[place]:
+            if genre > 0:
+                carried += 1
+                total += by_genre[genre]
+        out[place] = total / max(carried, 1)
+    return out
+
+
+@compiled
+def rate_items(
+    by_era: NDArray[np.float64],
+    by_age: NDArray[np.float64],
+    by_set: NDArray[np.float64],
+    eras: NDArray[np.int32],
+    ages: NDArray[np.int32],
+    sets: NDArray[np.int32],
+) -> NDArray[np.float32]:
+    """Return [N] the sum of the log rates of an item's classes; the last three are [N] places in the first three."""
+    out = np.empty(len(eras), np.float32)
+    for item in range(len(eras)):
+        out[item] = by_era[eras[item]] + by_age[ages[item]] + by_set[sets[item]]
+    return out
+
+
+@compiled
+def rate_keys(rates: NDArray[np.float32], wanted: NDArray[np.bool_]) -> NDArray[np.uint64]:
+    """Return keys of the wanted items that sort by rate, highest first, then by index; their lower half is the item.
+
+    Args:
+        rates: [N], contiguous.
+        wanted: [N].
+    """
+    bits, keys, size = rates.view(np.uint32), np.empty(len(rates), np.uint64), 0
+    for item in range(len(rates)):
+        if wanted[item]:
+            falling = np.uint64(0xFFFFFFFF) - ordered(bits[item])
+            keys[size] = (falling << np.uint64(32)) | np.uint64(item)
+            size += 1
+    return keys[:size]
