@@ -4,6 +4,7 @@ from consumers.event_log.opening import create_schema, open_event_log
 from consumers.event_log.protocol import (
     DEFAULT_PAGE_SIZE,
     IMPORT_PARTITION,
+    AnonymousEvents,
     EventLog,
     LoggedEvent,
     LogPosition,
@@ -12,6 +13,7 @@ from consumers.event_log.protocol import (
 __all__ = [
     "DEFAULT_PAGE_SIZE",
     "IMPORT_PARTITION",
+    "AnonymousEvents",
     "EventLog",
     "LogPosition",
     "LoggedEvent",

@@ -6,7 +6,9 @@ rows a second time, which changes nothing.
 """
 
 import heapq
-from collections.abc import Callable, Iterable, Iterator, Sequence
+import uuid
+from collections import Counter
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from itertools import chain, islice
 from typing import Any
 
@@ -15,6 +17,8 @@ from cassandra.query import BatchStatement, BatchType
 from consumers.event_log.cassandra_address import CassandraAddress, parse_address
 from consumers.event_log.cassandra_rows import (
     DELETED_US,
+    FORGOTTEN,
+    FORGOTTEN_BUCKETS,
     ITEM_BUCKETS,
     EventRow,
     WriteTimes,
@@ -31,7 +35,14 @@ from consumers.event_log.cassandra_rows import (
 from consumers.event_log.cassandra_schema import require_schema
 from consumers.event_log.cassandra_session import Requests, consistency_of, local_nodes, open_cluster, translating
 from consumers.event_log.cassandra_statements import Statements
-from consumers.event_log.protocol import DEFAULT_PAGE_SIZE, IMPORT_PARTITION, LoggedEvent, LogPosition, ends_within
+from consumers.event_log.protocol import (
+    DEFAULT_PAGE_SIZE,
+    IMPORT_PARTITION,
+    AnonymousEvents,
+    LoggedEvent,
+    LogPosition,
+    ends_within,
+)
 from millrace.config import Settings
 from millrace.contracts import CatalogueItem
 
@@ -42,6 +53,8 @@ _USER_ROWS, _USER_BYTES, _USER_KEYS = 40, 4000, 10
 # What a row costs beside its JSON.
 _ROW_BYTES = 80
 _ARCHIVE_EVENTS = 2000
+# Cassandra warns of a logged batch above 5 kB and refuses one above 50 kB; an event's three rows are some 500 bytes.
+_FORGET_EVENTS = 10
 _IMPORTED = 0
 _FIRST_GENERATION = 1
 _BEFORE_ALL = -1
@@ -168,7 +181,8 @@ class CassandraEventLog:
     def user_history(self, user_id: str, limit: int = 200) -> list[LoggedEvent]:
         """Return a user's newest events by event time, newest first."""
         ends = self.end()
-        rows = self._ask(self._statements.read_user, (self._name, user_id), "reading a user's history", limit)
+        page_size = min(limit, DEFAULT_PAGE_SIZE)
+        rows = self._ask(self._statements.read_user, (self._name, user_id), "reading a user's history", page_size)
         # A row may be there before the write it belongs to is complete.
         confirmed = (row for row in rows if row[1] <= ends.get(row[0], _BEFORE_ALL))
         return [logged_event(row) for row in islice(confirmed, limit)]
@@ -183,6 +197,28 @@ class CassandraEventLog:
                     found.setdefault(partition, []).append((expected, offset - 1))
                 expected = offset + 1
         return dict(sorted(found.items()))
+
+    def forget(self, user_id: str, repeated: Collection[tuple[int, int]] = ()) -> int:
+        """Remove a person's events for good and return how many there were.
+
+        Some events at a time: each time what stays and what goes is one logged batch, so that an attempt that failed
+        is gone on with.
+        """
+        rows = self._ask(self._statements.read_user, (self._name, user_id), "reading a user's history")
+        forgotten = 0
+        while page := list(islice(rows, _FORGET_EVENTS)):
+            batch = self._forgetting([logged_event(row) for row in page], repeated)
+            self._requests.run([batch], "forgetting events")
+            forgotten += len(page)
+        return forgotten
+
+    def forgotten(self) -> list[AnonymousEvents]:
+        """Return what is left of all forgotten events."""
+        counts: Counter[tuple[str, str, float | None]] = Counter()
+        for bucket in range(FORGOTTEN_BUCKETS):
+            counts.update(self._ask(self._statements.read_forgotten, (self._name, bucket), "reading what is left"))
+        ordered = sorted(counts.items(), key=lambda each: (*each[0][:2], each[0][2] or 0.0))
+        return [AnonymousEvents(*what, events) for what, events in ordered]
 
     def archive(self) -> int:
         """Move every streamed event behind the imported ones, in read order, and return how many.
@@ -294,7 +330,8 @@ class CassandraEventLog:
         for offset, received_ts_ms, text in self._ask(
             self._statements.read_events, (*key, first, last), "reading events", page_size
         ):
-            yield partition, offset, received_ts_ms, text
+            if text != FORGOTTEN:
+                yield partition, offset, received_ts_ms, text
 
     def _offsets(self, partition: int, end: int) -> Iterator[int]:
         for block, _ in self._blocks(partition, 0, end):
@@ -337,6 +374,21 @@ class CassandraEventLog:
         bound.fetch_size = page_size
         with translating(doing):
             yield from self._requests.ask(bound, doing)
+
+    # Forgetting
+
+    def _forgetting(self, events: Sequence[LoggedEvent], repeated: Collection[tuple[int, int]]) -> Any:
+        """Return the batch that keeps the places and what the events say about items, and removes all else."""
+        batch = self._batch(BatchType.LOGGED)
+        for logged in events:
+            event, mark = logged.event, uuid.uuid4()
+            if _place(logged) not in repeated:
+                key = (self._name, mark.int % FORGOTTEN_BUCKETS, mark)
+                batch.add(self._statements.insert_forgotten, (*key, event.item_id, event.type, event.value))
+            place = (*self._block_key(logged), logged.offset)
+            batch.add(self._statements.insert_event, (*place, 0, FORGOTTEN, DELETED_US))
+            batch.add(self._statements.delete_user_event, (DELETED_US, *self._user_key(logged)))
+        return batch
 
     # Archiving
 

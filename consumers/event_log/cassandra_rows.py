@@ -25,6 +25,10 @@ from millrace.contracts import ActivityEvent, CatalogueItem
 BLOCK_EVENTS = 10_000
 # The catalogue is spread over so many Cassandra partitions.
 ITEM_BUCKETS = 16
+# And so is what is left of forgotten events.
+FORGOTTEN_BUCKETS = 16
+# Kept under the coordinates of a forgotten event, with the write time of a deletion: they stay taken.
+FORGOTTEN = ""
 
 # In microseconds since 1970 this is the year 2112: until then write times stay positive and below a deletion's.
 _MIDDLE_US = 1 << 52

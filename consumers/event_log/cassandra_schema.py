@@ -52,8 +52,17 @@ _VERSION_1 = (
     """,
 )
 
+_VERSION_2 = (
+    """
+    CREATE TABLE IF NOT EXISTS {keyspace}.forgotten (
+        log text, bucket int, id uuid, item_id text, type text, value double,
+        PRIMARY KEY ((log, bucket), id)
+    ) WITH comment = 'What is left of forgotten events, one row each; the ids are random and lead nowhere'
+    """,
+)
+
 # Statements that lead from the version before to this one. Never changed once released: a new version is added.
-MIGRATIONS: Mapping[int, tuple[str, ...]] = {1: _VERSION_1}
+MIGRATIONS: Mapping[int, tuple[str, ...]] = {1: _VERSION_1, 2: _VERSION_2}
 SCHEMA_VERSION = max(MIGRATIONS)
 
 _VERSIONS = """

@@ -51,6 +51,11 @@ class Statements:
             ' AND generation = ? AND partition = ? AND "offset" = ?'
         )
 
+        self.insert_forgotten = prepare(
+            "INSERT INTO $forgotten (log, bucket, id, item_id, type, value) VALUES (?, ?, ?, ?, ?, ?)"
+        )
+        self.read_forgotten = prepare("SELECT item_id, type, value FROM $forgotten WHERE log = ? AND bucket = ?")
+
         self.insert_item = prepare(
             "INSERT INTO $items (log, bucket, item_id, item) VALUES (?, ?, ?, ?) USING TIMESTAMP ?"
         )

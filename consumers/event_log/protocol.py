@@ -1,6 +1,6 @@
 """What an event log has to do; SQLite is one adapter, others pass the same behavioural tests."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -36,6 +36,23 @@ class LoggedEvent:
     offset: int
     received_ts_ms: int
     event: ActivityEvent
+
+
+@dataclass(frozen=True, slots=True)
+class AnonymousEvents:
+    """What is left of forgotten events: that somebody did this with an item; neither who, nor when, nor what else.
+
+    Args:
+        item_id: The item.
+        type: The events' type.
+        value: Their value as sent, None where the type implies one.
+        events: How many.
+    """
+
+    item_id: str
+    type: str
+    value: float | None
+    events: int
 
 
 class EventLog(Protocol):
@@ -83,7 +100,7 @@ class EventLog(Protocol):
         ...
 
     def count(self, after: LogPosition | None = None) -> int:
-        """Return how many events lie after a position (all without one)."""
+        """Return how many events lie after a position (all without one), those forgotten included."""
         ...
 
     def end(self) -> dict[int, int]:
@@ -99,6 +116,26 @@ class EventLog(Protocol):
 
         A dead letter leaves a gap too: the ranges tell where to look, not that something is lost.
         """
+        ...
+
+    def forget(self, user_id: str, repeated: Collection[tuple[int, int]] = ()) -> int:
+        """Remove a person's events for good and return how many there were.
+
+        Their coordinates stay taken: they are no gaps, and writing the events again changes nothing. What they say
+        about items is kept without the person, see `forgotten`.
+
+        Args:
+            user_id: Who.
+            repeated: Partition and offset of the events that were applied to nothing, since they repeat earlier ones;
+                nothing is left of these.
+
+        Raises:
+            TransientError: As for `append`; part of the events may be forgotten, forget again.
+        """
+        ...
+
+    def forgotten(self) -> list[AnonymousEvents]:
+        """Return what is left of all forgotten events, in an order of their content alone."""
         ...
 
     def archive(self) -> int:

@@ -6,7 +6,7 @@ from typing import Any
 from consumers.event_log.protocol import LoggedEvent
 from millrace.contracts import ActivityEvent, CatalogueItem
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 
 # Clustered by coordinates: a partition is read in order of its offsets without any other index.
 SCHEMA = (
@@ -37,10 +37,33 @@ SCHEMA = (
         attributes TEXT
     )
     """,
+    # Since version 2. What is left of forgotten events; an event without a value of its own has the value 0 here.
+    """
+    CREATE TABLE IF NOT EXISTS forgotten (
+        item_id TEXT NOT NULL,
+        type TEXT NOT NULL,
+        value REAL NOT NULL,
+        events INTEGER NOT NULL,
+        PRIMARY KEY (item_id, type, value)
+    ) WITHOUT ROWID
+    """,
 )
 
 EVENT_COLUMNS = 'partition, "offset", received_ts_ms, event_id, user_id, item_id, type, value, ts_ms, context'
 INSERT_EVENT = f"INSERT OR IGNORE INTO events ({EVENT_COLUMNS}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"  # noqa: S608 - constants
+
+# A forgotten event keeps its coordinates, so that nothing is written there again, and nothing else.
+IS_EVENT = "type <> ''"
+KEEP_ANONYMOUSLY = """
+    INSERT INTO forgotten (item_id, type, value, events) VALUES (?, ?, ?, 1)
+    ON CONFLICT (item_id, type, value) DO UPDATE SET events = events + 1
+"""
+FORGET_EVENTS = f"""
+    UPDATE events SET received_ts_ms = 0, event_id = '', user_id = '', item_id = '', type = '', value = NULL, ts_ms = 0,
+        context = NULL
+    WHERE user_id = ? AND {IS_EVENT}
+"""  # noqa: S608 - constants
+READ_FORGOTTEN = "SELECT item_id, type, nullif(value, 0), events FROM forgotten ORDER BY item_id, type, value"
 
 ITEM_COLUMNS = "item_id, title, genres, year, available, attributes"
 # An item keeps the place of its first write; the newest write replaces everything else.

@@ -3,17 +3,28 @@
 import heapq
 import sqlite3
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
 from itertools import chain, islice
 from pathlib import Path
 from typing import Any
 
-from consumers.event_log.protocol import DEFAULT_PAGE_SIZE, IMPORT_PARTITION, LoggedEvent, LogPosition, ends_within
+from consumers.event_log.protocol import (
+    DEFAULT_PAGE_SIZE,
+    IMPORT_PARTITION,
+    AnonymousEvents,
+    LoggedEvent,
+    LogPosition,
+    ends_within,
+)
 from consumers.event_log.schema import (
     EVENT_COLUMNS,
+    FORGET_EVENTS,
     INSERT_EVENT,
+    IS_EVENT,
     ITEM_COLUMNS,
+    KEEP_ANONYMOUSLY,
+    READ_FORGOTTEN,
     SCHEMA,
     SCHEMA_VERSION,
     UPSERT_ITEM,
@@ -29,6 +40,7 @@ from millrace.errors import ConfigurationError, TransientError
 # A writer waits this long for another one (an import beside the log writer) before it reports.
 BUSY_TIMEOUT_S = 10.0
 _BEFORE_ALL = -1
+_EVENTS_OF = f"SELECT {EVENT_COLUMNS} FROM events WHERE user_id = ? AND {IS_EVENT}"  # noqa: S608 - constants
 
 
 class SqliteEventLog:
@@ -80,7 +92,7 @@ class SqliteEventLog:
     def at(self, partition: int, offset: int) -> LoggedEvent | None:
         """Return the event under these coordinates, if it is logged."""
         rows = self._query(
-            f'SELECT {EVENT_COLUMNS} FROM events WHERE partition = ? AND "offset" = ?',  # noqa: S608 - constants
+            f'SELECT {EVENT_COLUMNS} FROM events WHERE partition = ? AND "offset" = ? AND {IS_EVENT}',  # noqa: S608
             (partition, offset),
         )
         return logged_event(rows[0]) if rows else None
@@ -123,8 +135,7 @@ class SqliteEventLog:
     def user_history(self, user_id: str, limit: int = 200) -> list[LoggedEvent]:
         """Return a user's newest events by event time, newest first."""
         rows = self._query(
-            f"SELECT {EVENT_COLUMNS} FROM events WHERE user_id = ?"  # noqa: S608 - constants
-            ' ORDER BY ts_ms DESC, partition DESC, "offset" DESC LIMIT ?',
+            f'{_EVENTS_OF} ORDER BY ts_ms DESC, partition DESC, "offset" DESC LIMIT ?',
             (user_id, limit),
         )
         return [logged_event(row) for row in rows]
@@ -141,6 +152,21 @@ class SqliteEventLog:
             found.setdefault(partition, []).append((first, last))
         return found
 
+    def forget(self, user_id: str, repeated: Collection[tuple[int, int]] = ()) -> int:
+        """Remove a person's events for good, in one transaction, and return how many there were."""
+        with self._transaction() as connection:
+            events = map(logged_event, self._query(_EVENTS_OF, (user_id,)))
+            left = [each.event for each in events if (each.partition, each.offset) not in repeated]
+            connection.executemany(KEEP_ANONYMOUSLY, [(one.item_id, one.type, one.value or 0.0) for one in left])
+            forgotten = connection.execute(FORGET_EVENTS, (user_id,)).rowcount
+        # The write-ahead log holds older pages until it is written back and cut.
+        self._query("PRAGMA wal_checkpoint(TRUNCATE)")
+        return forgotten
+
+    def forgotten(self) -> list[AnonymousEvents]:
+        """Return what is left of all forgotten events."""
+        return [AnonymousEvents(*row) for row in self._query(READ_FORGOTTEN)]
+
     def archive(self) -> int:
         """Move every streamed event behind the imported ones, in read order, and return how many."""
         with self._transaction() as connection:
@@ -153,6 +179,8 @@ class SqliteEventLog:
                 ' WHERE partition = ? AND "offset" = ?',
                 moves,
             )
+            # What is left there are the places of forgotten events, in a topic that is no more.
+            connection.execute(f"DELETE FROM events WHERE partition <> {IMPORT_PARTITION}")  # noqa: S608 - constants
         return len(moves)
 
     def close(self) -> None:
@@ -173,7 +201,7 @@ class SqliteEventLog:
         """Yield one partition's rows in (after, end]; no statement stays open between pages."""
         while rows := self._query(
             f'SELECT {EVENT_COLUMNS} FROM events WHERE partition = ? AND "offset" > ? AND "offset" <= ?'  # noqa: S608
-            ' ORDER BY "offset" LIMIT ?',
+            f' AND {IS_EVENT} ORDER BY "offset" LIMIT ?',
             (partition, after, end, page_size),
         ):
             after = rows[-1][1]
@@ -228,10 +256,12 @@ class SqliteEventLog:
             self._connection.execute("PRAGMA journal_mode = WAL")
             # Offsets are committed to Kafka after a write, so a write has to survive a power cut.
             self._connection.execute("PRAGMA synchronous = FULL")
+            # What is forgotten is overwritten, not only marked as free.
+            self._connection.execute("PRAGMA secure_delete = ON")
         version = self._query("PRAGMA user_version")[0][0]
         if version == SCHEMA_VERSION:
             return
-        if version:
+        if version > SCHEMA_VERSION:
             raise ConfigurationError(
                 f"The event log {self._path} has format {version}, this version writes {SCHEMA_VERSION}; "
                 "name another file with MILLRACE_EVENT_LOG."

@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from consumers.event_log import IMPORT_PARTITION, EventLog, LoggedEvent, open_event_log
+from consumers.event_log import IMPORT_PARTITION, AnonymousEvents, EventLog, LoggedEvent, open_event_log
 from consumers.event_log.sqlite import SqliteEventLog
 from millrace.config import Settings
 from millrace.contracts import ActivityEvent, CatalogueItem
@@ -187,6 +187,33 @@ def test_user_history_is_newest_first_by_event_time(log: EventLog) -> None:
     assert [event.event.ts_ms for event in log.user_history("u1", limit=1)] == [30]
 
 
+def test_a_forgotten_person_leaves_places_and_anonymous_events(log: EventLog) -> None:
+    theirs = [logged(0, offset, user_id="they", item_id=f"i{offset // 2}") for offset in (1, 2, 3, 5)]
+    view = logged(IMPORT_PARTITION, 0, user_id="they", type="view", value=None, item_id="i9", context={"page": "start"})
+    others = [logged(0, offset) for offset in (0, 4)]
+    log.append([*theirs, *others, view])
+    ends = log.end()
+    assert log.forget("nobody") == 0
+    assert log.forget("they", repeated={(0, 5)}) == 5
+    assert coordinates(log) == [(0, 0), (0, 4)]
+    assert (log.user_history("they"), log.at(0, 5), log.at(IMPORT_PARTITION, 0)) == ([], None, None)
+    assert (log.gaps(), log.end()) == ({}, ends)
+    left = [AnonymousEvents("i0", "rating", 4.5, 1), AnonymousEvents("i1", "rating", 4.5, 2)]
+    assert log.forgotten() == [*left, AnonymousEvents("i9", "view", None, 1)]
+    # What Kafka still has does not come back, and neither does another import.
+    log.append([*theirs, view])
+    assert coordinates(log) == [(0, 0), (0, 4)]
+    assert log.user_history("they") == []
+    later = logged(0, 6, user_id="they")
+    log.append([later])
+    assert log.user_history("they") == [later]
+    assert log.archive() == 3
+    assert coordinates(log) == [(IMPORT_PARTITION, offset) for offset in (1, 2, 3)]
+    assert log.end() == {IMPORT_PARTITION: 3}
+    assert log.forget("they") == 1
+    assert sum(each.events for each in log.forgotten()) == 5
+
+
 def test_archiving_keeps_the_past_and_frees_the_coordinates(log: EventLog) -> None:
     log.append([logged(IMPORT_PARTITION, 0), logged(0, 0, 60), logged(0, 1, 70), logged(3, 5, 65)])
     before = [event.event for page in log.read({}) for event in page]
@@ -285,6 +312,32 @@ def test_another_file_or_version_is_refused_in_a_sentence(tmp_path: Path) -> Non
     later.close()
     with pytest.raises(ConfigurationError, match="format 99"):
         SqliteEventLog(tmp_path / "later.sqlite")
+
+
+def test_a_file_of_the_first_version_is_taken_over(tmp_path: Path) -> None:
+    path = tmp_path / "events.sqlite"
+    log = SqliteEventLog(path)
+    log.append([logged(0, 0)])
+    log.close()
+    older = sqlite3.connect(path)
+    older.execute("DROP TABLE forgotten")
+    older.execute("PRAGMA user_version = 1")
+    older.close()
+    log = SqliteEventLog(path)
+    assert log.forget("u1") == 1
+    log.close()
+
+
+def test_nothing_of_a_forgotten_person_is_in_the_file(tmp_path: Path) -> None:
+    path = tmp_path / "events.sqlite"
+    log = SqliteEventLog(path)
+    log.append([logged(0, n, user_id=f"person-{n % 7}", context={"note": f"secret-{n % 7}"}) for n in range(2000)])
+    log.forget("person-3")
+    log.close()
+    content = b"".join(each.read_bytes() for each in tmp_path.iterdir())
+    assert b"person-4" in content
+    assert b"person-3" not in content
+    assert b"secret-3" not in content
 
 
 def test_the_address_decides_the_adapter(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
