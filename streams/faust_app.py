@@ -17,6 +17,7 @@ from millrace.errors import TransientError
 from streams.faust_credentials import broker_credentials
 from streams.faust_resume import Resume
 from streams.faust_transport import Transport
+from streams.uvloop_connections import teach_aiokafka
 
 logger = logging.getLogger(__name__)
 
@@ -42,6 +43,7 @@ def run_in_loop(main: Coroutine[Any, Any, None]) -> None:
     uvloop does in C what the default loop does in Python for each of the many small callbacks of Faust and aiokafka.
     """
     asyncio.set_event_loop_policy(uvloop.EventLoopPolicy())
+    teach_aiokafka()
     # A thread that computes gives the processor to one that waits for it within this time: fetches go on meanwhile.
     sys.setswitchinterval(_SWITCH_INTERVAL_S)
     asyncio.run(main)

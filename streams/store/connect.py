@@ -14,6 +14,7 @@ from redis.backoff import ExponentialWithJitterBackoff
 
 from millrace.config import Settings
 from millrace.errors import ConfigurationError, FatalError, TransientError
+from streams.uvloop_connections import is_lost_connection
 
 # Worst case of one call: (CONNECT + ANSWER) * (RETRIES + 1) + back-off = (1 + 3) * 3 + 0.5, under 13 s. Retrying is
 # safe for every call of this package: each is a read, an absolute write, or a script that recognises its repetition.
@@ -25,8 +26,6 @@ _BACKOFF_CAP_S = 0.25
 _HEALTH_CHECK_INTERVAL_S = 30
 
 _ERRORS = (redis_errors.RedisError, redis_errors.RedisClusterException, OSError)
-# What uvloop says, without a class of its own, when a connection was lost between two looks at it.
-_LOST_CONNECTION = "the handler is closed"
 _LOGIN_ERRORS = (
     redis_errors.AuthenticationError,
     redis_errors.AuthenticationWrongNumberOfArgsError,
@@ -121,7 +120,7 @@ class RedisErrors:
 
     def __exit__(self, _: type[BaseException] | None, error: BaseException | None, __: TracebackType | None) -> None:
         """Translate the error, if it is one of Redis or of the network."""
-        if isinstance(error, _ERRORS) or (isinstance(error, RuntimeError) and _LOST_CONNECTION in str(error)):
+        if isinstance(error, _ERRORS) or is_lost_connection(error):
             raise translated(error, self._doing) from error
 
 
