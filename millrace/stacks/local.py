@@ -120,5 +120,10 @@ class LocalStack(Stack):
             return ""
         code, last_words = child.exit_code, child.last_words()
         service.stop()
-        service.start()
-        return f"{service.name} ended with code {code} and was started again ({last_words or 'it said nothing'})."
+        ended = f"{service.name} ended with code {code}"
+        try:
+            service.start()
+        except OSError as error:
+            # A full disk, as a rule: it may have ended for the same reason.
+            return f"{ended} and cannot be started yet ({error.strerror}); it is tried again."
+        return f"{ended} and was started again ({last_words or 'it said nothing'})."

@@ -68,3 +68,40 @@ def test_an_embedded_stack_leaves_a_local_ones_models_alone(tmp_path: Path) -> N
     with pytest.raises(FatalError, match="holds the data of a local stack"):
         EmbeddedStack(tmp_path, triton=False).start()
     assert (tmp_path / "models").exists()
+
+
+class FullDisk:
+    """Stands for a server that has ended and finds no room to start."""
+
+    name = "cassandra"
+
+    def __init__(self) -> None:
+        self.child = self
+        self.alive, self.exit_code = False, 3
+        self.full, self.starts = True, 0
+
+    def last_words(self) -> str:
+        return "no space left"
+
+    def stop(self) -> None:
+        """It has ended."""
+
+    def start(self) -> None:
+        self.starts += 1
+        if self.full:
+            raise OSError(28, "No space left on device")
+        self.alive = True
+
+
+def test_a_server_without_room_to_start_is_tried_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    stack, server = LocalStack(tmp_path, triton=False), FullDisk()
+    monkeypatch.setattr(stack, "_services", [server])
+    monkeypatch.setattr(stack, "_publish", lambda: None)
+    monkeypatch.setattr("millrace.stacks.comeback.Comeback.due", lambda _: True)
+    assert stack.supervise() == [
+        "cassandra ended with code 3 and cannot be started yet (No space left on device); it is tried again."
+    ]
+    server.full = False
+    assert stack.supervise() == ["cassandra ended with code 3 and was started again (no space left)."]
+    assert stack.supervise() == []
+    assert server.starts == 2
