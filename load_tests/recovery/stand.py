@@ -11,7 +11,6 @@ from typing import Any, Self
 from urllib.parse import urlsplit
 
 from load_tests.recovery.proxy import Proxies
-from millrace.errors import MillraceError
 from millrace.stacks.child import Child
 from millrace.stacks.kafka_server import KafkaBroker, KafkaCluster
 from millrace.stacks.local import DATA_DIR, LocalStack
@@ -150,7 +149,7 @@ class Stand:
         self._roles: Roles | None = None
         self._environment: dict[str, str] = {}
         self._ended = threading.Event()
-        self._failure: MillraceError | None = None
+        self._failure: Exception | None = None
         self._thread = threading.Thread(target=self._supervise, name="recovery-supervisor", daemon=True)
 
     def __enter__(self) -> Self:
@@ -199,7 +198,7 @@ class Stand:
         """Return the servers that do not answer and the roles that do not run.
 
         Raises:
-            MillraceError: Supervision has given up.
+            Exception: What made supervision give up.
         """
         if self._failure is not None:
             raise self._failure
@@ -210,7 +209,7 @@ class Stand:
         while not self._ended.wait(_SUPERVISE_S):
             try:
                 sentences = [*self.stack.supervise(), *(self._roles.supervise() if self._roles else [])]
-            except MillraceError as error:
+            except Exception as error:
                 self._failure = error
                 return
             self.restarts += sentences
