@@ -101,6 +101,11 @@ def _print(found: "Verification", show: int, console: "Console") -> None:
     )
     for role, marks in found.compared_up_to.items():
         say(f"Compared what the {role} role holds up to offset {_places(marks, found.log_end)}.")
+    if found.forgotten_events:
+        say(
+            f"Item pages may hold more than the log: {found.forgotten_events} forgotten events are in them, without "
+            "whose they were; `millrace rebuild` takes them out."
+        )
     if found.undecided:
         say(f"{len(found.undecided)} more cannot be decided: the log does not reach as far as Redis.")
 

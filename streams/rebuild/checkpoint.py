@@ -45,14 +45,16 @@ class Checkpoint:
 
     Args:
         settings: Names the file, and decides with what else the content fits.
+        forgotten_events: How many events of the log are forgotten; what was saved when there were fewer is not used.
         interval_s: Shortest time between two saves.
 
     Raises:
         FatalError: The file cannot be written.
     """
 
-    def __init__(self, settings: Settings, interval_s: float = _LEAST_INTERVAL_S) -> None:
+    def __init__(self, settings: Settings, forgotten_events: int, interval_s: float = _LEAST_INTERVAL_S) -> None:
         self._settings = settings
+        self._forgotten_events = forgotten_events
         self._path = checkpoint_path(settings)
         self._interval_s = interval_s
         self._due = time.monotonic() + interval_s
@@ -143,7 +145,14 @@ class Checkpoint:
         """Return what has to be the same for the content to fit."""
         settings = self._settings
         log = settings.event_log_url.rpartition("@")[2]
-        names = [_FORMAT, log, settings.topics.events, settings.neighbours_per_item, settings.register_unknown_items]
+        names = [
+            _FORMAT,
+            self._forgotten_events,
+            log,
+            settings.topics.events,
+            settings.neighbours_per_item,
+            settings.register_unknown_items,
+        ]
         return orjson.dumps([*names, sorted(settings.implied_values.items()), sorted(settings.event_weights.items())])
 
     def _users(self) -> Iterator[UserState]:

@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from consumers.event_log import IMPORT_PARTITION, EventLog, LoggedEvent
 from millrace.config import Settings
 from streams.rebuild.checkpoint import Checkpoint
-from streams.replay import ItemIndexes, LogReplay, Progress, advance
+from streams.replay import ItemIndexes, LogReplay, Progress, advance, begin
 
 
 async def recompute(
@@ -31,6 +31,7 @@ async def recompute(
     if replay is None:
         checkpoint.start_over()
         replay = LogReplay(settings.event_policy, settings.neighbours_per_item)
+        await begin(log, replay, indexes)
     resumed, total = replay.events, log.count()
     seen = total - log.count(replay.position)
 

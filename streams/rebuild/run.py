@@ -16,7 +16,7 @@ from itertools import takewhile
 
 from consumers.event_log import IMPORT_PARTITION, EventLog
 from millrace.config import Settings
-from millrace.errors import ConfigurationError
+from millrace.errors import ConfigurationError, TransientError
 from model.item_ids import newest_item_ids
 from streams.rebuild.checkpoint import Checkpoint
 from streams.rebuild.fence import Fence
@@ -91,12 +91,13 @@ async def rebuild(
     """
     started = time.perf_counter()
     run = _Rebuild(log, make_stores(redis, settings), settings)
-    checkpoint = Checkpoint(settings, checkpoint_interval_s)
+    checkpoint = Checkpoint(settings, run.forgotten_events, checkpoint_interval_s)
     try:
         await run.prepare()
         replay, resumed = await recompute(log, run.indexes, settings, run.common(), checkpoint, on_progress)
         checkpoint.save(replay, run.indexes.known)
         users, replaced = await run.put(replay)
+        run.check_nobody_was_forgotten()
     except BaseException:
         checkpoint.close()
         raise
@@ -124,6 +125,10 @@ async def _running(serving: RedisServingStore) -> set[str]:
     return {str(beat["role"]) for beat in await serving.heartbeats()} & set(_ROLES)
 
 
+def _forgotten_events(log: EventLog) -> int:
+    return sum(each.events for each in log.forgotten())
+
+
 class _Rebuild:
     """One rebuild under way."""
 
@@ -135,6 +140,7 @@ class _Rebuild:
         self._topic = settings.topics.events
         self._running: set[str] = set()
         self._targets: dict[str, Target] = {}
+        self.forgotten_events = _forgotten_events(log)
 
     async def prepare(self) -> None:
         """Write the catalogue, and decide up to where users and statistics are recomputed."""
@@ -156,13 +162,23 @@ class _Rebuild:
         redis, keys, topic = self._stores.redis, self._stores.keys, self._topic
         users, statistics = replay.split()
         keeper_writes = StatisticsReplacement(redis, keys, topic)
-        await put_statistics(self._fence(keeper_writes, statistics), statistics, keeper_writes, self._stores.statistics)
+        fence, store = self._fence(keeper_writes, statistics), self._stores.statistics
+        await put_statistics(fence, statistics, keeper_writes, store, self.forgotten_events)
         worker_writes = UserReplacement(redis, keys, topic)
         fence, to_write = self._fence(worker_writes, users), await self._users_to_write(users)
         await put_users(fence, users, worker_writes, to_write)
         for role in _ROLES:
             await self._begin(role, self._targets[role].begins)
         return users, len(to_write)
+
+    def check_nobody_was_forgotten(self) -> None:
+        """Make sure that nobody was forgotten who has just been written.
+
+        Raises:
+            TransientError: Somebody may have been.
+        """
+        if _forgotten_events(self._log) != self.forgotten_events:
+            raise TransientError("Somebody was forgotten while Redis was being rebuilt; rebuild again.")
 
     async def _users_to_write(self, users: UserReplay) -> list[str]:
         """Return everyone, or while workers run only those who differ: each one written holds the workers up."""

@@ -9,7 +9,7 @@ import numpy as np
 from streams.rebuild.fence import Fence
 from streams.replay import StatisticsReplay
 from streams.statistics import ItemStatistics, encode_tail
-from streams.store.redis_statistics import RedisStatisticsStore
+from streams.store.redis_statistics import FORGOTTEN_SCALAR, RedisStatisticsStore
 from streams.store.replacing import StatisticsReplacement
 
 # Pages of one message: some megabytes, milliseconds for the server.
@@ -21,9 +21,20 @@ _Value = TypeVar("_Value")
 
 
 async def put_statistics(
-    fence: Fence, replay: StatisticsReplay, replacement: StatisticsReplacement, store: RedisStatisticsStore
+    fence: Fence,
+    replay: StatisticsReplay,
+    replacement: StatisticsReplacement,
+    store: RedisStatisticsStore,
+    forgotten_events: int,
 ) -> None:
     """Write everything the keeper would have written, as of its watermarks; what is not among it is deleted.
+
+    Args:
+        fence: Of the keeper's partitions.
+        replay: What is written.
+        replacement: Where to.
+        store: What is there.
+        forgotten_events: How many events of the log are forgotten, for those who compare later.
 
     Raises:
         MillraceError: As `Fence.write`.
@@ -44,7 +55,7 @@ async def put_statistics(
         await _stage(statistics, replacement, *statistics.take_dirty())
         # Readers recognise new statistics by the number of the flush: it goes on from the one before.
         flush = int((await store.scalars()).get("flush", 0)) + 1
-        scalars = {**statistics.scalars(), "flush": str(flush)}
+        scalars = {**statistics.scalars(), "flush": str(flush), FORGOTTEN_SCALAR: str(forgotten_events)}
         return await replacement.switch(scalars, old, owner, marks)
 
     await fence.write(write)

@@ -5,6 +5,7 @@ from typing import Protocol
 
 from consumers.event_log import EventLog, LoggedEvent
 from streams.replay.indexes import ItemIndexes
+from streams.replay.log_replay import LogReplay
 
 # Called with the number of events read and their total.
 Progress = Callable[[int, int], None]
@@ -47,3 +48,16 @@ async def advance(
         for logged in page:
             replay.apply(logged, indexes.get(logged.event.item_id))
         on_page(page)
+
+
+async def begin(log: EventLog, replay: LogReplay, indexes: ItemIndexes) -> int:
+    """Count what is left of forgotten events, before all others; returns how many these were.
+
+    Raises:
+        TransientError: Redis or the log does not answer.
+    """
+    left = log.forgotten()
+    await indexes.ask(each.item_id for each in left)
+    for each in left:
+        replay.count_anonymous(each, indexes.get(each.item_id))
+    return sum(each.events for each in left)

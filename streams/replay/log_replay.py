@@ -4,8 +4,8 @@ Workers and keeper come along independently, so there are three of these: one fo
 handled, and one for each of them from there.
 """
 
-from consumers.event_log import LoggedEvent
-from millrace.contracts import EventPolicy
+from consumers.event_log import AnonymousEvents, LoggedEvent
+from millrace.contracts import ActivityEvent, EventPolicy
 from streams.statistics.item_statistics import ItemStatistics
 from streams.users import Applied, ResolvedEvent, UserState, apply_event
 
@@ -87,6 +87,23 @@ class LogReplay(StatisticsReplay):
 
     def __init__(self, policy: EventPolicy, neighbours_per_item: int) -> None:
         super().__init__(policy, {}, {}, ItemStatistics(neighbours_per_item))
+
+    def count_anonymous(self, left: AnonymousEvents, item: int | None) -> None:
+        """Count what is left of forgotten events: nothing follows anything, and nobody has a history.
+
+        Args:
+            left: Events of one item; before any other event, so that their order is the same each time.
+            item: The item's dense index, or None where unknown items are refused.
+        """
+        if item is None:
+            return
+        event = ActivityEvent(
+            event_id="-", user_id="-", item_id=left.item_id, type=left.type, value=left.value, ts_ms=1
+        )
+        resolved = ResolvedEvent.of(event, item, self._policy)
+        nobody = UserState("")
+        for _ in range(left.events):
+            self.statistics.update(nobody, item, resolved.value, 0, resolved.weight)
 
     def split(self) -> tuple[UserReplay, StatisticsReplay]:
         """Return one replay of the users and one of the statistics that go on from here, each by itself."""

@@ -13,6 +13,8 @@ from streams.store.protocols import FencedError, StatisticsFlush
 from streams.store.watermarks import claim
 
 KEEPER_ROLE = "statistics"
+# How many forgotten events the pages were rebuilt without; the keeper leaves it as it is.
+FORGOTTEN_SCALAR = "forgotten"
 # Values per MSET inside the flush: few commands, each of them short for the server.
 _VALUES_PER_MSET = 64
 

@@ -16,7 +16,7 @@ from streams.store.redis_users import RedisUserStore
 from streams.users import UserState
 from streams.verify.differences import Difference
 from streams.verify.side import Side
-from streams.verify.statistics import PageComparison, PopularityComparison, compare_totals
+from streams.verify.statistics import Order, PageComparison, PopularityComparison, compare_totals
 from streams.verify.users import compare_tail, compare_user
 
 # Little enough to be read between two commits of a busy worker, or two flushes of the keeper.
@@ -134,10 +134,10 @@ class CompareTails:
 class CompareTotals:
     """The keeper's clock and totals."""
 
-    def __init__(self, side: Side[StatisticsReplay], store: RedisStatisticsStore, exact: bool) -> None:
+    def __init__(self, side: Side[StatisticsReplay], store: RedisStatisticsStore, order: Order) -> None:
         self._side = side
         self._store = store
-        self._exact = exact
+        self._order = order
 
     async def keys(self) -> list[str]:
         """Return the one key."""
@@ -146,7 +146,7 @@ class CompareTotals:
     async def compare(self, keys: Sequence[str]) -> dict[str, list[Difference]]:
         """Return the differences, if there are any."""
         stored = await self._side.read(self._store.scalars)
-        differences = compare_totals(self._side.replay.statistics, stored, self._exact)
+        differences = compare_totals(self._side.replay.statistics, stored, self._order)
         return dict.fromkeys(keys, differences) if differences else {}
 
 
@@ -173,10 +173,10 @@ class ComparePopularity(_OfItems[int]):
     """How often each item was acted on."""
 
     def __init__(
-        self, side: Side[StatisticsReplay], store: RedisStatisticsStore, names: dict[int, str], exact: bool
+        self, side: Side[StatisticsReplay], store: RedisStatisticsStore, names: dict[int, str], order: Order
     ) -> None:
         super().__init__(side, store, names)
-        self._comparison = PopularityComparison(self._name, exact)
+        self._comparison = PopularityComparison(self._name, order)
 
     @property
     def displacement_events(self) -> int:
@@ -203,10 +203,10 @@ class ComparePages(_OfItems[int]):
     """What followed what."""
 
     def __init__(
-        self, side: Side[StatisticsReplay], store: RedisStatisticsStore, names: dict[int, str], exact: bool
+        self, side: Side[StatisticsReplay], store: RedisStatisticsStore, names: dict[int, str], order: Order
     ) -> None:
         super().__init__(side, store, names)
-        self._comparison = PageComparison(self._name, exact, side.replay.statistics.rows.neighbours)
+        self._comparison = PageComparison(self._name, order, side.replay.statistics.rows.neighbours)
 
     async def keys(self) -> list[int]:
         """Return the indexes of the items."""

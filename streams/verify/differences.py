@@ -50,6 +50,7 @@ class Verification:
         displacement_events: How far, at most, an item's last or first event lies from where the log's order puts it,
             since the keeper takes partitions side by side in an order of its own.
         exact: Whether decayed numbers were compared to the last bit: all streamed events lie in one partition.
+        forgotten_events: Events of forgotten people that item pages still hold anonymously, until the next rebuild.
         seconds: How long it took.
     """
 
@@ -62,6 +63,7 @@ class Verification:
     undecided: tuple[Difference, ...]
     displacement_events: int
     exact: bool
+    forgotten_events: int
     seconds: float
 
     @property

@@ -11,8 +11,8 @@ from typing import Any
 
 from consumers.event_log import IMPORT_PARTITION, EventLog, LoggedEvent
 from millrace.config import Settings
-from streams.replay import ItemIndexes, LogReplay, Progress, StatisticsReplay, UserReplay, advance
-from streams.store.redis_statistics import KEEPER_ROLE
+from streams.replay import ItemIndexes, LogReplay, Progress, StatisticsReplay, UserReplay, advance, begin
+from streams.store.redis_statistics import FORGOTTEN_SCALAR, KEEPER_ROLE
 from streams.store.redis_users import WORKER_ROLE
 from streams.store.stores import Stores
 from streams.verify.comparisons import (
@@ -28,6 +28,7 @@ from streams.verify.comparisons import (
 from streams.verify.differences import Difference, Verification
 from streams.verify.quiet import wait_until_quiet
 from streams.verify.side import Side, marks_of
+from streams.verify.statistics import Order
 
 # What differs is looked at again for so long: a record may be on its way into the log.
 PATIENCE_S = 5.0
@@ -79,6 +80,7 @@ class _Run:
         self._indexes = ItemIndexes(stores.catalogue, register=False)
         self._differences: list[Difference] = []
         self._undecided: list[Difference] = []
+        self._forgotten = 0
 
     async def recompute(self, on_progress: Progress) -> LogReplay:
         """Recompute up to where both roles are."""
@@ -93,24 +95,25 @@ class _Run:
             seen += len(page)
             on_progress(seen, max(total, seen))
 
+        self._forgotten = await begin(self._log, replay, self._indexes)
         await advance(self._log, replay, self._indexes, until, count)
         return replay
 
     async def compare(self, replay: LogReplay, started: float) -> Verification:
         """Compare everything, and return what was found."""
-        stores, exact = self._stores, len(self._log.end().keys() - {IMPORT_PARTITION}) <= 1
+        stores, order = self._stores, await self._order()
         names = await self._item_names()
         users, statistics = replay.split()
         worker: Side[UserReplay] = self._side(WORKER_ROLE, users)
         keeper: Side[StatisticsReplay] = self._side(KEEPER_ROLE, statistics)
         of_users = CompareUsers(worker, stores.users)
-        of_popularity = ComparePopularity(keeper, stores.statistics, names, exact)
+        of_popularity = ComparePopularity(keeper, stores.statistics, names, order)
         items = CompareItems(self._log, stores.catalogue, self._indexes, self._settings.register_unknown_items)
         await self._settle(items, [])
         await self._settle(of_users, [worker])
-        await self._settle(CompareTotals(keeper, stores.statistics, exact), [keeper])
+        await self._settle(CompareTotals(keeper, stores.statistics, order), [keeper])
         await self._settle(of_popularity, [keeper])
-        await self._settle(ComparePages(keeper, stores.statistics, names, exact), [keeper])
+        await self._settle(ComparePages(keeper, stores.statistics, names, order), [keeper])
         await self._settle(CompareTails(keeper, stores.statistics), [keeper])
         return Verification(
             events=replay.events + users.events,
@@ -121,9 +124,16 @@ class _Run:
             differences=tuple(self._differences),
             undecided=tuple(self._undecided),
             displacement_events=of_popularity.displacement_events,
-            exact=exact,
+            exact=order.exact,
+            forgotten_events=order.forgotten_events,
             seconds=time.perf_counter() - started,
         )
+
+    async def _order(self) -> Order:
+        """Return what is known of how the keeper learned."""
+        included = int((await self._stores.statistics.scalars()).get(FORGOTTEN_SCALAR, 0))
+        one_partition = len(self._log.end().keys() - {IMPORT_PARTITION}) <= 1
+        return Order(one_partition, max(self._forgotten - included, 0))
 
     def _side(self, role: str, replay: Any) -> Side[Any]:
         return Side(role, self._topic, self._stores.users, self._log, replay, self._indexes)

@@ -5,9 +5,13 @@ numbers depend on it in their last bits only. What fades with every event depend
 partitions side by side, the log has them merged by time of arrival. With one streamed partition the order is the same
 one, and every bit is compared. With several, decayed numbers and clocks only have to be possible, and time-decayed
 transitions and the neighbours of a full row, which depend on who was evicted when, are left out.
+
+After somebody was forgotten, and until the next rebuild, pages still hold what followed what in that history, without
+whose it was: they may then hold more than the log says, but not less.
 """
 
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -29,20 +33,41 @@ _NOTHING = 1e-6
 _LASTING = {"transitions": SHORT, "wide transitions": WIDE, "co-visitation": COVISITED}
 _SLOTS = list(_LASTING.values())
 # Totals that do not depend on the order, but for rounding.
-_TOTALS: Mapping[str, Callable[[str], float]] = {"clock": int, "last_ts_ms": int, "value_sum": float}
+_TOTALS = ("clock", "last_ts_ms", "value_sum")
 
 NameOf = Callable[[int], str]
 
 
-def compare_totals(logged: ItemStatistics, stored: Mapping[str, str], exact: bool) -> list[Difference]:
+@dataclass(frozen=True, slots=True)
+class Order:
+    """What is known of how the keeper learned.
+
+    Args:
+        one_partition: All streamed events lie in one partition: it can only have learned in the log's order.
+        forgotten_events: Events that the pages still hold, without whose they were, and the log no longer does.
+    """
+
+    one_partition: bool
+    forgotten_events: int = 0
+
+    @property
+    def exact(self) -> bool:
+        """Whether every bit has to be the same."""
+        return self.one_partition and not self.forgotten_events
+
+
+def compare_totals(logged: ItemStatistics, stored: Mapping[str, str], order: Order) -> list[Difference]:
     """Return how the keeper's totals differ."""
     expected = logged.scalars()
     if not logged.clock and "clock" not in stored:
         return []
-    names = expected if exact else _TOTALS
+    names = set(expected if order.exact else _TOTALS)
+    if order.forgotten_events:
+        # Nothing is left of when it was.
+        names.discard("last_ts_ms")
     return [
         Difference("statistics", name, "total", float(expected[name]), _number(stored.get(name)))
-        for name in names
+        for name in sorted(names)
         if not _near(float(expected[name]), _number(stored.get(name)))
     ]
 
@@ -60,16 +85,16 @@ class PopularityComparison:
 
     Args:
         name_of: From an item's index to its id.
-        exact: Whether the keeper learned in the log's order.
+        order: How the keeper learned.
 
     Attributes:
         displacement: The largest distance in events between an item's clocks and the log's.
     """
 
-    def __init__(self, name_of: NameOf, exact: bool) -> None:
+    def __init__(self, name_of: NameOf, order: Order) -> None:
         self.displacement = 0
         self._name_of = name_of
-        self._exact = exact
+        self._order = order
 
     def compare(self, chunk: int, logged: Popularity, data: bytes | None) -> list[Difference]:
         """Return how a chunk differs.
@@ -99,7 +124,7 @@ class PopularityComparison:
         }
         apart = max(int(np.abs(one - other).max()) for one, other in clocks.values())
         self.displacement = max(self.displacement, apart)
-        if not self._exact:
+        if not self._order.exact:
             return self._compare_plausibility(chunk, stored)
         found = []
         for name, pair in clocks.items():
@@ -143,13 +168,13 @@ class PageComparison:
 
     Args:
         name_of: From an item's index to its id.
-        exact: Whether the keeper learned in the log's order.
+        order: How the keeper learned.
         neighbours: Most neighbours of a row.
     """
 
-    def __init__(self, name_of: NameOf, exact: bool, neighbours: int) -> None:
+    def __init__(self, name_of: NameOf, order: Order, neighbours: int) -> None:
         self._name_of = name_of
-        self._exact = exact
+        self._order = order
         # Row 0 takes one stored page after the other.
         self._stored = Rows(neighbours)
 
@@ -170,9 +195,9 @@ class PageComparison:
             return [Difference("page", self._name_of(item), "page", "readable", str(error))]
         found = self._compare_sums(item, logged.sums[item, _SLOTS], self._stored.sums[0, _SLOTS])
         # Who was evicted from a full row depends on the order.
-        if self._exact or logged.lengths[item] < logged.neighbours:
+        if self._order.exact or logged.lengths[item] < logged.neighbours:
             found += self._compare_neighbours(item, logged)
-        if self._exact and not found:
+        if self._order.exact and not found:
             found.append(Difference("page", self._name_of(item), "bytes", expected.hex(), (data or b"").hex()))
         return found
 
@@ -180,15 +205,24 @@ class PageComparison:
         return [
             Difference("page", self._name_of(item), f"sum of {field}", float(one), float(other))
             for field, one, other in zip(_LASTING, logged, stored, strict=True)
-            if not _near(one, other)
+            if not (_near(one, other) or (self._order.forgotten_events and other > one))
         ]
 
     def _compare_neighbours(self, item: int, logged: Rows) -> list[Difference]:
         (one_ids, one), (other_ids, other) = _neighbours(logged, item), _neighbours(self._stored, 0)
         name = self._name_of(item)
+        if self._order.forgotten_events:
+            # Whom nobody remembers has left neighbours, and more of those there are. In a full row they may have
+            # taken others' places.
+            if self._stored.lengths[0] == self._stored.neighbours:
+                return []
+            both = np.isin(other_ids, one_ids)
+            other_ids, other = other_ids[both], other[both]
         if not np.array_equal(one_ids, other_ids):
             return [Difference("page", name, "neighbours", one_ids.tolist(), other_ids.tolist())]
         different = ~np.isclose(one, other, rtol=_SINGLE_TOLERANCE, atol=_NOTHING)
+        if self._order.forgotten_events:
+            different &= other < one
         fields = tuple(_LASTING)
         return [
             Difference(

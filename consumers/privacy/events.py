@@ -1,0 +1,27 @@
+"""A person's events in the order in which workers apply them."""
+
+from collections.abc import Sequence
+
+from consumers.event_log import EventLog, LoggedEvent
+from millrace.contracts import EventPolicy
+from streams.users import ResolvedEvent, UserState, apply_event
+
+_ALL = (1 << 31) - 1
+# Which item it was does not decide whether an event is a repeated one.
+_ANY_ITEM = 1
+
+
+def events_of(log: EventLog, user_id: str) -> list[LoggedEvent]:
+    """Return all of a person's events, each partition in order of its offsets."""
+    return sorted(log.user_history(user_id, _ALL), key=lambda each: (each.partition, each.offset))
+
+
+def repeated(events: Sequence[LoggedEvent], policy: EventPolicy) -> set[tuple[int, int]]:
+    """Return partition and offset of the events that changed nothing, since they repeat earlier ones."""
+    state, found = UserState(""), set()
+    for each in events:
+        applied = apply_event(state, ResolvedEvent.of(each.event, _ANY_ITEM, policy))
+        if applied.duplicate:
+            found.add((each.partition, each.offset))
+        state = applied.state
+    return found

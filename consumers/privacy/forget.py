@@ -1,0 +1,171 @@
+"""Removing a person from the event log and from Redis, while everything else goes on.
+
+The log first: from then on the person has no events but those that come later. Then the person's part of Redis is
+replaced by what these later events make of an empty state, under claims of the partitions: a worker's batch under way
+is refused and done again, and the keeper reads its memory anew, so nobody goes on from what was.
+"""
+
+import asyncio
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from consumers.event_log import EventLog, LoggedEvent
+from consumers.privacy.events import events_of, repeated
+from millrace.config import Settings
+from millrace.contracts import EventPolicy
+from millrace.errors import TransientError
+from streams.rebuild.checkpoint import remove_checkpoint
+from streams.rebuild.fence import Fence
+from streams.rebuild.targets import Target
+from streams.replay import ItemIndexes, UserReplay
+from streams.statistics import encode_tail
+from streams.store.redis_statistics import KEEPER_ROLE
+from streams.store.redis_users import WORKER_ROLE
+from streams.store.replacing import StatisticsReplacement, UserReplacement
+from streams.store.stores import Stores
+from streams.users import UserState
+from streams.verify.side import marks_of
+
+WAIT_S = 30.0
+_LOOK_S = 0.1
+
+
+@dataclass(frozen=True, slots=True)
+class Forgotten:
+    """What was done.
+
+    Args:
+        user_id: Who.
+        events: Events removed from the log.
+        was_in_redis: Whether Redis held a profile.
+        checkpoint_removed: Whether the progress of a rebuild was deleted, which may have held the person's data.
+    """
+
+    user_id: str
+    events: int
+    was_in_redis: bool
+    checkpoint_removed: bool
+
+
+async def forget(log: EventLog, stores: Stores, settings: Settings, user_id: str, wait_s: float = WAIT_S) -> Forgotten:
+    """Remove a person; doing it again removes what has come since.
+
+    Args:
+        log: The event log.
+        stores: Open stores.
+        settings: Names and policy.
+        user_id: Who.
+        wait_s: How long to wait until workers and keeper have handled the person's events.
+
+    Raises:
+        ConfigurationError: The log does not reach as far as the running roles, and nobody writes it.
+        TransientError: Events of the person are not handled yet, or Redis or the log does not answer; forget again.
+    """
+    events = events_of(log, user_id)
+    await _until_handled(stores, settings, events, wait_s)
+    (state,) = await stores.users.load([user_id])
+    position = log.end()
+    removed = log.forget(user_id, repeated(events, settings.event_policy))
+    checkpoint_removed = remove_checkpoint(settings)
+    await _Removal(log, stores, settings, user_id, position).run()
+    return Forgotten(user_id, removed, state.count > 0, checkpoint_removed)
+
+
+async def _until_handled(stores: Stores, settings: Settings, events: list[LoggedEvent], wait_s: float) -> None:
+    """Wait until no role has events of a person before it: from the topic they would come back."""
+    last = {each.partition: each.offset for each in events if each.partition >= 0}
+    deadline = time.monotonic() + wait_s
+    for role in (WORKER_ROLE, KEEPER_ROLE):
+        while True:
+            marks = await marks_of(stores.users, role, settings.topics.events)
+            left = {each: offset for each, offset in last.items() if marks.get(each, -1) < offset}
+            if not left:
+                break
+            if time.monotonic() >= deadline:
+                raise TransientError(
+                    f"The {role} role has yet to handle events of this person (up to offset {left}, it is at {marks}): "
+                    "they would come back from the topic. Start it, wait until it has caught up, and forget again."
+                )
+            await asyncio.sleep(_LOOK_S)
+
+
+class _PersonReplay(UserReplay):
+    """Applies one person's events.
+
+    Args:
+        policy: What an event without a value is worth.
+        user_id: Who.
+        position: Up to where nothing of them is left.
+    """
+
+    def __init__(self, policy: EventPolicy, user_id: str, position: dict[int, int]) -> None:
+        super().__init__(policy, {}, position)
+        self._user_id = user_id
+
+    @property
+    def state(self) -> UserState:
+        """The person's state by the events applied."""
+        return self.users.get(self._user_id) or UserState(self._user_id)
+
+    def apply(self, logged: LoggedEvent, item: int | None) -> None:
+        """Apply one event if it is theirs."""
+        super().apply(logged, item if logged.event.user_id == self._user_id else None)
+
+
+class _Removal:
+    """Takes a person out of Redis.
+
+    Args:
+        log: Without the person's events up to `position`.
+        stores: Open stores.
+        settings: Names and policy.
+        user_id: Who.
+        position: Where the log ended before.
+    """
+
+    def __init__(
+        self, log: EventLog, stores: Stores, settings: Settings, user_id: str, position: dict[int, int]
+    ) -> None:
+        self._log = log
+        self._stores = stores
+        self._settings = settings
+        self._topic = settings.topics.events
+        self._user_id = user_id
+        self._position = position
+
+    async def run(self) -> None:
+        """Remove what workers hold, then what the keeper remembers."""
+        await self._from_workers()
+        await self._from_keeper()
+
+    async def _from_workers(self) -> None:
+        replacement = UserReplacement(self._stores.redis, self._stores.keys, self._topic)
+        replay = self._replay()
+
+        async def write(owner: str, marks: Mapping[int, int]) -> bool:
+            # Deleted first: with it go the lists shown.
+            removed = await replacement.replace([UserState(self._user_id)], owner, marks)
+            return removed and await replacement.replace([replay.state], owner, marks)
+
+        await (await self._fence(replacement, replay)).write(write)
+
+    async def _from_keeper(self) -> None:
+        replacement = StatisticsReplacement(self._stores.redis, self._stores.keys, self._topic)
+        replay = self._replay()
+
+        async def write(owner: str, marks: Mapping[int, int]) -> bool:
+            tail = encode_tail(replay.state) if replay.state.count else b""
+            return await replacement.replace_tails({self._user_id: tail}, owner, marks)
+
+        await (await self._fence(replacement, replay)).write(write)
+
+    def _replay(self) -> _PersonReplay:
+        return _PersonReplay(self._settings.event_policy, self._user_id, self._position)
+
+    async def _fence(self, claims: UserReplacement | StatisticsReplacement, replay: _PersonReplay) -> Fence:
+        async def marks() -> dict[int, int]:
+            return await marks_of(self._stores.users, claims.role, self._topic)
+
+        indexes = ItemIndexes(self._stores.catalogue, self._settings.register_unknown_items)
+        return Fence(claims, marks, Target(await marks()), self._log, replay, indexes, self._stores.serving)

@@ -1,0 +1,133 @@
+"""Rebuilding, and forgetting somebody, beside a worker, a keeper and a log writer that go on."""
+
+import asyncio
+import json
+import threading
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+
+import pytest
+from recovery_harness import Published, Role, Stores, publish_events, read_topic, wait_until
+
+from consumers.event_log import open_event_log
+from consumers.privacy import Forgotten, forget
+from millrace.config import Settings
+from streams.rebuild import RebuildReport, rebuild
+from streams.store.stores import open_stores
+from streams.verify import Verification, verify
+
+ITEMS = 60
+FIRST = 300
+BATCH = 40
+
+
+class Publisher(threading.Thread):
+    """Publishes until it is stopped."""
+
+    def __init__(self, settings: Settings, published: Published) -> None:
+        super().__init__(daemon=True)
+        self.published = published
+        self._settings = settings
+        self._stop_wanted = threading.Event()
+
+    def run(self) -> None:
+        start = FIRST
+        while not self._stop_wanted.wait(0.05):
+            self.published = publish_events(self._settings, BATCH, start, self.published)
+            start += BATCH
+
+    def stop(self) -> Published:
+        self._stop_wanted.set()
+        self.join()
+        return self.published
+
+
+@contextmanager
+def publishing(settings: Settings, published: Published) -> Iterator[Publisher]:
+    publisher = Publisher(settings, published)
+    publisher.start()
+    try:
+        yield publisher
+    finally:
+        publisher.stop()
+
+
+async def damage(settings: Settings) -> None:
+    """Lose a user, change another, exchange two pages, lose a tail."""
+    async with open_stores(settings) as stores:
+        run = stores.redis.execute_command
+        await run("DEL", stores.keys.user("u1"), stores.keys.touched("u1"))
+        await run("HSET", stores.keys.user("u2"), "value_sum", "1.5")
+        one, other = await stores.catalogue.assign(["i3", "i4"])
+        await run("RENAME", stores.keys.page(one), stores.keys.page(other))
+        await run("DEL", stores.keys.tail("u4"))
+
+
+async def rebuilt(settings: Settings) -> RebuildReport:
+    log = open_event_log(settings)
+    try:
+        async with open_stores(settings) as stores:
+            return await rebuild(log, stores.redis, settings)
+    finally:
+        log.close()
+
+
+async def forgotten(settings: Settings, user_id: str) -> Forgotten:
+    log = open_event_log(settings)
+    try:
+        async with open_stores(settings) as stores:
+            return await forget(log, stores, settings, user_id)
+    finally:
+        log.close()
+
+
+async def verified(settings: Settings, wait_s: float) -> Verification:
+    log = open_event_log(settings)
+    try:
+        async with open_stores(settings) as stores:
+            return await verify(log, stores, settings, wait_s=wait_s)
+    finally:
+        log.close()
+
+
+@pytest.mark.services
+@pytest.mark.slow
+def test_roles_go_on_while_redis_is_rebuilt(bare_settings: Settings, tmp_path: Path) -> None:
+    settings, log = bare_settings, tmp_path / "roles.log"
+    stores = Stores(settings)
+    stores.seed_items(ITEMS)
+    published = publish_events(settings, FIRST)
+    with ExitStack() as stack:
+        for name in ("worker", "statistics", "log-writer"):
+            stack.enter_context(Role(name, settings, log))
+
+        def handled(each: Published) -> bool:
+            return all(stores.done(role, each.ends) for role in ("worker", "statistics"))
+
+        wait_until(lambda: handled(published), "the first events are handled", log)
+        with publishing(settings, published) as publisher:
+            asyncio.run(damage(settings))
+            assert not asyncio.run(verified(settings, 0.0)).equal
+            report = asyncio.run(rebuilt(settings))
+            # Compared while everything goes on.
+            found = asyncio.run(verified(settings, 0.0))
+            assert found.equal, (found.differences[:5], found.undecided[:5])
+            gone = asyncio.run(forgotten(settings, "u5"))
+            found = asyncio.run(verified(settings, 0.0))
+            assert found.equal, (found.differences[:5], found.undecided[:5])
+            published = publisher.stop()
+        wait_until(lambda: handled(published), "the last events are handled", log)
+        found = asyncio.run(verified(settings, 20.0))
+        assert found.equal, (found.differences[:5], found.undecided[:5])
+    assert 0 < report.replaced_users < found.users
+    assert gone.events > 0
+    assert gone.was_in_redis
+    assert found.forgotten_events > 0
+    count, _, _ = published.expected()["u5"]
+    assert stores.users(["u5"])["u5"].count < count
+    answered = {
+        (value["source_partition"], value["source_offset"])
+        for value in (json.loads(record.value()) for record in read_topic(settings, settings.topics.recommendations))
+    }
+    assert answered == published.events.keys()
