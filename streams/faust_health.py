@@ -64,6 +64,9 @@ def instance_name() -> str:
 class HealthServer:
     """Answers GET /health: 200 when healthy, 503 when not, and the status as JSON.
 
+    GET /ready says the same, but 503 while the role waits for something (`waiting_for` in its status): whom it is to
+    replace should stay until then.
+
     Args:
         status: Returns whether the role is healthy, and what to show.
         host: Address to listen on.
@@ -111,11 +114,12 @@ class HealthServer:
 
     def _response(self, request: bytes) -> bytes:
         path = request.split(b" ", 2)[1:2]
-        if path != [b"/health"]:
+        if path not in ([b"/health"], [b"/ready"]):
             return _http(b"404 Not Found", b"{}")
         healthy, status = self._status()
+        good = healthy and not (path == [b"/ready"] and status.get("waiting_for"))
         body = orjson.dumps({"healthy": healthy, **status}, option=orjson.OPT_SERIALIZE_NUMPY)
-        return _http(b"200 OK" if healthy else b"503 Service Unavailable", body)
+        return _http(b"200 OK" if good else b"503 Service Unavailable", body)
 
 
 def _http(status: bytes, body: bytes) -> bytes:

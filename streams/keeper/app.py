@@ -61,7 +61,7 @@ class KeeperProcess:
         self._health = HealthServer(self._look, settings.health_host, settings.health_port)
         self._unacknowledged: list[Any] = []
         self._port = 0
-        self._waiting_for: str | None = None
+        self._waiting_for: str | None = "starting"
 
     async def run(self) -> None:
         """Run until SIGTERM or SIGINT.

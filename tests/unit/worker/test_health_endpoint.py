@@ -21,9 +21,19 @@ async def test_the_endpoint_tells_health_and_what_is_waited_for() -> None:
     port = await server.start()
     try:
         assert await ask(port, "/health") == (200, {"healthy": True, "waiting_for": "Redis"})
+        assert (await ask(port, "/ready"))[0] == 503
         healthy = False
         assert (await ask(port, "/health"))[0] == 503
         assert (await ask(port, "/"))[0] == 404
+    finally:
+        await server.stop()
+
+
+async def test_who_waits_for_nothing_is_ready() -> None:
+    server = HealthServer(lambda: (True, {"waiting_for": None}))
+    port = await server.start()
+    try:
+        assert await ask(port, "/ready") == (200, {"healthy": True, "waiting_for": None})
     finally:
         await server.stop()
 
