@@ -16,6 +16,7 @@ _CHUNK_BYTES = 65_536
 # Half a message reaches its reader before the connection is gone.
 _BREATH_S = 0.01
 _START_DEADLINE_S = 10.0
+_TURNS_TO_CLOSE = 3
 REQUEST, ANSWER = "request", "answer"
 
 
@@ -155,6 +156,9 @@ async def _cancel_all() -> None:
     for task in others:
         task.cancel()
     await asyncio.gather(*others, return_exceptions=True)
+    # Closing a connection takes the loop two more turns.
+    for _ in range(_TURNS_TO_CLOSE):
+        await asyncio.sleep(0)
 
 
 def _reset(writer: asyncio.StreamWriter) -> None:

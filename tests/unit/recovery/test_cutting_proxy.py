@@ -79,3 +79,12 @@ def test_an_absent_server_refuses(proxies: Proxies) -> None:
     proxies.serve({"echo": port})
     with closing(connect(proxies["echo"].port)) as connection:
         assert ask(connection) == b""
+
+
+def test_closing_ends_connections_that_are_open(proxies: Proxies, echo: tuple[int, list[bytes]]) -> None:
+    port, _ = echo
+    proxies.serve({"echo": port})
+    with closing(connect(proxies["echo"].port)) as connection:
+        assert ask(connection) == MESSAGE
+        proxies.close()
+        assert ask(connection) == b""
