@@ -1,5 +1,6 @@
 """What every Kafka client of Millrace is told about the brokers: addresses, encryption, login."""
 
+import ssl
 from typing import Any
 
 from millrace.config import Settings
@@ -10,18 +11,14 @@ def kafka_options(settings: Settings) -> dict[str, Any]:
     """Return the arguments that every kafka-python client takes.
 
     Raises:
-        ConfigurationError: A login is asked for without a name.
+        ConfigurationError: A login is asked for without a name, or a certificate cannot be read.
     """
     options: dict[str, Any] = {
         "bootstrap_servers": settings.kafka_bootstrap.split(","),
         "security_protocol": settings.kafka_security_protocol,
     }
     if settings.kafka_encrypted:
-        options |= {
-            "ssl_cafile": _path(settings.kafka_ssl_ca_file),
-            "ssl_certfile": _path(settings.kafka_ssl_cert_file),
-            "ssl_keyfile": _path(settings.kafka_ssl_key_file),
-        }
+        options["ssl_context"] = ssl_context(settings)
     if settings.kafka_security_protocol.startswith("SASL"):
         options |= {"sasl_mechanism": settings.kafka_sasl_mechanism, **_login(settings)}
     return options
@@ -36,5 +33,18 @@ def _login(settings: Settings) -> dict[str, str]:
     return {"sasl_plain_username": settings.kafka_sasl_username, "sasl_plain_password": settings.kafka_sasl_password}
 
 
-def _path(path: object | None) -> str | None:
-    return None if path is None else str(path)
+def ssl_context(settings: Settings) -> ssl.SSLContext:
+    """Return how connections are encrypted: the broker's certificate and name are checked.
+
+    Raises:
+        ConfigurationError: A certificate or key cannot be read.
+    """
+    try:
+        context = ssl.create_default_context(cafile=settings.kafka_ssl_ca_file)
+        if settings.kafka_ssl_cert_file is not None:
+            context.load_cert_chain(settings.kafka_ssl_cert_file, settings.kafka_ssl_key_file)
+    except OSError as error:
+        raise ConfigurationError(
+            f"The certificates of MILLRACE_KAFKA_SSL_CA_FILE, _CERT_FILE and _KEY_FILE cannot be used ({error})."
+        ) from None
+    return context

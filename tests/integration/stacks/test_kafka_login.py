@@ -3,6 +3,7 @@
 import os
 import subprocess
 import sys
+import time
 import uuid
 from collections.abc import Iterator
 from pathlib import Path
@@ -34,6 +35,19 @@ def of_its_own(kafka: SecuredKafka, **changes: object) -> Settings:
     )
 
 
+def create_topics(settings: Settings) -> None:
+    """Create topics; a client gives up a first handshake that a busy machine takes seconds for."""
+    deadline = time.monotonic() + DEADLINE_S
+    while True:
+        try:
+            ensure_topics(settings)
+        except TransientError:
+            if time.monotonic() > deadline:
+                raise
+        else:
+            return
+
+
 def read(settings: Settings, topic: str) -> list[bytes]:
     with TopicReader(settings, topic, "earliest") as reader:
         return [record.key for record in reader.read_to_end(DEADLINE_S)]
@@ -42,24 +56,26 @@ def read(settings: Settings, topic: str) -> list[bytes]:
 @pytest.mark.parametrize("mechanism", ["PLAIN", "SCRAM-SHA-512"])
 def test_the_sdk_encrypts_and_logs_in(kafka: SecuredKafka, mechanism: str) -> None:
     settings = of_its_own(kafka, kafka_sasl_mechanism=mechanism)
-    ensure_topics(settings)
+    create_topics(settings)
     with ActivityPublisher(settings) as publisher:
         publisher.rate("ann", "i1", 4.5)
     assert read(settings, settings.topics.events) == [b"ann"]
 
 
 def test_a_wrong_password_and_a_missing_certificate_are_refused(kafka: SecuredKafka) -> None:
-    with pytest.raises(TransientError):
-        ActivityPublisher(of_its_own(kafka, kafka_sasl_password="guessed"), delivery_timeout_s=2)  # noqa: S106
-    with pytest.raises(TransientError):
-        ActivityPublisher(of_its_own(kafka, kafka_ssl_ca_file=None), delivery_timeout_s=2)
+    for wrong in ({"kafka_sasl_password": "guessed"}, {"kafka_ssl_ca_file": None}):
+        with (
+            pytest.raises(TransientError),
+            ActivityPublisher(of_its_own(kafka, **wrong), delivery_timeout_s=2) as publisher,
+        ):
+            publisher.rate("ann", "i1", 4.5)
     with pytest.raises(ConfigurationError, match="MILLRACE_KAFKA_SASL_USERNAME"):
         ActivityPublisher(of_its_own(kafka, kafka_sasl_username=""))
 
 
 def test_a_worker_answers_through_it(kafka: SecuredKafka, redis_server: str, tmp_path: Path) -> None:
     settings = of_its_own(kafka, redis_url=redis_server, triton_url="in-process", home=tmp_path)
-    ensure_topics(settings)
+    create_topics(settings)
     with ActivityPublisher(settings) as publisher, (tmp_path / "worker.log").open("wb") as log:
         publisher.rate("ann", "i1", 4.5)
         worker = subprocess.Popen(

@@ -1,6 +1,5 @@
 import asyncio
 import random
-import time
 
 import pytest
 
@@ -87,14 +86,11 @@ async def test_an_empty_catalogue(stores: Stores) -> None:
     assert await stores.catalogue.sequence() == 0
 
 
-async def test_ten_thousand_items_are_read_quickly(stores: Stores) -> None:
+async def test_ten_thousand_items_are_read(stores: Stores) -> None:
     await stores.catalogue.upsert([CatalogueItem(item_id=str(n), title=f"Film {n}", year=1990) for n in range(10_000)])
-    start = time.perf_counter()
     sequence, changes = await stores.catalogue.changes_since(0)
-    took_s = time.perf_counter() - start
     assert [change.index for change in changes] == list(range(1, 10_001))
     assert sequence == 10_000
-    assert took_s < 3, "a quarter of a second on an idle machine"
 
 
 async def test_clearing_starts_again_from_one(stores: Stores) -> None:

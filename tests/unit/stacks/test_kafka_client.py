@@ -1,5 +1,8 @@
 """What Kafka clients are told about encryption and login."""
 
+import ssl
+from pathlib import Path
+
 import pytest
 
 from millrace.config import Settings
@@ -17,12 +20,12 @@ def test_without_encryption_there_is_nothing_but_addresses() -> None:
 def test_encryption_and_login_are_passed_on() -> None:
     settings = Settings(
         kafka_security_protocol="SASL_SSL",
-        kafka_ssl_ca_file="/ca.pem",
         kafka_sasl_username="me",
         kafka_sasl_password="secret",  # noqa: S106 - not one
     )
     options = kafka_options(settings)
-    assert options["ssl_cafile"] == "/ca.pem"
+    assert options["ssl_context"].verify_mode is ssl.CERT_REQUIRED
+    assert options["ssl_context"].check_hostname
     assert options["sasl_mechanism"] == "SCRAM-SHA-512"
     assert (options["sasl_plain_username"], options["sasl_plain_password"]) == ("me", "secret")
     assert "secret" not in repr(settings)
@@ -31,3 +34,8 @@ def test_encryption_and_login_are_passed_on() -> None:
 def test_a_login_needs_a_name() -> None:
     with pytest.raises(ConfigurationError, match="needs MILLRACE_KAFKA_SASL_USERNAME"):
         kafka_options(Settings(kafka_security_protocol="SASL_PLAINTEXT"))
+
+
+def test_a_certificate_has_to_be_there(tmp_path: Path) -> None:
+    with pytest.raises(ConfigurationError, match="MILLRACE_KAFKA_SSL_CA_FILE"):
+        kafka_options(Settings(kafka_security_protocol="SSL", kafka_ssl_ca_file=tmp_path / "none.pem"))
