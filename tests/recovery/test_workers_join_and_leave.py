@@ -16,6 +16,9 @@ from millrace.topic_admin import ensure_topics
 
 pytestmark = [pytest.mark.services, pytest.mark.slow]
 
+# Workers start in seconds; on a machine that is busy with something else it may take each a minute.
+DEADLINE_S = 300.0
+
 PARTITIONS = 6
 EVENTS_PER_TICK = 35
 TICK_S = 1.0
@@ -83,10 +86,10 @@ def test_every_event_takes_effect_once_and_has_a_list(settings: Settings, tmp_pa
     load = Load(settings)
 
     def settled(*workers: Role) -> None:
-        wait_until(lambda: owned(stores, *workers), f"{len(workers)} workers hold all partitions", log)
+        wait_until(lambda: owned(stores, *workers), f"{len(workers)} workers hold all partitions", log, DEADLINE_S)
         # Something has to be in the hands of the new owners before the next change.
         ends = dict(load.published.ends)
-        wait_until(lambda: stores.done("worker", ends), "they have caught up", log)
+        wait_until(lambda: stores.done("worker", ends), "they have caught up", log, DEADLINE_S)
 
     with load.running(), Role("worker", settings, log) as first:
         settled(first)
@@ -112,6 +115,6 @@ def test_every_event_takes_effect_once_and_has_a_list(settings: Settings, tmp_pa
         settled(first)
     published = load.published
     with Role("worker", settings, log):
-        wait_until(lambda: stores.done("worker", published.ends), "everything is done", log)
+        wait_until(lambda: stores.done("worker", published.ends), "everything is done", log, DEADLINE_S)
     check_state(stores, published)
     check_lists(settings, published)
