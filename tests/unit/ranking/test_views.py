@@ -1,0 +1,53 @@
+import numpy as np
+import pytest
+from small_world import make_world
+
+from streams.ranking.feature_kernel import ITEM_BUCKET_FADE
+from streams.ranking.selection_kernel import ordered, top_items
+from streams.ranking.view_kernel import rate_genres, rate_keys, share_profiles, weigh_by_history
+
+
+def test_top_items_are_the_largest_weights_ties_by_index():
+    random = np.random.default_rng(5)
+    for items, wanted in ((2, 1), (600, 599), (5_000, 512)):
+        weights = np.where(random.random(items) < 0.5, 0.25, random.random(items)).astype(np.float32)
+        expected = np.lexsort((np.arange(1, items), -weights[1:]))[:wanted] + 1
+        assert top_items(weights, wanted).tolist() == expected.tolist()
+
+
+def test_ordered_bits_order_as_the_floats_do():
+    numbers = np.array([-np.inf, -2.5, -1e-30, 0.0, 1e-30, 1.0, np.inf], np.float32)
+    keys = [int(ordered(bits)) for bits in numbers.view(np.uint32).tolist()]
+    assert keys == sorted(keys)
+
+
+def test_lists_by_history_length_are_those_of_plain_sums():
+    world = make_world(items=1_500, events=900)
+    world.candidates_of(world.users["u1"])
+    view, statistics = world.step.view, world.statistics
+    among = weigh_by_history(statistics.popularity.by_history, view.item_features, view.shares)
+    faded = statistics.popularity.by_history * view.item_features[:, [ITEM_BUCKET_FADE]]
+    totals = np.maximum(faded.sum(axis=0), 1.0)
+    np.testing.assert_allclose(among.T, faded + 0.1 * totals * view.shares[:, None], rtol=1e-5)
+
+
+def test_profiles_of_everyone_are_shares_by_genre_and_by_known_year():
+    shares = np.array([0.0, 0.5, 0.25, 0.25], np.float32)
+    genres = np.array([[0, 0], [3, 1], [3, 0], [0, 0]], np.int16)
+    by_genre, by_year = np.ones(5), np.ones(4)
+    share_profiles(shares, genres, np.array([4, 2, 4, 0], np.int16), by_genre, by_year)
+    assert by_genre.tolist() == [0.0, 0.5, 0.0, 0.75, 0.0]
+    assert by_year == pytest.approx([1 / 3, 0.0, 2 / 3, 0.0])
+
+
+def test_a_set_of_genres_has_the_mean_of_their_log_rates():
+    sets = np.array([[0, 0], [1, 0], [1, 2]], np.int16)
+    met, left = np.array([9.0, 2.0, 1.0]), np.array([5.0, 10.0, 30.0])
+    by_genre = np.log(np.array([(3.0 + 4 * 0.5) / (40.0 + 4), (1.0 + 4 * 0.5) / (30.0 + 4)]) / 0.5)
+    assert rate_genres(met, left, sets, 3, 0.5, 4.0) == pytest.approx([0.0, by_genre[0], by_genre.mean()])
+
+
+def test_keys_sort_by_rate_then_index_and_name_the_item():
+    rates = np.array([0.5, -1.0, 2.0, 0.5, 3.0], np.float32)
+    keys = np.sort(rate_keys(rates, np.array([True, True, True, True, False])))
+    assert (keys & np.uint64(0xFFFFFFFF)).tolist() == [2, 0, 3, 1]
