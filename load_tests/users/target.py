@@ -12,9 +12,12 @@ from millrace.config import STACK_FILE, Settings, load_settings
 from millrace.demo.bootstrap import await_model, await_roles, load_history
 from millrace.demo.screen import Screen
 from millrace.demo.view import StoreView
+from millrace.errors import ConfigurationError
 from millrace.stacks.choosing import STARTABLE, StackOptions, make_stack, measuring_home
 from millrace.stacks.roles import Roles, default_roles
 from producers.movielens import load_movielens
+
+EXTERNAL = "external"
 
 
 @contextmanager
@@ -25,8 +28,12 @@ def target(options: LoadOptions, console: Console) -> Iterator[tuple[Settings, L
         ConfigurationError: The data or the stack's name is unusable.
         FatalError: A server or role does not start.
     """
+    if options.stack not in (None, EXTERNAL, *STARTABLE):
+        raise ConfigurationError(
+            f"There is no stack {options.stack} to load; use --stack {' or --stack '.join((*STARTABLE, EXTERNAL))}."
+        )
     stack = options.stack or _stack_to_start()
-    if stack is None or stack not in STARTABLE:
+    if stack is None or stack == EXTERNAL:
         # What the running system knows of the data is unknown, so any part of it will do.
         yield load_settings(), replace(options, history=0.0)
         return

@@ -1,5 +1,6 @@
 """`millrace load-test`."""
 
+import importlib.util
 from pathlib import Path
 from typing import Annotated
 
@@ -52,6 +53,9 @@ def load_test(
       millrace load-test --stack local --report load.json
       millrace load-test --web
     """
+    if importlib.util.find_spec("locust") is None:
+        # Said now, not after minutes of starting servers.
+        raise ModuleNotFoundError("locust", name="locust")
     from rich.console import Console
 
     from load_tests.users.options import LoadOptions, parse_range_s, parse_seconds
