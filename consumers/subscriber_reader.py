@@ -12,7 +12,7 @@ from kafka.structs import OffsetAndMetadata
 
 from millrace.config import Settings
 from millrace.errors import TransientError, no_broker
-from millrace.kafka_client import kafka_options
+from millrace.kafka_client import consumer_options
 
 logger = logging.getLogger(__name__)
 
@@ -34,7 +34,7 @@ def connect_consumer(settings: Settings, **options: Any) -> Any:
     """
     try:
         return KafkaConsumer(
-            **kafka_options(settings),
+            **consumer_options(settings),
             enable_auto_commit=False,
             receive_message_max_bytes=_MAX_RESPONSE_BYTES,
             max_poll_records=_MAX_POLL_RECORDS,

@@ -6,6 +6,10 @@ from typing import Any
 from millrace.config import Settings
 from millrace.errors import ConfigurationError
 
+# A broker that has said nothing for so long is given up. Consumers of kafka-python wait five minutes by default, on a
+# machine that died without a goodbye as well.
+REQUEST_TIMEOUT_MS = 30_000
+
 
 def kafka_options(settings: Settings) -> dict[str, Any]:
     """Return the arguments that every kafka-python client takes.
@@ -22,6 +26,17 @@ def kafka_options(settings: Settings) -> dict[str, Any]:
     if settings.kafka_security_protocol.startswith("SASL"):
         options |= {"sasl_mechanism": settings.kafka_sasl_mechanism, **_login(settings)}
     return options
+
+
+def consumer_options(settings: Settings) -> dict[str, Any]:
+    """Return the arguments that every consumer of kafka-python takes.
+
+    Raises:
+        ConfigurationError: As for `kafka_options`.
+    """
+    # kafka-python insists on more than a session.
+    timeout_ms = max(REQUEST_TIMEOUT_MS, 2 * settings.kafka_session_timeout_ms)
+    return {**kafka_options(settings), "request_timeout_ms": timeout_ms}
 
 
 def _login(settings: Settings) -> dict[str, str]:

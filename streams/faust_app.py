@@ -30,6 +30,9 @@ _HEARTBEAT_S = 0.5
 _COMMIT_INTERVAL_S = 1.0
 # Records per partition waiting between fetch and batch; beyond it Faust stops fetching the partition.
 _STREAM_BUFFER = 1024
+# Longer than Kafka needs to hand the partitions of a silent broker on; what was not confirmed by then is sent again.
+# Faust waits twenty minutes by default, for a machine that died without a goodbye as well.
+_PRODUCE_TIMEOUT_S = 15.0
 _BROKER_RETRY_S = 0.5
 _SWITCH_INTERVAL_S = 0.001
 # Both together stay below the ten seconds after which a supervisor kills.
@@ -106,6 +109,7 @@ def make_app(settings: Settings, role: str, resume: Resume, fetch_wait_ms: int |
         broker_heartbeat_interval=_HEARTBEAT_S,
         producer_acks=-1,
         producer_linger=0.0,
+        producer_request_timeout=_PRODUCE_TIMEOUT_S,
         worker_redirect_stdouts=False,
     )
     return app

@@ -12,7 +12,7 @@ from consumers.event_log import EventLog, LoggedEvent
 from consumers.log_writer.batch import Record
 from millrace.config import Settings
 from millrace.errors import FatalError, TransientError
-from millrace.kafka_client import kafka_options
+from millrace.kafka_client import consumer_options
 
 _log = logging.getLogger(__name__)
 
@@ -46,7 +46,7 @@ class LogSource(ConsumerRebalanceListener):  # type: ignore[misc]
         self._expected: dict[int, LoggedEvent] = {}
         try:
             self._consumer = KafkaConsumer(
-                **kafka_options(settings),
+                **consumer_options(settings),
                 group_id=f"{settings.group_prefix}{GROUP}",
                 enable_auto_commit=False,
                 auto_offset_reset="earliest",

@@ -177,8 +177,8 @@ KINDS: Mapping[str, Callable[[], Fault]] = {
 
 TOGETHER: tuple[tuple[str, ...], ...] = (
     ("stop-worker", "stop-statistics", "stop-cassandra", "stop-retrainer"),
-    ("stop-workers", "stop-log-writer", "stop-triton"),
-    ("stop-redis", "stop-broker"),
+    ("stop-workers", "stop-redis", "stop-triton"),
+    ("stop-broker", "stop-log-writer"),
 )
 """Kinds that are tried at the same moment: each lasts long, and they hit different parts."""
 

@@ -7,7 +7,7 @@ import pytest
 
 from millrace.config import Settings
 from millrace.errors import ConfigurationError
-from millrace.kafka_client import kafka_options
+from millrace.kafka_client import consumer_options, kafka_options
 
 
 def test_without_encryption_there_is_nothing_but_addresses() -> None:
@@ -15,6 +15,11 @@ def test_without_encryption_there_is_nothing_but_addresses() -> None:
         "bootstrap_servers": ["a:1", "b:2"],
         "security_protocol": "PLAINTEXT",
     }
+
+
+def test_a_consumer_gives_a_silent_broker_up_but_not_within_a_session() -> None:
+    assert consumer_options(Settings())["request_timeout_ms"] == 30_000
+    assert consumer_options(Settings(kafka_session_timeout_ms=45_000))["request_timeout_ms"] == 90_000
 
 
 def test_encryption_and_login_are_passed_on() -> None:
