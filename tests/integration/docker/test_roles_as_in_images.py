@@ -20,7 +20,7 @@ from tests.unit.docker.container_files import COMPOSE, DOCKER, last
 
 pytestmark = [pytest.mark.services, pytest.mark.slow]
 ONLY_EXTRAS = Path(__file__).with_name("only_extras.py")
-DEADLINE_S = 180.0
+DEADLINE_S = 240.0
 ROLES = {"worker": "worker", "statistics": "worker", "log-writer": "log-writer", "retrainer": "retrainer"}
 
 
@@ -50,7 +50,7 @@ def await_true(condition: Callable[[], bool], what: Callable[[], str]) -> None:
     deadline_s = time.monotonic() + DEADLINE_S
     while not condition():
         assert time.monotonic() < deadline_s, what()
-        time.sleep(0.2)
+        time.sleep(1.0)
 
 
 @contextmanager
