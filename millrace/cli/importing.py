@@ -21,7 +21,7 @@ def import_folder(
 ) -> None:
     """Write history into the event log, then make Redis from it.
 
-    Doing it again changes nothing. Stop workers and keeper before (or use --log-only, and later `millrace rebuild`).
+    Doing it again changes nothing. With --log-only Redis follows with the next `millrace rebuild`.
 
     Example: millrace import data/ml-latest-small --until 0.6
     """
