@@ -133,7 +133,7 @@ def publish_events(settings: Settings, number: int, start: int = 0, earlier: Pub
         by_user[user].append(event)
         producer.produce(settings.topics.events, json.dumps(event), key=user, on_delivery=delivered(event))
         producer.poll(0)
-    producer.flush(10)
+    producer.flush(DEADLINE_S)
     assert len(places) + broken == start + number
     return Published(places, ends, broken)
 

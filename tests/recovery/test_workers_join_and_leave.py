@@ -20,12 +20,12 @@ pytestmark = [pytest.mark.services, pytest.mark.slow]
 DEADLINE_S = 300.0
 
 PARTITIONS = 6
-EVENTS_PER_TICK = 35
+EVENTS_PER_TICK = 20
 TICK_S = 1.0
 
 
 class Load:
-    """Publishes for the length of a block, some 35 events a second."""
+    """Publishes for the length of a block, some 20 events a second."""
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
@@ -67,7 +67,7 @@ def settings(local_kafka: str, redis_server: str, tmp_path: Path) -> Settings:
         topic_prefix=f"t{mark}.",
         group_prefix=f"t{mark}-",
         redis_prefix=f"t{mark}:",
-        max_batch_events=16,
+        max_batch_events=64,
     )
     ensure_topics(made)
     return made

@@ -1,0 +1,106 @@
+"""A primary of a Redis Cluster dies under load: its replica takes over, and users and watermarks stay consistent."""
+
+import uuid
+from collections.abc import Iterator, Mapping
+from functools import partial
+from pathlib import Path
+
+import pytest
+import redis
+from local_servers import started
+from recovery_checks import ITEMS, check_lists, check_state
+from recovery_harness import Role, Stores, publish_events, wait_until
+
+from millrace.config import Settings
+from millrace.errors import TransientError
+from millrace.keys import Keys
+from millrace.stacks.redis_cluster import PRIMARIES, RedisCluster
+from millrace.stacks.service import wait_ready
+from millrace.topic_admin import ensure_topics
+
+pytestmark = [pytest.mark.services, pytest.mark.slow]
+
+DEADLINE_S = 300.0
+PARTITIONS = 4
+EVENTS = 150
+
+
+@pytest.fixture
+def cluster(tmp_path: Path) -> Iterator[RedisCluster]:
+    made = RedisCluster(tmp_path, tmp_path / "redis")
+
+    def start() -> None:
+        made.prepare()
+        for node in made.nodes:
+            node.start()
+        wait_ready(made.nodes, timeout_s=120)
+        made.form()
+
+    try:
+        started(start, "a Redis Cluster")
+        yield made
+    finally:
+        for node in made.nodes:
+            node.stop()
+
+
+@pytest.fixture
+def settings(cluster: RedisCluster, local_kafka: str, tmp_path: Path) -> Settings:
+    mark = uuid.uuid4().hex[:10]
+    made = Settings(
+        home=tmp_path,
+        kafka_bootstrap=local_kafka,
+        kafka_fetch_wait_ms=10,
+        topic_partitions=PARTITIONS,
+        redis_url=cluster.url,
+        triton_url="in-process",
+        topic_prefix=f"t{mark}.",
+        group_prefix=f"t{mark}-",
+        redis_prefix=f"t{mark}:",
+        max_batch_events=16,
+        statistics_flush_ms=50,
+    )
+    ensure_topics(made)
+    return made
+
+
+def holder(cluster: RedisCluster, key: str) -> int:
+    """Return which of the nodes holds a key."""
+    with redis.RedisCluster.from_url(f"redis://127.0.0.1:{cluster.nodes[0].port}") as client:
+        port = client.get_node_from_key(key).port
+    return [node.port for node in cluster.nodes].index(port)
+
+
+def test_nothing_is_lost_or_applied_twice(cluster: RedisCluster, settings: Settings, tmp_path: Path) -> None:
+    log, stores = tmp_path / "roles.log", Stores(settings)
+    stores.seed_items(ITEMS)
+    published = publish_events(settings, EVENTS)
+    with Role("worker", settings, log), Role("statistics", settings, log):
+        for role in ("worker", "statistics"):
+            wait_until(partial(_done, stores, role, published.ends), f"the {role} is done", log, DEADLINE_S)
+        # The node of a partition's users, not the first one: that is where this test's own clients begin.
+        victim = next(
+            number
+            for partition in range(PARTITIONS)
+            if (number := holder(cluster, Keys.of(settings).in_partition(partition).counters)) > 0
+        )
+        assert victim < PRIMARIES
+        published = publish_events(settings, EVENTS, EVENTS, published)
+        child = cluster.nodes[victim].child
+        assert child is not None
+        child.kill()
+        published = publish_events(settings, EVENTS, 2 * EVENTS, published)
+        for role in ("worker", "statistics"):
+            wait_until(partial(_done, stores, role, published.ends), f"the {role} goes on", log, DEADLINE_S)
+    check_state(stores, published)
+    check_lists(settings, published)
+    scalars, _ = stores.statistics()
+    assert int(scalars["clock"]) == sum(count for count, _, _ in published.expected().values())
+
+
+def _done(stores: Stores, role: str, ends: Mapping[int, int]) -> bool:
+    """Whether a role has handled everything; no while the replica has not taken over."""
+    try:
+        return stores.done(role, ends)
+    except TransientError:
+        return False
