@@ -18,7 +18,7 @@ from millrace.errors import TransientError
 from streams.rebuild.checkpoint import remove_checkpoint
 from streams.rebuild.fence import Fence
 from streams.rebuild.targets import Target
-from streams.replay import ItemIndexes, UserReplay
+from streams.replay import Coverage, ItemIndexes, UserReplay
 from streams.statistics import encode_tail
 from streams.store.redis_statistics import KEEPER_ROLE
 from streams.store.redis_users import WORKER_ROLE
@@ -168,4 +168,5 @@ class _Removal:
             return await marks_of(self._stores.users, claims.role, self._topic)
 
         indexes = ItemIndexes(self._stores.catalogue, self._settings.register_unknown_items)
-        return Fence(claims, marks, Target(await marks()), self._log, replay, indexes, self._stores.serving)
+        coverage = Coverage(self._log, self._stores.serving)
+        return Fence(claims, marks, Target(await marks()), self._log, replay, indexes, coverage)

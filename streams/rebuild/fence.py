@@ -5,12 +5,12 @@ import logging
 import time
 import uuid
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from typing import Any, Protocol
+from typing import Protocol
 
 from consumers.event_log import IMPORT_PARTITION, EventLog
 from millrace.errors import ConfigurationError, TransientError
 from streams.rebuild.targets import Target
-from streams.replay import ItemIndexes, advance
+from streams.replay import Coverage, ItemIndexes, advance
 from streams.replay.advance import Replay
 
 _log = logging.getLogger(__name__)
@@ -20,8 +20,6 @@ _HOLD_S = 0.8
 # Between two attempts, so that recommendations go on.
 _BREATHER_S = 2.0
 _ATTEMPTS = 100
-# The log writer commits, and tells its lag, every second: what it says after this long covers what was there before.
-_TELLS_AFTER_S = 3.0
 _LOOK_S = 0.05
 _LOG_PATIENCE_S = 60.0
 
@@ -44,14 +42,6 @@ class Claims(Protocol):
         ...
 
 
-class WriterBeats(Protocol):
-    """What this needs of `ServingStore`."""
-
-    async def heartbeats(self) -> list[dict[str, object]]:
-        """Return the status of every process heard from lately."""
-        ...
-
-
 class Fence:
     """One role's partitions.
 
@@ -62,7 +52,7 @@ class Fence:
         log: The event log.
         replay: What is recomputed; moved forward only.
         indexes: Of the items.
-        beats: Tells what the log writer does.
+        coverage: Knows how far the log reaches.
     """
 
     def __init__(
@@ -73,7 +63,7 @@ class Fence:
         log: EventLog,
         replay: Replay,
         indexes: ItemIndexes,
-        beats: WriterBeats,
+        coverage: Coverage,
     ) -> None:
         self._claims = claims
         self._marks = marks
@@ -81,8 +71,7 @@ class Fence:
         self._log = log
         self._replay = replay
         self._indexes = indexes
-        self._beats = beats
-        self._logged: dict[int, int] = {}
+        self._coverage = coverage
 
     async def write(self, write: Write) -> None:
         """Call `write` under a claim, with the replay at its watermarks, until it is not refused.
@@ -111,11 +100,8 @@ class Fence:
         """Have most of the work done, and the log as far as the role, before anybody is fenced."""
         marks = await self._marks()
         deadline = time.monotonic() + _LOG_PATIENCE_S
-        seen_at_ms = time.time_ns() // 1_000_000
         while not await self._follow(marks, 0.0):
-            if await self._everything_is_logged_since(seen_at_ms):
-                self._logged |= marks
-            elif time.monotonic() > deadline:
+            if time.monotonic() > deadline:
                 raise ConfigurationError(
                     f"The event log ends at {self._log.end()} and the {self._claims.role} role is at {marks}; start "
                     "`millrace log-writer`, or stop the role to rebuild without what is not logged."
@@ -127,20 +113,12 @@ class Fence:
         goals = {each: self._target.of(each, mark) for each, mark in marks.items()}
         deadline = time.monotonic() + patience_s
         while True:
-            ends = self._log.end()
-            imported = ends.get(IMPORT_PARTITION, -1)
+            # Asked before reading: what comes into the log afterwards is not read.
+            reaches = await self._coverage.reaches(goals)
+            imported = self._log.end().get(IMPORT_PARTITION, -1)
             await advance(self._log, self._replay, self._indexes, {**goals, IMPORT_PARTITION: imported})
-            if all(max(ends.get(each, -1), self._logged.get(each, -1)) >= goal for each, goal in goals.items()):
+            if reaches:
                 return True
             if time.monotonic() >= deadline:
                 return False
             await asyncio.sleep(_LOOK_S)
-
-    async def _everything_is_logged_since(self, at_ms: int) -> bool:
-        """Whether a log writer says that nothing is left of what there was at a time.
-
-        Dead letters at the end of a partition are never logged: then the log ends before the watermarks for good.
-        """
-        beats: list[dict[str, Any]] = [beat for beat in await self._beats.heartbeats() if beat["role"] == "log-writer"]
-        late_enough = at_ms + int(1000 * _TELLS_AFTER_S)
-        return any(beat["at_ms"] >= late_enough and beat.get("lag") == 0 and not beat.get("waiting") for beat in beats)

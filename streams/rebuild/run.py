@@ -24,7 +24,7 @@ from streams.rebuild.recompute import recompute
 from streams.rebuild.statistics import put_statistics
 from streams.rebuild.targets import NOT_BEGUN, Target, target_of
 from streams.rebuild.users import put_users
-from streams.replay import ItemIndexes, LogReplay, Progress, UserReplay
+from streams.replay import Coverage, ItemIndexes, LogReplay, Progress, UserReplay
 from streams.replay.advance import Replay
 from streams.store.connect import Client
 from streams.store.protocols import Watermark
@@ -184,7 +184,8 @@ class _Rebuild:
         """Return everyone, or while workers run only those who differ: each one written holds the workers up."""
         if WORKER_ROLE not in self._running:
             return sorted(users.users.keys() | await self._stores.users.user_ids())
-        side = Side(WORKER_ROLE, self._topic, self._stores.users, self._log, users, self.indexes)
+        store, coverage = self._stores.users, Coverage(self._log, self._stores.serving)
+        side = Side(WORKER_ROLE, self._topic, store, self._log, users, self.indexes, coverage)
         comparison = CompareUsers(side, self._stores.users)
         return list(await comparison.compare(await comparison.keys()))
 
@@ -194,8 +195,8 @@ class _Rebuild:
         async def marks() -> dict[int, int]:
             return await marks_of(self._stores.users, role, self._topic)
 
-        serving = self._stores.serving
-        return Fence(claims, marks, self._targets[role], self._log, replay, self.indexes, serving)
+        coverage = Coverage(self._log, self._stores.serving)
+        return Fence(claims, marks, self._targets[role], self._log, replay, self.indexes, coverage)
 
     async def _load_catalogue(self) -> None:
         """Write the items; those that have an index keep it, the others get theirs in the order of the log.

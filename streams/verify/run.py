@@ -11,7 +11,7 @@ from typing import Any
 
 from consumers.event_log import IMPORT_PARTITION, EventLog, LoggedEvent
 from millrace.config import Settings
-from streams.replay import ItemIndexes, LogReplay, Progress, StatisticsReplay, UserReplay, advance, begin
+from streams.replay import Coverage, ItemIndexes, LogReplay, Progress, StatisticsReplay, UserReplay, advance, begin
 from streams.store.redis_statistics import FORGOTTEN_SCALAR, KEEPER_ROLE
 from streams.store.redis_users import WORKER_ROLE
 from streams.store.stores import Stores
@@ -81,6 +81,7 @@ class _Run:
         self._differences: list[Difference] = []
         self._undecided: list[Difference] = []
         self._forgotten = 0
+        self._coverage = Coverage(log, stores.serving)
 
     async def recompute(self, on_progress: Progress) -> LogReplay:
         """Recompute up to where both roles are."""
@@ -136,27 +137,22 @@ class _Run:
         return Order(one_partition, max(self._forgotten - included, 0))
 
     def _side(self, role: str, replay: Any) -> Side[Any]:
-        return Side(role, self._topic, self._stores.users, self._log, replay, self._indexes)
+        return Side(role, self._topic, self._stores.users, self._log, replay, self._indexes, self._coverage)
 
     async def _settle(self, comparison: Comparison[Key], sides: Sequence[Side[Any]]) -> None:
         """Compare, and look again at what differs as long as that may change."""
         deadline = time.monotonic() + self._patience_s
-        before = await self._moving()
-        found = await comparison.compare(await comparison.keys())
+        before, found = await self._moving(), await _compare(comparison, await comparison.keys(), sides)
         while found and time.monotonic() < deadline:
             await asyncio.sleep(_PAUSE_S)
             now = await self._moving()
-            found = await comparison.compare(list(found))
-            if now == before and self._covered(sides):
+            found = await _compare(comparison, list(found), sides)
+            if now == before and _covered(sides):
                 break
             before = now
-        to = self._differences if self._covered(sides) else self._undecided
+        to = self._differences if _covered(sides) else self._undecided
         for differences in found.values():
             to.extend(differences)
-
-    def _covered(self, sides: Sequence[Side[Any]]) -> bool:
-        ends = self._log.end()
-        return all(side.covered(ends) for side in sides)
 
     async def _moving(self) -> Any:
         """Return what a comparison depends on and others change."""
@@ -169,3 +165,15 @@ class _Run:
         indexes = list(range(1, await self._stores.catalogue.count() + 1))
         ids = await self._stores.catalogue.item_ids(indexes)
         return {index: item_id for index, item_id in zip(indexes, ids, strict=True) if item_id is not None}
+
+
+async def _compare(
+    comparison: Comparison[Key], keys: Sequence[Key], sides: Sequence[Side[Any]]
+) -> dict[Key, list[Difference]]:
+    for side in sides:
+        side.covered = True
+    return await comparison.compare(keys)
+
+
+def _covered(sides: Sequence[Side[Any]]) -> bool:
+    return all(side.covered for side in sides)

@@ -1,12 +1,12 @@
 """One role's part of Redis, and the recomputation that is moved along with it."""
 
 import asyncio
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable
 from typing import Generic, Protocol, TypeVar
 
 from consumers.event_log import IMPORT_PARTITION, EventLog
 from millrace.errors import TransientError
-from streams.replay import ItemIndexes, advance
+from streams.replay import Coverage, ItemIndexes, advance
 from streams.replay.advance import Replay
 from streams.store.protocols import Watermark
 
@@ -42,13 +42,27 @@ class Side(Generic[ReplayT]):
         log: The event log.
         replay: What is recomputed; moved forward only.
         indexes: Of the items.
+        coverage: Knows how far the log reaches.
+
+    Attributes:
+        up_to: Watermarks of what was read last.
+        covered: Whether the log reached as far in every read since this was last set to true.
     """
 
     def __init__(
-        self, role: str, topic: str, store: WatermarkReader, log: EventLog, replay: ReplayT, indexes: ItemIndexes
+        self,
+        role: str,
+        topic: str,
+        store: WatermarkReader,
+        log: EventLog,
+        replay: ReplayT,
+        indexes: ItemIndexes,
+        coverage: Coverage,
     ) -> None:
         self.replay = replay
         self.up_to: Marks = {}
+        self.covered = True
+        self._coverage = coverage
         self._role = role
         self._topic = topic
         self._store = store
@@ -77,10 +91,6 @@ class Side(Generic[ReplayT]):
             f"The {self._role} role writes too often to be read in between; verify at a calmer moment."
         )
 
-    def covered(self, ends: Mapping[int, int]) -> bool:
-        """Whether a log with these ends reaches as far as what was read last."""
-        return all(ends.get(partition, -1) >= mark for partition, mark in self.up_to.items())
-
     async def _marks(self) -> Marks:
         return await marks_of(self._store, self._role, self._topic)
 
@@ -89,6 +99,8 @@ class Side(Generic[ReplayT]):
             raise TransientError(
                 f"A watermark of the {self._role} role went back, as after a restore or a rebuild; verify again."
             )
+        # Asked before reading: what comes into the log afterwards is not read.
+        self.covered &= await self._coverage.reaches(marks)
         ends = self._log.end()
         if any(min(mark, ends.get(each, -1)) > self.replay.position.get(each, -1) for each, mark in marks.items()):
             imported = ends.get(IMPORT_PARTITION, -1)
