@@ -4,12 +4,12 @@ Clients that know of OSError alone take it for a defect: aiokafka's producer wou
 batch be taken for poison. It happens when a connection breaks between a client's look at it and its write.
 """
 
-from typing import Any
+from typing import Any, TypeGuard
 
 _HANDLE_CLOSED = "the handler is closed"
 
 
-def is_lost_connection(error: BaseException | None) -> bool:
+def is_lost_connection(error: BaseException | None) -> TypeGuard[RuntimeError]:
     """Tell whether an error is uvloop's word for a connection that is gone."""
     return isinstance(error, RuntimeError) and _HANDLE_CLOSED in str(error)
 

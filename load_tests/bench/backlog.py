@@ -12,12 +12,13 @@ from pathlib import Path
 from pydantic import BaseModel, ConfigDict, Field
 
 from load_tests.bench.burst import Burst
-from load_tests.bench.worker_stack import WorkerStack
+from load_tests.bench.worker_stack import WORKER, WorkerStack
 from millrace.config import Settings
 from millrace.demo.view import StoreView
 from millrace.errors import TransientError
 from millrace.stacks.child import Child
 from millrace.stacks.signals import ended_by_signals
+from millrace.stacks.stack import Stack
 from producers.records import encode_event
 from producers.synthetic import SyntheticOptions, SyntheticStream
 
@@ -40,27 +41,27 @@ class CaughtUp(BaseModel):
     seconds: float = Field(description="From the first event handled to the last.")
     events_per_s: float
     since_sent_s: float = Field(description="From the last event sent to the last event handled, the start included.")
+    cpu_ms_per_event: float = Field(description="Processor time of the worker, without its start.")
     most_memory_mib: float = Field(description="Most resident memory of the worker.")
 
 
-def measure(home: Path, events: int, users: int, backlog_events: int) -> CaughtUp:
+def measure(stack: Stack, events: int, users: int) -> CaughtUp:
     """Let events pile up, then start a worker and wait until it has handled all.
 
     Args:
-        home: Folder for logs and data; emptied.
+        stack: Not yet started, and empty.
         events: How many.
         users: How many they are of.
-        backlog_events: The setting.
 
     Raises:
         MillraceError: A server does not start, or the worker does not come to the end.
     """
-    with WorkerStack(home, PARTITIONS, {"backlog_events": backlog_events}) as stack, StoreView(stack.settings) as view:
+    with stack, StoreView(stack.settings) as view:
         settings = stack.settings
         Burst(settings.kafka_bootstrap).send(settings.topics.events, _records(settings, events, users))
         sent_s = time.monotonic()
-        worker = stack.worker("worker")
-        first_s, last_s, memory = _watch(view, settings, worker, events)
+        worker = stack.spawn("worker", WORKER)
+        first_s, last_s, cpu_s, memory = _watch(view, settings, worker, events)
         counters = view.counters()
         if counters["events_applied"] != events:
             raise TransientError(f"Of {events} events {counters['events_applied']} were applied; see the worker's log.")
@@ -72,23 +73,26 @@ def measure(home: Path, events: int, users: int, backlog_events: int) -> CaughtU
                 name.removeprefix(_LEFT_OUT): count for name, count in counters.items() if name.startswith(_LEFT_OUT)
             },
             seconds=round(seconds, 1),
-            events_per_s=round(events / seconds, 1),
+            events_per_s=round(events / seconds, 1) if seconds else 0.0,
             since_sent_s=round(last_s - sent_s, 1),
+            cpu_ms_per_event=round(1000 * cpu_s / events, 3),
             most_memory_mib=round(memory / 2**20, 1),
         )
 
 
-def _watch(view: StoreView, settings: Settings, worker: Child, events: int) -> tuple[float, float, int]:
-    """Return when the first and the last event were handled, and the most memory the worker had on the way."""
-    first_s, memory, deadline_s = 0.0, 0, time.monotonic() + _DEADLINE_S
+def _watch(view: StoreView, settings: Settings, worker: Child, events: int) -> tuple[float, float, float, int]:
+    """Return when the first and the last event were handled, and what processor time and most memory that took."""
+    first_s, started_cpu_s, memory, deadline_s = 0.0, 0.0, 0, time.monotonic() + _DEADLINE_S
     while (done := view.done("worker", settings.topics.events)) < events:
         if not worker.alive or time.monotonic() > deadline_s:
             raise TransientError(f"The worker handled {done} of {events} events; see {worker.log_path}.")
-        if done and not first_s:
+        if not done:
+            started_cpu_s = worker.cpu_seconds()
+        elif not first_s:
             first_s = time.monotonic()
         memory = max(memory, worker.rss_bytes())
         time.sleep(_POLL_S)
-    return first_s, time.monotonic(), memory
+    return first_s or time.monotonic(), time.monotonic(), worker.cpu_seconds() - started_cpu_s, memory
 
 
 def _records(settings: Settings, events: int, users: int) -> Iterator[tuple[bytes, bytes]]:
@@ -106,7 +110,8 @@ def main() -> None:
     options = parser.parse_args()
     with ended_by_signals():
         for events, backlog_events in ((options.events, BACKLOG_EVENTS), (options.served_events, 0)):
-            caught_up = measure(options.home, events, options.users, backlog_events)
+            stack = WorkerStack(options.home, PARTITIONS, {"backlog_events": backlog_events})
+            caught_up = measure(stack, events, options.users)
             print(caught_up.model_dump_json(indent=1), flush=True)  # noqa: T201 - its output
 
 
