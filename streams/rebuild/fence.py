@@ -89,7 +89,7 @@ class Fence:
             _log.info("The %s role has claimed its partitions back; trying again.", self._claims.role)
             await asyncio.sleep(_BREATHER_S)
         raise TransientError(
-            f"The {self._claims.role} role was faster {_ATTEMPTS} times; rebuild again at a calmer moment."
+            f"The {self._claims.role} role was faster {_ATTEMPTS} times; call this again at a calmer moment."
         )
 
     async def _partitions(self) -> list[int]:
@@ -104,7 +104,7 @@ class Fence:
             if time.monotonic() > deadline:
                 raise ConfigurationError(
                     f"The event log ends at {self._log.end()} and the {self._claims.role} role is at {marks}; start "
-                    "`millrace log-writer`, or stop the role to rebuild without what is not logged."
+                    "`millrace log-writer`, or stop the role to go on without what is not logged."
                 )
             await asyncio.sleep(_LOOK_S)
 

@@ -95,7 +95,6 @@ async def rebuild(
     try:
         await run.prepare()
         replay, resumed = await recompute(log, run.indexes, settings, run.common(), checkpoint, on_progress)
-        checkpoint.save(replay, run.indexes.known)
         users, replaced = await run.put(replay)
         run.check_nobody_was_forgotten()
     except BaseException:
