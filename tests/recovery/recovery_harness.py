@@ -59,7 +59,7 @@ def wait_until(condition: Callable[[], bool], what: str, log: Path, deadline_s: 
     while not condition():
         if time.monotonic() > end:
             raise AssertionError(f"Not within {deadline_s} s: {what}\n{log.read_text()[-4000:]}")
-        time.sleep(0.05)
+        time.sleep(0.2)
 
 
 @dataclass(frozen=True)

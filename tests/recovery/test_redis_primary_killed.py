@@ -18,7 +18,8 @@ from millrace.stacks.redis_cluster import PRIMARIES, RedisCluster
 from millrace.stacks.service import wait_ready
 from millrace.topic_admin import ensure_topics
 
-pytestmark = [pytest.mark.services, pytest.mark.slow]
+# Minutes on a machine that is busy with something else, where Kafka alone takes two to start.
+pytestmark = [pytest.mark.services, pytest.mark.slow, pytest.mark.timeout(1500)]
 
 DEADLINE_S = 300.0
 PARTITIONS = 4

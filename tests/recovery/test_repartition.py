@@ -13,7 +13,8 @@ from recovery_harness import Role, Stores, publish_events, wait_until
 from millrace.config import Settings
 from millrace.topic_admin import ensure_topics, grow_topic
 
-pytestmark = [pytest.mark.services, pytest.mark.slow]
+# Minutes on a machine that is busy with something else, where Kafka alone takes two to start.
+pytestmark = [pytest.mark.services, pytest.mark.slow, pytest.mark.timeout(1500)]
 
 # Workers start in seconds; on a machine that is busy with something else it may take each a minute.
 DEADLINE_S = 300.0
