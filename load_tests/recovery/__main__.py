@@ -45,7 +45,8 @@ def recovery(
     minutes = (time.monotonic() - started_s) / 60
     notes = [
         f"Seed {seed}, {rate:g} records/s, {len(results)} trials in {minutes:.0f} minutes: "
-        f"`python -m load_tests.recovery --times {times} --seed {seed}`.",
+        f"`python -m load_tests.recovery{f' --kinds {kinds}' if kinds else ''} --times {times} --rate {rate:g} "
+        f"--seed {seed}`.",
         f"Differences that `millrace verify` found, every {_VERIFY_EVERY} trials and at the end: {len(differences)}.",
         *(f"Not tried: {kind}: {why}." for kind, why in sorted(untried.items())),
     ]
