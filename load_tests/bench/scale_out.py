@@ -32,10 +32,9 @@ from producers.records import encode_event, encode_item
 from producers.synthetic import SyntheticOptions, SyntheticStream
 
 PARTITIONS = 8
-_HISTORY_EVENTS = 5_000
 _USERS, _ITEMS = 2_000, 2_000
 _DEADLINE_S = 300.0
-_READY_S = 90.0
+_READY_S = 300.0
 _POLL_S = 0.05
 
 
@@ -70,7 +69,7 @@ class ScaleOut:
         self._events = self._stream.events()
         self._workers: dict[str, Child] = {}
 
-    def learn_history(self, view: StoreView) -> None:
+    def learn_history(self, view: StoreView, events: int) -> None:
         """Let workers and keeper learn a history, so that lists are made from statistics; the keeper ends then.
 
         Raises:
@@ -81,10 +80,10 @@ class ScaleOut:
         policy = self._settings.event_policy
         items = [encode_item(item, policy) for item in self._stream.items]
         Burst(self._settings.kafka_bootstrap).send(self._settings.topics.items, items)
-        self._send(_HISTORY_EVENTS)
+        self._send(events)
         topic = self._settings.topics.events
         for role in ("worker", "statistics"):
-            _until(partial(_has_done, view, role, topic, _HISTORY_EVENTS), f"the {role} has learned the history")
+            _until(partial(_has_done, view, role, topic, events), f"the {role} has learned the history")
         keeper.stop()
 
     def measure(self, view: StoreView, workers: int, events: int) -> Rate:
@@ -164,7 +163,7 @@ def _until(condition: Callable[[], bool], what: str) -> None:
         time.sleep(_POLL_S)
 
 
-def measure(home: Path, workers: Sequence[int], share: float, events: int, overrides: Mapping[str, Any]) -> list[Rate]:
+def measure(home: Path, workers: Sequence[int], share: float, events: int, history: int) -> list[Rate]:
     """Measure each number of workers in turn.
 
     Args:
@@ -172,11 +171,11 @@ def measure(home: Path, workers: Sequence[int], share: float, events: int, overr
         workers: How many, growing.
         share: Of a core that each may use.
         events: Backlog per measurement and worker.
-        overrides: Settings fields to give every role.
+        history: Events that the keeper has learned before.
     """
-    with WorkerStack(home, PARTITIONS, overrides) as stack, StoreView(stack.settings) as view:
+    with WorkerStack(home, PARTITIONS) as stack, StoreView(stack.settings) as view:
         bench = ScaleOut(stack, share)
-        bench.learn_history(view)
+        bench.learn_history(view, history)
         rates = [bench.measure(view, count, events * count) for count in workers]
     return [rate.model_copy(update={"ratio": round(rate.events_per_s / rates[0].events_per_s, 2)}) for rate in rates]
 
@@ -187,10 +186,11 @@ def main() -> None:
     parser.add_argument("--workers", type=int, nargs="+", default=[1, 2], help="numbers of workers to measure")
     parser.add_argument("--share", type=float, default=0.25, help="of a core that each worker may use; 1 for all")
     parser.add_argument("--events", type=int, default=3_000, help="backlog per worker")
+    parser.add_argument("--history", type=int, default=5_000, help="events that the keeper has learned before")
     parser.add_argument("--home", type=Path, default=Path(".millrace/bench-scale-out"))
     options = parser.parse_args()
     with ended_by_signals():
-        for rate in measure(options.home, options.workers, options.share, options.events, {}):
+        for rate in measure(options.home, options.workers, options.share, options.events, options.history):
             print(rate.model_dump_json())  # noqa: T201 - its purpose
 
 
