@@ -33,6 +33,7 @@ def test_the_tables_can_be_made_by_hand(monkeypatch: pytest.MonkeyPatch) -> None
         "blocks",
         "ends",
         "logs",
+        "forgotten",
     ]
 
 
@@ -50,7 +51,7 @@ def test_there_may_be_nothing_to_end(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("arguments", "kind", "words"),
     [
-        (["--redis", "cluster"], ConfigurationError, "add --servers-only"),
+        (["--redis", "cluster"], ConfigurationError, "--stack local --brokers 3 --redis cluster"),
         (["--redis", "sentinel"], ConfigurationError, "There is no Redis sentinel"),
         (["--brokers", "3"], ConfigurationError, "--stack local --brokers 3"),
         (["--stack", "local", "--brokers", "2"], FatalError, "1 or 3 brokers, not 2"),
