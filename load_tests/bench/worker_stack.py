@@ -24,7 +24,7 @@ class WorkerStack(Stack):
         overrides: More settings fields to give every role.
     """
 
-    ready_deadline_s = 120.0
+    ready_deadline_s = 300.0
 
     def __init__(self, home: Path, partitions: int, overrides: Mapping[str, Any] | None = None) -> None:
         folder = StackHome(home)
