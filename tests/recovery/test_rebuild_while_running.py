@@ -17,8 +17,8 @@ from streams.rebuild import RebuildReport, rebuild
 from streams.store.stores import open_stores
 from streams.verify import Verification, verify
 
-# Roles start in seconds; on a machine that is busy with something else it may take each a minute.
-DEADLINE_S = 300.0
+# Roles start in seconds; on a machine that is busy with something else it may take minutes.
+DEADLINE_S = 600.0
 
 ITEMS = 60
 FIRST = 300
@@ -96,7 +96,7 @@ async def verified(settings: Settings, wait_s: float) -> Verification:
 
 @pytest.mark.services
 @pytest.mark.slow
-@pytest.mark.timeout(900)
+@pytest.mark.timeout(1800)
 def test_roles_go_on_while_redis_is_rebuilt(bare_settings: Settings, tmp_path: Path) -> None:
     settings, log = bare_settings, tmp_path / "roles.log"
     stores = Stores(settings)
