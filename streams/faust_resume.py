@@ -95,7 +95,8 @@ class Resume:
         topic: The topic whose watermarks are kept in the state store.
         claimer: Takes partitions over in the state store.
         gate: Opened for each claimed partition.
-        whole_topic: Claim nothing unless every partition is assigned here, for a role that runs once.
+        whole_topic: Claim all partitions together, and none unless every one is assigned here: for a role that runs
+            once and keeps one state of all of them, which a claim loads anew.
         topic_check: Asked before anything is claimed.
     """
 
@@ -210,12 +211,18 @@ class Resume:
         )
         return False
 
-    async def _claim_patiently(self, partitions: list[int]) -> Mapping[int, Claim]:
+    async def _claim_patiently(self, missing: list[int]) -> Mapping[int, Claim]:
+        """Claim what is missing, and with it everything else that has to be claimed together."""
+        partitions = list(self._assigned) if self._whole_topic else missing
         pause = 0.1
         while True:
             try:
                 usable = await self._usable(partitions)
-                claims = await self._claimer.claim(usable) if usable else {}
+                if not set(usable) & set(missing):
+                    claims: Mapping[int, Claim] = {}
+                else:
+                    self._close_together(usable)
+                    claims = await self._claimer.claim(usable)
             except TransientError as error:
                 self.waiting_for = f"Redis: {error}"
                 logger.warning("Cannot claim %s yet: %s", self.topic, error)
@@ -224,6 +231,12 @@ class Resume:
             else:
                 self._say_what_waits(sorted(set(partitions) - set(usable)))
                 return claims
+
+    def _close_together(self, partitions: list[int]) -> None:
+        """Let nothing through that would be applied to the state loaded next, but follows the one before."""
+        if self._whole_topic:
+            for partition in partitions:
+                self.gate.close(partition)
 
     async def _usable(self, partitions: list[int]) -> list[int]:
         count = self._reader.partition_count() if self._reader is not None else None

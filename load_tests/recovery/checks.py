@@ -137,11 +137,13 @@ class Checker:
     def verify(self) -> list[str]:
         """Do as `millrace verify` does: recompute everything from the event log, and return each difference.
 
+        What the log does not reach far enough to decide counts as a difference: nothing was left to come.
+
         Raises:
             TransientError: A server does not answer.
         """
         verification = self.run(verify(self._log, self._stores, self._settings))
-        return [str(difference) for difference in verification.differences]
+        return [str(difference) for difference in (*verification.differences, *verification.undecided)]
 
     def _log_behind(self) -> str:
         newest = self._ledger.newest_events()
