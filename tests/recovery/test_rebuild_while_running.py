@@ -104,14 +104,14 @@ def test_roles_go_on_while_redis_is_rebuilt(bare_settings: Settings, tmp_path: P
             asyncio.run(damage(settings))
             assert not asyncio.run(verified(settings, 0.0)).equal
             report = asyncio.run(rebuilt(settings))
-            # Compared while everything goes on.
+            # Compared while everything goes on: undecided is what the log does not hold yet.
             found = asyncio.run(verified(settings, 0.0))
-            assert found.equal, (found.differences[:5], found.undecided[:5])
+            assert not found.differences, found.differences[:5]
             published = publisher.stop()
         wait_until(lambda: handled(published), "the last events are handled", log, DEADLINE_S)
         found = asyncio.run(verified(settings, 60.0))
         assert found.equal, (found.differences[:5], found.undecided[:5])
-    # At least the one that was lost and the one that was invented; who is busy while the log is behind is written as well.
+    # The lost and the invented one at least; who is busy while the log is behind is written as well.
     assert report.replaced_users >= 2
     answered = {
         (value["source_partition"], value["source_offset"])
