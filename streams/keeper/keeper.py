@@ -73,11 +73,10 @@ class Keeper:
             TransientError: Redis is away; try again.
         """
         owner = uuid4().hex
-        # From here on the learner in memory is the past: nothing of it is written any more.
-        self._owner = owner
         watermarks = await self._store.claim(partitions, owner)
         learner = await self._load(watermarks)
-        self.learner = learner
+        # Together: under the new token the old learner's flush would be let through, on top of what is loaded here.
+        self._owner, self.learner = owner, learner
         return {partition: Claim(owner, offset, offset) for partition, offset in watermarks.items()}
 
     async def process(self, records: Sequence[SourceRecord]) -> None:
