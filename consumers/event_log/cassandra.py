@@ -198,19 +198,16 @@ class CassandraEventLog:
                 expected = offset + 1
         return dict(sorted(found.items()))
 
-    def forget(self, user_id: str, repeated: Collection[tuple[int, int]] = ()) -> int:
+    def forget(self, events: Sequence[LoggedEvent], repeated: Collection[tuple[int, int]] = ()) -> int:
         """Remove a person's events for good and return how many there were.
 
         Some events at a time: each time what stays and what goes is one logged batch, so that an attempt that failed
         is gone on with.
         """
-        rows = self._ask(self._statements.read_user, (self._name, user_id), "reading a user's history")
-        forgotten = 0
-        while page := list(islice(rows, _FORGET_EVENTS)):
-            batch = self._forgetting([logged_event(row) for row in page], repeated)
+        for start in range(0, len(events), _FORGET_EVENTS):
+            batch = self._forgetting(events[start : start + _FORGET_EVENTS], repeated)
             self._requests.run([batch], "forgetting events")
-            forgotten += len(page)
-        return forgotten
+        return len(events)
 
     def forgotten(self) -> list[AnonymousEvents]:
         """Return what is left of all forgotten events."""

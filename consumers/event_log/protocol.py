@@ -118,19 +118,19 @@ class EventLog(Protocol):
         """
         ...
 
-    def forget(self, user_id: str, repeated: Collection[tuple[int, int]] = ()) -> int:
+    def forget(self, events: Sequence[LoggedEvent], repeated: Collection[tuple[int, int]] = ()) -> int:
         """Remove a person's events for good and return how many there were.
 
         Their coordinates stay taken: they are no gaps, and writing the events again changes nothing. What they say
         about items is kept without the person, see `forgotten`.
 
         Args:
-            user_id: Who.
+            events: What to remove, as read from this log.
             repeated: Partition and offset of the events that were applied to nothing, since they repeat earlier ones;
                 nothing is left of these.
 
         Raises:
-            TransientError: As for `append`; part of the events may be forgotten, forget again.
+            TransientError: As for `append`; part of the events may be forgotten, read what is left and forget it.
         """
         ...
 

@@ -58,10 +58,10 @@ KEEP_ANONYMOUSLY = """
     INSERT INTO forgotten (item_id, type, value, events) VALUES (?, ?, ?, 1)
     ON CONFLICT (item_id, type, value) DO UPDATE SET events = events + 1
 """
-FORGET_EVENTS = f"""
+FORGET_EVENT = f"""
     UPDATE events SET received_ts_ms = 0, event_id = '', user_id = '', item_id = '', type = '', value = NULL, ts_ms = 0,
         context = NULL
-    WHERE user_id = ? AND {IS_EVENT}
+    WHERE partition = ? AND "offset" = ? AND {IS_EVENT}
 """  # noqa: S608 - constants
 READ_FORGOTTEN = "SELECT item_id, type, nullif(value, 0), events FROM forgotten ORDER BY item_id, type, value"
 

@@ -19,7 +19,7 @@ from consumers.event_log.protocol import (
 )
 from consumers.event_log.schema import (
     EVENT_COLUMNS,
-    FORGET_EVENTS,
+    FORGET_EVENT,
     INSERT_EVENT,
     IS_EVENT,
     ITEM_COLUMNS,
@@ -40,7 +40,6 @@ from millrace.errors import ConfigurationError, TransientError
 # A writer waits this long for another one (an import beside the log writer) before it reports.
 BUSY_TIMEOUT_S = 10.0
 _BEFORE_ALL = -1
-_EVENTS_OF = f"SELECT {EVENT_COLUMNS} FROM events WHERE user_id = ? AND {IS_EVENT}"  # noqa: S608 - constants
 
 
 class SqliteEventLog:
@@ -135,7 +134,8 @@ class SqliteEventLog:
     def user_history(self, user_id: str, limit: int = 200) -> list[LoggedEvent]:
         """Return a user's newest events by event time, newest first."""
         rows = self._query(
-            f'{_EVENTS_OF} ORDER BY ts_ms DESC, partition DESC, "offset" DESC LIMIT ?',
+            f"SELECT {EVENT_COLUMNS} FROM events WHERE user_id = ? AND {IS_EVENT}"  # noqa: S608 - constants
+            ' ORDER BY ts_ms DESC, partition DESC, "offset" DESC LIMIT ?',
             (user_id, limit),
         )
         return [logged_event(row) for row in rows]
@@ -152,16 +152,20 @@ class SqliteEventLog:
             found.setdefault(partition, []).append((first, last))
         return found
 
-    def forget(self, user_id: str, repeated: Collection[tuple[int, int]] = ()) -> int:
+    def forget(self, events: Sequence[LoggedEvent], repeated: Collection[tuple[int, int]] = ()) -> int:
         """Remove a person's events for good, in one transaction, and return how many there were."""
         with self._transaction() as connection:
-            events = map(logged_event, self._query(_EVENTS_OF, (user_id,)))
-            left = [each.event for each in events if (each.partition, each.offset) not in repeated]
+            places = [(each.partition, each.offset) for each in events]
+            there = [connection.execute(FORGET_EVENT, place).rowcount for place in places]
+            left = [
+                each.event
+                for each, place, is_there in zip(events, places, there, strict=True)
+                if is_there and place not in repeated
+            ]
             connection.executemany(KEEP_ANONYMOUSLY, [(one.item_id, one.type, one.value or 0.0) for one in left])
-            forgotten = connection.execute(FORGET_EVENTS, (user_id,)).rowcount
         # The write-ahead log holds older pages until it is written back and cut.
         self._query("PRAGMA wal_checkpoint(TRUNCATE)")
-        return forgotten
+        return sum(there)
 
     def forgotten(self) -> list[AnonymousEvents]:
         """Return what is left of all forgotten events."""

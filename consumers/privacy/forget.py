@@ -1,8 +1,10 @@
 """Removing a person from the event log and from Redis, while everything else goes on.
 
-The log first: from then on the person has no events but those that come later. Then the person's part of Redis is
-replaced by what these later events make of an empty state, under claims of the partitions: a worker's batch under way
-is refused and done again, and the keeper reads its memory anew, so nobody goes on from what was.
+The statistics keeper first: under a claim of its partitions the person's tail is emptied, and how far the keeper was at
+that moment decides what is forgotten. What it learns of the person from there on starts from nothing, as it will when
+the log is read again, and what is left in the log without a name is what it had counted. Then these events leave the
+log, and the person's part of what the workers hold is replaced by what later events make of an empty state, under
+claims too: a worker's batch under way is refused and done again, so nobody goes on from what was.
 """
 
 import asyncio
@@ -10,7 +12,7 @@ import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from consumers.event_log import EventLog, LoggedEvent
+from consumers.event_log import IMPORT_PARTITION, EventLog, LoggedEvent
 from consumers.privacy.events import events_of, repeated
 from millrace.config import Settings
 from millrace.contracts import EventPolicy
@@ -19,7 +21,6 @@ from streams.rebuild.checkpoint import remove_checkpoint
 from streams.rebuild.fence import Fence
 from streams.rebuild.targets import Target
 from streams.replay import Coverage, ItemIndexes, UserReplay
-from streams.statistics import encode_tail
 from streams.store.redis_statistics import KEEPER_ROLE
 from streams.store.redis_users import WORKER_ROLE
 from streams.store.replacing import StatisticsReplacement, UserReplacement
@@ -28,6 +29,7 @@ from streams.users import UserState
 from streams.verify.side import marks_of
 
 WAIT_S = 30.0
+_BEFORE_ALL = -1
 _LOOK_S = 0.1
 
 
@@ -49,7 +51,10 @@ class Forgotten:
 
 
 async def forget(log: EventLog, stores: Stores, settings: Settings, user_id: str, wait_s: float = WAIT_S) -> Forgotten:
-    """Remove a person; doing it again removes what has come since.
+    """Remove a person; doing it again removes what has come since, or what an interrupted attempt has left.
+
+    An attempt that is interrupted between keeper and log leaves the keeper without the person's tail: an event repeated
+    since then is counted once more, until `rebuild`.
 
     Args:
         log: The event log.
@@ -62,13 +67,15 @@ async def forget(log: EventLog, stores: Stores, settings: Settings, user_id: str
         ConfigurationError: The log does not reach as far as the running roles, and nobody writes it.
         TransientError: Events of the person are not handled yet, or Redis or the log does not answer; forget again.
     """
-    events = events_of(log, user_id)
+    await _until_handled(stores, settings, events_of(log, user_id), wait_s)
+    removal = _Removal(log, stores, settings, user_id)
+    position = await removal.from_keeper()
+    events = [each for each in events_of(log, user_id) if each.offset <= position.get(each.partition, _BEFORE_ALL)]
     await _until_handled(stores, settings, events, wait_s)
     (state,) = await stores.users.load([user_id])
-    position = log.end()
-    removed = log.forget(user_id, repeated(events, settings.event_policy))
+    removed = log.forget(events, repeated(events, settings.event_policy))
     checkpoint_removed = remove_checkpoint(settings)
-    await _Removal(log, stores, settings, user_id, position).run()
+    await removal.from_workers(position)
     return Forgotten(user_id, removed, state.count > 0, checkpoint_removed)
 
 
@@ -117,31 +124,37 @@ class _Removal:
     """Takes a person out of Redis.
 
     Args:
-        log: Without the person's events up to `position`.
+        log: The event log.
         stores: Open stores.
         settings: Names and policy.
         user_id: Who.
-        position: Where the log ended before.
     """
 
-    def __init__(
-        self, log: EventLog, stores: Stores, settings: Settings, user_id: str, position: dict[int, int]
-    ) -> None:
+    def __init__(self, log: EventLog, stores: Stores, settings: Settings, user_id: str) -> None:
         self._log = log
         self._stores = stores
         self._settings = settings
         self._topic = settings.topics.events
         self._user_id = user_id
-        self._position = position
 
-    async def run(self) -> None:
-        """Remove what workers hold, then what the keeper remembers."""
-        await self._from_workers()
-        await self._from_keeper()
+    async def from_keeper(self) -> dict[int, int]:
+        """Empty what the keeper remembers; returns the last offset of each partition that it had learned."""
+        replacement = StatisticsReplacement(self._stores.redis, self._stores.keys, self._topic)
+        position: dict[int, int] = {}
 
-    async def _from_workers(self) -> None:
+        async def write(owner: str, marks: Mapping[int, int]) -> bool:
+            imported = self._log.end().get(IMPORT_PARTITION, _BEFORE_ALL)
+            position.update({**marks, IMPORT_PARTITION: imported})
+            return await replacement.replace_tails({self._user_id: b""}, owner, marks)
+
+        # Nothing is recomputed: the log only has to reach as far as the keeper.
+        await (await self._fence(replacement, self._replay(self._log.end()))).write(write)
+        return position
+
+    async def from_workers(self, position: dict[int, int]) -> None:
+        """Replace what the workers hold by what follows from the events after a position."""
         replacement = UserReplacement(self._stores.redis, self._stores.keys, self._topic)
-        replay = self._replay()
+        replay = self._replay(position)
 
         async def write(owner: str, marks: Mapping[int, int]) -> bool:
             # Deleted first: with it go the lists shown.
@@ -150,18 +163,8 @@ class _Removal:
 
         await (await self._fence(replacement, replay)).write(write)
 
-    async def _from_keeper(self) -> None:
-        replacement = StatisticsReplacement(self._stores.redis, self._stores.keys, self._topic)
-        replay = self._replay()
-
-        async def write(owner: str, marks: Mapping[int, int]) -> bool:
-            tail = encode_tail(replay.state) if replay.state.count else b""
-            return await replacement.replace_tails({self._user_id: tail}, owner, marks)
-
-        await (await self._fence(replacement, replay)).write(write)
-
-    def _replay(self) -> _PersonReplay:
-        return _PersonReplay(self._settings.event_policy, self._user_id, self._position)
+    def _replay(self, position: dict[int, int]) -> _PersonReplay:
+        return _PersonReplay(self._settings.event_policy, self._user_id, position)
 
     async def _fence(self, claims: UserReplacement | StatisticsReplacement, replay: _PersonReplay) -> Fence:
         async def marks() -> dict[int, int]:

@@ -1,4 +1,4 @@
-"""Rebuilding beside a worker, a keeper and a log writer that go on."""
+"""Rebuilding and forgetting beside a worker, a keeper and a log writer that go on."""
 
 import asyncio
 import json
@@ -11,6 +11,7 @@ import pytest
 from recovery_harness import Published, Role, Stores, publish_events, read_topic, wait_until
 
 from consumers.event_log import open_event_log
+from consumers.privacy import Forgotten, forget
 from millrace.config import Settings
 from streams.rebuild import RebuildReport, rebuild
 from streams.store.stores import open_stores
@@ -20,8 +21,10 @@ from streams.verify import Verification, verify
 DEADLINE_S = 600.0
 
 ITEMS = 60
+# One of the seven users of `publish_events`; every 17th of their events repeats another.
+FORGOTTEN = "u3"
 FIRST = 300
-BATCH = 10
+BATCH = 30
 
 
 class Publisher(threading.Thread):
@@ -75,6 +78,15 @@ async def rebuilt(settings: Settings) -> RebuildReport:
         log.close()
 
 
+async def forgotten(settings: Settings, user_id: str) -> Forgotten:
+    log = open_event_log(settings)
+    try:
+        async with open_stores(settings) as stores:
+            return await forget(log, stores, settings, user_id, DEADLINE_S)
+    finally:
+        log.close()
+
+
 async def verified(settings: Settings, wait_s: float) -> Verification:
     log = open_event_log(settings)
     try:
@@ -107,10 +119,15 @@ def test_roles_go_on_while_redis_is_rebuilt(bare_settings: Settings, tmp_path: P
             # Compared while everything goes on: undecided is what the log does not hold yet.
             found = asyncio.run(verified(settings, 0.0))
             assert not found.differences, found.differences[:5]
+            removed = asyncio.run(forgotten(settings, FORGOTTEN))
             published = publisher.stop()
         wait_until(lambda: handled(published), "the last events are handled", log, DEADLINE_S)
         found = asyncio.run(verified(settings, 60.0))
         assert found.equal, (found.differences[:5], found.undecided[:5])
+    # Some of what was published is forgotten, and what came later is not.
+    theirs = [event for event in published.events.values() if event["user_id"] == FORGOTTEN]
+    assert 0 < removed.events < len(theirs)
+    assert 0 < found.forgotten_events < removed.events
     # The lost and the invented one at least; who is busy while the log is behind is written as well.
     assert report.replaced_users >= 2
     answered = {
