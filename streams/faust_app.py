@@ -172,13 +172,14 @@ async def run_app(
         MillraceError: The role cannot go on.
         TransientError: Faust gave up; a restart may succeed.
     """
-    await app.start()
     waits = {
         asyncio.ensure_future(stop.wait()),
         asyncio.ensure_future(app._crashed.wait()),
         app.resume.failure,
     }
     try:
+        # Kafka may take its time, or not answer at all.
+        await unless_stopped(stop, app.start())
         await asyncio.wait({*waits, work}, return_when=asyncio.FIRST_COMPLETED)
         app.resume.raise_failure()
         await _finish(finish)

@@ -1,4 +1,4 @@
-"""Faust's Kafka transport, changed in five places.
+"""Faust's Kafka transport, changed in six places.
 
 - The consumer resumes where the state store says, not at Kafka's committed offset, which may lag behind the state or
   run ahead of it.
@@ -6,6 +6,7 @@
 - An error in the consumer group is taken note of, so that the member joins again.
 - A static member that ends in order leaves the group, so that its partitions move at once; one that dies does not, and
   keeps them for its successor until the session ends.
+- A thread that does not come to its end, waiting for a broker's goodbye, holds up neither event loop nor process.
 - A failed offset commit is logged instead of ending the process: the offsets in Kafka are for monitoring only.
 """
 
@@ -18,16 +19,33 @@ from aiokafka.errors import KafkaError
 from aiokafka.structs import OffsetAndMetadata, TopicPartition
 from faust.transport.drivers import aiokafka as driver
 from mode import Service
+from mode.threads import WorkerThread
 
 from streams.faust_resume import Resume
 
 logger = logging.getLogger(__name__)
 
 _GROUP_ERRORS_S = 0.5
+_THREAD_PATIENCE_S = 1.0
+
+
+class LeavingThread(WorkerThread):  # type: ignore[misc]
+    """A thread that may be left behind: its claims are fenced, and Kafka evicts a member that is silent."""
+
+    def __init__(self, *args: Any, **options: Any) -> None:
+        super().__init__(*args, **options)
+        self.daemon = True
+
+    def stop(self) -> None:
+        """Wait for its end, but not for long: this blocks the event loop."""
+        if not self.is_stopped.wait(_THREAD_PATIENCE_S):
+            logger.warning("The thread that talks to Kafka does not end; leaving it behind.")
 
 
 class ConsumerThread(driver.AIOKafkaConsumerThread):  # type: ignore[misc]
     """The thread that talks to Kafka."""
+
+    Worker = LeavingThread
 
     def _create_worker_consumer(self, transport: Any) -> Any:
         consumer = super()._create_worker_consumer(transport)

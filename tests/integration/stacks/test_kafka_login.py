@@ -89,5 +89,7 @@ def test_a_worker_answers_through_it(kafka: SecuredKafka, redis_server: str, tmp
                 records = reader.poll(DEADLINE_S)
         finally:
             worker.terminate()
-            worker.wait(20)
-    assert [record.key for record in records] == [b"ann"], (tmp_path / "worker.log").read_text()[-3000:]
+            ended = worker.wait(20)
+    said = (tmp_path / "worker.log").read_text()[-3000:]
+    assert [record.key for record in records] == [b"ann"], said
+    assert ended == 0, said
