@@ -11,9 +11,15 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import HealthCheck
+from hypothesis import settings as hypothesis_settings
 from local_servers import cassandra, local_kafka, started  # noqa: F401 - fixtures
 
 from millrace.config import Settings
+
+# How fast inputs are made says something about the machine, which may be busy, and nothing about what is tested.
+hypothesis_settings.register_profile("millrace", suppress_health_check=[HealthCheck.too_slow])
+hypothesis_settings.load_profile("millrace")
 
 
 @pytest.fixture(scope="session")
