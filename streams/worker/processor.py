@@ -74,39 +74,43 @@ class BatchProcessor:
         self._crash("decode")
         with self.times.measure("decode"):
             batch = [decode(record, self._policy) for record in records]
+        # Whatever is claimed anew from here on is read anew, from the first record that is not done: no part of this
+        # batch may be written under that claim.
+        owners = {partition: claim.owner for partition, claim in self._claims(batch).items()}
         for part in one_partition_per_user(batch):
-            await self._process_or_halve(part, backlog)
+            await self._process_or_halve(part, owners, backlog)
 
-    async def _process_or_halve(self, batch: Sequence[Decoded], backlog: bool) -> None:
+    async def _process_or_halve(self, batch: Sequence[Decoded], owners: Mapping[int, str], backlog: bool) -> None:
         try:
-            await self._process_until_done(batch, backlog)
+            await self._process_until_done(batch, owners, backlog)
         except MillraceError:
             raise
         except Exception:
             logger.exception("Processing %d records failed unexpectedly.", len(batch))
             if len(batch) == 1:
-                await self._process_alone(batch[0])
+                await self._process_alone(batch[0], owners)
                 return
             middle = len(batch) // 2
-            await self._process_or_halve(batch[:middle], backlog)
-            await self._process_or_halve(batch[middle:], backlog)
+            await self._process_or_halve(batch[:middle], owners, backlog)
+            await self._process_or_halve(batch[middle:], owners, backlog)
 
-    async def _process_alone(self, suspect: Decoded) -> None:
+    async def _process_alone(self, suspect: Decoded, owners: Mapping[int, str]) -> None:
         """Try a record that has failed alone a few times more: what broke may have been something else, and passed."""
         for attempt in range(_ATTEMPTS_ALONE):
             await asyncio.sleep(_FIRST_PAUSE_S * 2**attempt)
             try:
-                await self._process_until_done([suspect])
+                await self._process_until_done([suspect], owners)
                 return
             except MillraceError:
                 raise
             except Exception as error:
                 last = error
         logger.error("A record breaks its processing each time and becomes a dead letter (%r).", last)
-        await self._process_until_done([failed(suspect.record, last)])
+        await self._process_until_done([failed(suspect.record, last)], owners)
 
-    async def _process_until_done(self, batch: Sequence[Decoded], backlog: bool = False) -> None:
-        owners = {partition: claim.owner for partition, claim in self._claims(batch).items()}
+    async def _process_until_done(
+        self, batch: Sequence[Decoded], owners: Mapping[int, str], backlog: bool = False
+    ) -> None:
         pause_s, reread = _FIRST_PAUSE_S, False
         while batch := self._still_held(batch, owners):
             try:
@@ -116,7 +120,7 @@ class BatchProcessor:
                 break
             except FencedError as error:
                 logger.warning("%s It is read again by its owner.", error)
-                self._drop(error.partitions or owners, owners)
+                self._drop(error.partitions or {item.record.partition for item in batch}, owners)
             except TransientError as error:
                 self.waiting_for = str(error)
                 logger.warning("A batch of %d waits: %s", len(batch), error)
@@ -129,7 +133,7 @@ class BatchProcessor:
         return {partition: claim for partition, claim in held.items() if claim is not None}
 
     def _still_held(self, batch: Sequence[Decoded], owners: Mapping[int, str]) -> list[Decoded]:
-        """Return the records whose partition is held under the very claim the batch began with."""
+        """Return the records whose partition is held under the very claim that the whole batch began with."""
         held = {p for p, claim in self._claims(batch).items() if owners.get(p) == claim.owner}
         return [item for item in batch if item.record.partition in held]
 

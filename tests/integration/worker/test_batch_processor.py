@@ -2,7 +2,7 @@
 
 import asyncio
 import time
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
 import orjson
@@ -231,6 +231,30 @@ class _Hiccup(_Breaking):
     async def make(self, requests: Sequence[ListRequest]) -> list[MadeList]:
         self._left -= 1
         return await (super().make(requests) if self._left >= 0 else self._lists.make(requests))
+
+
+async def test_halves_of_a_batch_are_not_written_under_a_claim_that_came_between(
+    redis_server: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with rig(redis_server) as r:
+        records = [r.record("ann", f"i{n}") for n in range(4)]
+        resolve, calls = r.catalogue.resolve, iter(range(100))
+
+        async def break_then_lose_the_partition(item_ids: Iterable[str]) -> dict[str, int]:
+            call = next(calls)
+            if call == 0:
+                raise ZeroDivisionError("with all of them")
+            if call == 1:
+                await r.claim([0])
+            return await resolve(item_ids)
+
+        monkeypatch.setattr(r.catalogue, "resolve", break_then_lose_the_partition)
+        await r.processor.process(records)
+        # The first half was refused: had the second been taken, the first would never come again.
+        assert (await r.users.watermarks("worker", r.settings.topics.events)).get(0, Watermark()) == Watermark()
+        await r.processor.process(records)
+        (ann,) = await r.users.load(["ann"])
+        assert ann.count == 4
 
 
 async def test_an_error_that_passes_is_no_verdict_on_a_record(redis_server: str) -> None:
