@@ -20,6 +20,8 @@ JOB_MODULE = "consumers.retrainer.job"
 _GRACE_S = 5.0
 _THREAD_VARIABLES = ("OMP_NUM_THREADS", "TF_NUM_INTRAOP_THREADS", "NUMBA_NUM_THREADS")
 _UNFINISHED = ".unfinished-*"
+# Followed by the process id of the retrainer.
+_SCRATCH = "millrace-training-"
 
 Progress = Callable[[str, float], None]
 
@@ -77,7 +79,8 @@ class TrainingChild:
 
     async def _start(self, parent: str | None) -> asyncio.subprocess.Process:
         self._started_s = time.time()
-        self._scratch = tempfile.mkdtemp(prefix="millrace-training-")
+        _remove_abandoned(Path(tempfile.gettempdir()))
+        self._scratch = tempfile.mkdtemp(prefix=f"{_SCRATCH}{os.getpid()}-")
         self._knows = parent
         self._process = await asyncio.create_subprocess_exec(
             *(sys.executable, "-I", "-S", launcher.__file__, str(os.getpid())),
@@ -140,3 +143,21 @@ def _remove_unfinished(registry: Path, since_s: float) -> None:
                 shutil.rmtree(folder, ignore_errors=True)
         except FileNotFoundError:
             continue
+
+
+def _remove_abandoned(temporary: Path) -> None:
+    """Remove the scratch folders of retrainers that were killed."""
+    for folder in temporary.glob(f"{_SCRATCH}*-*"):
+        pid = folder.name.removeprefix(_SCRATCH).partition("-")[0]
+        if pid.isdigit() and not _runs(int(pid)):
+            shutil.rmtree(folder, ignore_errors=True)
+
+
+def _runs(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        return True
+    return True

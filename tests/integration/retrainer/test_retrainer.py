@@ -6,6 +6,9 @@ Redis, the log, the registry and the training process are real; the training is 
 import asyncio
 import json
 import os
+import subprocess
+import sys
+import tempfile
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -181,6 +184,20 @@ async def test_stopping_ends_a_training_and_leaves_nothing(bench: Bench) -> None
         os.kill(process, 0)
     assert list(bench.settings.registry_dir.glob(".unfinished*")) == []
     assert bench.registry.versions() == []
+
+
+async def test_what_a_killed_retrainer_left_is_removed(
+    bench: Bench, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    ended = subprocess.Popen([sys.executable, "-c", ""])
+    ended.wait()
+    abandoned, used = (tmp_path / f"millrace-training-{pid}-x" for pid in (ended.pid, os.getppid()))
+    for folder in (abandoned, used):
+        folder.mkdir()
+    async with running(bench.retrainer()) as retrainer:
+        await until(lambda: retrainer.status.last_version == "v000001", "the first version")
+    assert list(tmp_path.glob("millrace-training-*")) == [used]
 
 
 async def test_what_should_serve_comes_back_after_a_loss(bench: Bench) -> None:
