@@ -8,23 +8,20 @@ import numpy as np
 from numpy.typing import NDArray
 
 from streams.catalogue import Catalogue
-from streams.ranking.evidence_kernel import (
-    EVIDENCE,
-    EVIDENCE_LAGS,
-    TRANSITIONS,
-    block,
-    forget,
-    gather_evidence,
-)
+from streams.ranking.cache_lines import cache_lines
+from streams.ranking.cut_kernel import pool_by_links
+from streams.ranking.evidence_kernel import EVIDENCE, gather_evidence
 from streams.ranking.feature_kernel import compute_features
 from streams.ranking.features import CONTEXTS, FEATURES, NEUTRAL_VALUE, TASTES, context_of
 from streams.ranking.fusion import FusionWeights
-from streams.ranking.pool_kernel import linear_cut, pool_by_evidence, pool_from_lists
+from streams.ranking.history_kernel import EVIDENCE_LAGS, LINK_KERNELS, TRANSITIONS, WORTHS, weigh_history
+from streams.ranking.marks_kernel import block, forget
+from streams.ranking.pool_kernel import linear_cut, pool_from_lists
 from streams.ranking.popularity_view import PopularityView
-from streams.ranking.profile_kernel import taste_of
 from streams.ranking.relatives import TitleRelatives
 from streams.ranking.requests import score_request
-from streams.ranking.taste import Taste, UnseenSearch
+from streams.ranking.taste import Taste
+from streams.ranking.taste_kernel import taste_of
 from streams.scoring.protocol import CANDIDATES, ScoreRequest
 from streams.statistics import ItemStatistics
 from streams.statistics.popularity import history_bucket
@@ -44,7 +41,6 @@ _KEPT_UNSEEN = 8
 _POOL_SIZE = 1024
 # Of each of the lists in `_fill_pool`.
 _POOL_WANTED = (*(_POOL_SIZE,) * (3 + _RELATIVES_OF_LAST), _POOL_RECENT, _POOL_HISTORY_LENGTH, _POOL_POPULAR)
-_CACHE_LINE_BYTES = 64
 _EPOCH_YEAR, _YEAR_MS = 1970, 365.2425 * 86_400_000
 _Array = TypeVar("_Array", bound=NDArray[Any])
 
@@ -90,15 +86,17 @@ class CandidateStep:
         self.view = PopularityView()
         self._relatives = TitleRelatives(catalogue)
         self.marks: NDArray[np.uint8] = np.zeros(0, np.uint8)
-        self._found: NDArray[np.int32] = np.zeros(0, np.int32)
-        self._evidence: NDArray[np.float32] = np.zeros((0, EVIDENCE), np.float32)
+        self._places: NDArray[np.int32] = np.zeros(0, np.int32)
+        self._scores: NDArray[np.float32] = np.zeros(0, np.float32)
+        self._evidence = cache_lines(_POOL_SIZE, EVIDENCE)
+        self._factors: NDArray[np.float32] = np.zeros((EVIDENCE_LAGS, LINK_KERNELS), np.float32)
+        self._worths = np.zeros((EVIDENCE_LAGS, WORTHS))
         self._token_weights: NDArray[np.float32] = np.zeros(0, np.float32)
         self._back_off = np.zeros(TRANSITIONS)
-        self._totals = np.zeros(EVIDENCE)
+        self._totals = np.zeros(LINK_KERNELS)
         self._pool: NDArray[np.int32] = np.zeros(_POOL_SIZE, np.int32)
         self._features: NDArray[np.float32] = np.zeros((_POOL_SIZE, FEATURES), np.float32)
         self._taste = Taste()
-        self._unseen = UnseenSearch()
 
     def needed_pages(self, states: Sequence[UserState]) -> list[int]:
         """Return the items whose pages `build` will read for these users, each once."""
@@ -140,8 +138,8 @@ class CandidateStep:
         size = len(self.catalogue.known)
         if len(self.marks) != size:
             self.marks = np.zeros(size, np.uint8)
-            self._found = np.zeros(size, np.int32)
-            self._evidence = _cache_lines(size)
+            self._places = np.zeros(size, np.int32)
+            self._scores = np.zeros(size, np.float32)
         if len(self._token_weights) != len(self.catalogue.token_items):
             self._token_weights = np.zeros(len(self.catalogue.token_items), np.float32)
         self.view.refresh(self.statistics, self.catalogue)
@@ -159,57 +157,65 @@ class CandidateStep:
         """Fill one user's row of a batch; the weights [F] are those of the context."""
         forced, touched = _fresh(state.proposals), _fresh(state.touched)
         block(touched, self.marks)
-        found = self._gather(state, history, now_ms)
-        self._taste.compare(history, self.catalogue, self.view)
-        self._unseen.search(self._taste, weights, _year_of(now_ms), self.view.content, self.marks)
-        size = self._fill_pool(state, found, forced)
-        self._describe(state, history, now_ms, size)
-        kept = (forced, self.view.newest[:_KEPT_NEWEST], self._unseen.best[:_KEPT_UNSEEN])
+        self._taste.compare(history, _year_of(now_ms), self.view)
+        unseen = self._taste.unseen(weights, self.view, self.marks)
+        lags = self._weigh(state, history, now_ms)
+        size = self._fill_pool(state, history, lags, forced, unseen)
+        self._describe(state, history, lags, size)
+        kept = (forced, self.view.newest[:_KEPT_NEWEST], unseen[:_KEPT_UNSEEN])
         linear_cut(self._pool, size, self._features, weights, kept, self.marks, candidates, features, linear)
-        forget((touched, self._found[:found], self._pool[:size]), self.marks)
+        forget(touched, self.marks)
+        forget(self._pool[:size], self.marks)
 
-    def _gather(self, state: UserState, history: NDArray[np.int32], now_ms: int) -> int:
+    def _weigh(self, state: UserState, history: NDArray[np.int32], now_ms: int) -> int:
         rows = self.statistics.rows
-        number: int = gather_evidence(
+        lags: int = weigh_history(
             history,
             _fresh(state.values),
             _fresh(state.ts_ms),
             int(now_ms),
             state.mean_value or NEUTRAL_VALUE,
             self.statistics.clock,
-            rows.ids,
-            rows.values,
-            rows.lengths,
             rows.sums,
             rows.landmarks,
             self.statistics.popularity.counts,
-            self.view.shares,
-            self.marks,
-            self._found,
-            self._evidence,
+            self._factors,
+            self._worths,
             self._back_off,
             self._totals,
         )
-        return number
+        return lags
 
-    def _fill_pool(self, state: UserState, number: int, forced: NDArray[np.int32]) -> int:
-        size = pool_by_evidence(
-            self._found,
-            number,
-            self._evidence,
+    def _fill_pool(
+        self,
+        state: UserState,
+        history: NDArray[np.int32],
+        lags: int,
+        forced: NDArray[np.int32],
+        unseen: NDArray[np.int32],
+    ) -> int:
+        rows = self.statistics.rows
+        size = pool_by_links(
+            history,
+            lags,
+            rows.ids,
+            rows.values,
+            rows.lengths,
+            self._factors,
             self._back_off,
             self._totals,
             self.view.shares,
-            self.statistics.popularity.counts,
+            self.view.covisit_norms,
             self.catalogue.available,
             self.marks,
+            self._scores,
             _POOL_EVIDENCE,
             self._pool,
         )
         view = self.view
         lists = (
             forced,
-            self._unseen.best,
+            unseen,
             view.newest[:_POOL_NEWEST],
             *self._relatives.of(state.items, _RELATIVES_OF_LAST),
             view.recent,
@@ -218,42 +224,45 @@ class CandidateStep:
         )
         # Whoever has touched most of the popular items still gets a full pool: the last list goes on.
         return int(
-            pool_from_lists(
-                lists, _POOL_WANTED, CANDIDATES, self.catalogue.available, self.marks, self._evidence, self._pool, size
-            )
+            pool_from_lists(lists, _POOL_WANTED, CANDIDATES, self.catalogue.available, self.marks, self._pool, size)
         )
 
-    def _describe(self, state: UserState, history: NDArray[np.int32], now_ms: int, size: int) -> None:
+    def _describe(self, state: UserState, history: NDArray[np.int32], lags: int, size: int) -> None:
         statistics, catalogue, view = self.statistics, self.catalogue, self.view
-        bucket = history_bucket(state.count)
-        taste, content = self._taste, view.content
+        rows = statistics.rows
+        gather_evidence(
+            self._pool,
+            size,
+            history,
+            lags,
+            rows.ids,
+            rows.values,
+            rows.lengths,
+            self._factors,
+            self._worths,
+            view.shares,
+            self._places,
+            self._evidence,
+        )
+        bucket, taste = history_bucket(state.count), self._taste
         compute_features(
             self._pool,
             size,
             history,
             bucket,
-            _year_of(now_ms),
             self._evidence,
             self._back_off,
             self._totals,
-            view.shares,
             statistics.popularity.by_history,
-            view.item_features,
             float(statistics.bucket_totals[bucket]),
-            catalogue.genres,
-            catalogue.years,
-            taste.genre_ratios,
-            taste.year_ratios,
+            view.items,
             catalogue.tokens,
             view.token_idf,
             self._token_weights,
-            content.classes,
-            taste.class_ratios,
-            content.genre_sets,
-            taste.set_ratios,
-            content.eras,
-            taste.era_ratios,
-            content.first_rates,
+            taste.classes,
+            taste.eras,
+            taste.sets,
+            taste.years,
             self._features,
         )
 
@@ -261,14 +270,6 @@ class CandidateStep:
 def _fresh(array: _Array) -> _Array:
     """Return a copy: for a read-only array, as decoded from bytes, numba would compile a kernel a second time."""
     return array.copy()
-
-
-def _cache_lines(items: int) -> NDArray[np.float32]:
-    """Return [items, EVIDENCE] zeros of which every row is one cache line: the rows are read and written at random."""
-    spare = _CACHE_LINE_BYTES // np.dtype(np.float32).itemsize
-    memory = np.zeros(items * EVIDENCE + spare, np.float32)
-    start = -memory.ctypes.data % _CACHE_LINE_BYTES // memory.itemsize
-    return memory[start : start + items * EVIDENCE].reshape(items, EVIDENCE)
 
 
 def _year_of(now_ms: int) -> float:

@@ -8,8 +8,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from streams.catalogue import GENRES_PER_ITEM, MAX_GENRES, Catalogue
-from streams.ranking.feature_kernel import FIRST_YEAR, YEARS
-from streams.ranking.view_kernel import fade_firsts, rate_genres, rate_items, rate_keys, tally_firsts, tally_shares
+from streams.ranking.item_kernel import fade_firsts
+from streams.ranking.profile_kernel import FIRST_YEAR, YEARS
+from streams.ranking.view_kernel import rate_genres, rate_items, rate_keys, tally_firsts, tally_shares
 from streams.statistics import ItemStatistics
 from streams.statistics.popularity import POPULARITY_CLASSES, popularity_class
 
@@ -27,7 +28,7 @@ _ERA_PRIOR, _AGE_PRIOR, _GENRE_PRIOR = 3.0, 10.0, 20.0
 # Never-seen items looked through for one request, at most: those of the highest rates.
 _MOST_UNSEEN = 8_192
 # The class of each count; from where the last one begins, all counts share it.
-_CLASS_OF_COUNT = np.array([popularity_class(count) for count in range(1 << POPULARITY_CLASSES)], np.int8)
+CLASS_OF_COUNT = np.array([popularity_class(count) for count in range(1 << POPULARITY_CLASSES)], np.int8)
 _EPOCH_YEAR, _YEAR_MS = 1970, 365.2425 * 86_400_000
 
 
@@ -38,8 +39,6 @@ class ContentView:
         eras: [N] int16 era of each item by its place in the catalogue.
         era_shares: [ERAS] float64 share of recent events.
         year_places: [N] int16 year of release from FIRST_YEAR, YEARS where unknown.
-        classes: [N] int8 popularity class.
-        lesser_classes: [N] int8 popularity class if there were one event less.
         class_shares: [POPULARITY_CLASSES] float64 share of recent events by the class they met.
         genre_sets: [N] int32 which set of genres an item has.
         set_genres: [S, GENRES_PER_ITEM] int16 the genres of each set, 0 where fewer.
@@ -50,6 +49,7 @@ class ContentView:
         unseen: [M] int32 known, available items without events, highest first rate first.
         unseen_sets: [M] int32 their genre sets; `unseen_eras` int16, `unseen_rates` float32: the same of these.
         unseen_years: [M] int16 the same of `year_places`.
+        catalogue_sequence: As of which catalogue, and for how many items, the classes are.
     """
 
     def __init__(self) -> None:
@@ -57,8 +57,6 @@ class ContentView:
         self.era_shares: NDArray[np.float64] = np.zeros(ERAS)
         self.year_places: NDArray[np.int16] = np.zeros(0, np.int16)
         self._rate_eras: NDArray[np.int32] = np.zeros(0, np.int32)
-        self.classes: NDArray[np.int8] = np.zeros(0, np.int8)
-        self.lesser_classes: NDArray[np.int8] = np.zeros(0, np.int8)
         self.class_shares: NDArray[np.float64] = np.zeros(POPULARITY_CLASSES)
         self.genre_sets: NDArray[np.int32] = np.zeros(0, np.int32)
         self.set_genres: NDArray[np.int16] = np.zeros((1, GENRES_PER_ITEM), np.int16)
@@ -70,7 +68,7 @@ class ContentView:
         self.unseen_eras: NDArray[np.int16] = np.empty(0, np.int16)
         self.unseen_rates: NDArray[np.float32] = np.empty(0, np.float32)
         self.unseen_years: NDArray[np.int16] = np.empty(0, np.int16)
-        self._catalogue_sequence = (-1, -1)
+        self.catalogue_sequence = (-1, -1)
 
     def renew(self, statistics: ItemStatistics, catalogue: Catalogue, shares: NDArray[np.float32]) -> None:
         """Derive everything anew.
@@ -80,13 +78,10 @@ class ContentView:
             catalogue: Content, with room for the same indexes.
             shares: [N] recent share of each item.
         """
-        if self._catalogue_sequence != (catalogue.sequence, len(catalogue.known)):
-            self._catalogue_sequence = (catalogue.sequence, len(catalogue.known))
+        if self.catalogue_sequence != (catalogue.sequence, len(catalogue.known)):
+            self.catalogue_sequence = (catalogue.sequence, len(catalogue.known))
             self._renew_sets(catalogue)
             self._renew_places(catalogue)
-        counts = statistics.popularity.counts
-        self.classes = _classes(counts)
-        self.lesser_classes = _classes(counts - 1)
         self.class_shares = statistics.class_totals / max(float(statistics.class_totals.sum()), 1.0)
         mass = np.zeros(ERAS)
         tally_shares(shares, self.eras, self.genre_sets, mass, self.set_shares)
@@ -127,11 +122,6 @@ class ContentView:
         self.unseen = (keys & np.uint64(0xFFFFFFFF)).astype(np.int32)
         self.unseen_sets, self.unseen_eras = self.genre_sets[self.unseen], self.eras[self.unseen]
         self.unseen_rates, self.unseen_years = self.first_rates[self.unseen], self.year_places[self.unseen]
-
-
-def _classes(counts: NDArray[np.int64]) -> NDArray[np.int8]:
-    """Return the popularity classes of counts; see `popularity_class`."""
-    return np.asarray(_CLASS_OF_COUNT[np.clip(counts, 0, len(_CLASS_OF_COUNT) - 1)])
 
 
 def _ages(now_year: float) -> NDArray[np.int32]:

@@ -15,7 +15,7 @@ def best_suited(
     genres: NDArray[np.int16],
     years: NDArray[np.int16],
     genre_ratios: NDArray[np.float64],
-    year_ratios: NDArray[np.float64],
+    year_ratios: NDArray[np.float32],
     first_year: int,
     unknown: float,
     items: NDArray[np.int32],

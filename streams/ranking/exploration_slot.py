@@ -9,8 +9,8 @@ from numpy.typing import NDArray
 from streams.catalogue import MAX_GENRES
 from streams.ranking.candidates import CandidateStep
 from streams.ranking.exploration_kernel import best_suited
-from streams.ranking.feature_kernel import FIRST_YEAR, PROFILES, YEARS, profile_ratios
 from streams.ranking.popularity_view import NEW_ITEM_EVENTS
+from streams.ranking.profile_kernel import FIRST_YEAR, PROFILES, YEARS, profile_ratios
 from streams.users import UserState
 
 # Items offered that the ranking has scored, and items offered for their genres and year alone.
@@ -68,11 +68,11 @@ def _unscored(
 ) -> tuple[NDArray[np.int32], NDArray[np.float64]]:
     """Return the new items outside of `known` whose content suits the user best, best first, and how well it does."""
     catalogue, view, marks = step.catalogue, step.view, step.marks
-    genre_ratios, year_ratios = np.zeros((PROFILES, MAX_GENRES)), np.zeros((PROFILES, YEARS))
+    genre_ratios, year_ratios = np.zeros((PROFILES, MAX_GENRES)), np.zeros((PROFILES, YEARS), np.float32)
     profile_ratios(
         state.items.copy(),
-        catalogue.genres,
-        catalogue.years,
+        view.items,
+        view.content.set_genres,
         view.genre_shares,
         view.year_shares,
         genre_ratios,

@@ -1,83 +1,11 @@
-"""From all items with evidence, and lists of others, to the few hundred whose features are computed."""
+"""From the pool's first items and lists of others to the pool, and from the pool to the candidates."""
 
 import numpy as np
 from numpy.typing import NDArray
 
 from streams.compiled import compiled
-from streams.ranking.evidence_kernel import COVISIT_PRIOR, FOUND, FREE, POOLED, TRANSITIONS
-from streams.ranking.selection_kernel import largest, largest_by_bits, ordered
-
-# How much each evidence column counts in the first cut: the transitions as chances, the co-visitation scaled to them.
-CUT_WEIGHTS = (0.5, 0.5, 0.5, 1.0, 2.0, 0.02)
-# What co-visitation is divided by, as a factor, by the number of events.
-_NORMS = 1.0 / np.sqrt(np.arange(1024) + COVISIT_PRIOR)
-# A mark beside those of the evidence: in the pool, and not to be cut.
-KEPT = 4
-
-
-@compiled
-def pool_by_evidence(
-    found: NDArray[np.int32],
-    number: int,
-    evidence: NDArray[np.float32],
-    back_off: NDArray[np.float64],
-    totals: NDArray[np.float64],
-    popularity: NDArray[np.float32],
-    counts: NDArray[np.int64],
-    available: NDArray[np.bool_],
-    marks: NDArray[np.uint8],
-    wanted: int,
-    pool: NDArray[np.int32],
-) -> int:
-    """Put the `wanted` available items with the most evidence into the pool; ties go to the lower index.
-
-    Args:
-        found: [N] the items found; the first `number` count.
-        number: See found.
-        evidence: [N, EVIDENCE], `back_off` [TRANSITIONS], `totals` [EVIDENCE]: see `gather_evidence`.
-        back_off: See evidence.
-        totals: See evidence.
-        popularity: [N] recent share of each item.
-        counts: [N] all-time counts.
-        available: [N].
-        marks: [N] items put into the pool become POOLED.
-        wanted: Most items to put there.
-        pool: [>= wanted] out.
-
-    Returns:
-        How many were put there.
-    """
-    keys = np.empty(number, np.uint64)
-    score = np.empty(1, np.float32)
-    bits = score.view(np.uint32)
-    size = 0
-    factors = np.zeros(TRANSITIONS + 1)
-    share_factor = 0.0
-    for kernel in range(TRANSITIONS + 1):
-        if totals[kernel] > 0.0:
-            factors[kernel] = CUT_WEIGHTS[kernel] / totals[kernel]
-            if kernel < TRANSITIONS:
-                share_factor += factors[kernel] * back_off[kernel]
-    for place in range(number):
-        item = found[place]
-        if not available[item]:
-            continue
-        own, count = evidence[item], counts[item]
-        total = share_factor * popularity[item]
-        for kernel in range(TRANSITIONS):
-            total += factors[kernel] * own[kernel]
-        norm = _NORMS[count] if count < len(_NORMS) else 1.0 / np.sqrt(count + COVISIT_PRIOR)
-        total += factors[TRANSITIONS] * own[TRANSITIONS] * norm
-        score[0] = total
-        keys[size] = (np.uint64(bits[0]) << np.uint64(32)) | np.uint64(0xFFFFFFFF - item)
-        size += 1
-    taken = min(size, wanted)
-    largest_by_bits(keys, size, taken)
-    for place in range(taken):
-        item = np.int32(np.uint64(0xFFFFFFFF) - (keys[place] & np.uint64(0xFFFFFFFF)))
-        pool[place] = item
-        marks[item] = POOLED
-    return taken
+from streams.ranking.marks_kernel import FREE, KEPT, POOLED
+from streams.ranking.selection_kernel import largest, ordered
 
 
 @compiled
@@ -87,7 +15,6 @@ def pool_from_lists(
     least: int,
     available: NDArray[np.bool_],
     marks: NDArray[np.uint8],
-    evidence: NDArray[np.float32],
     pool: NDArray[np.int32],
     size: int,
 ) -> int:
@@ -99,7 +26,6 @@ def pool_from_lists(
         least: Size that the pool should have at least: what is missing comes from the last list.
         available: [N].
         marks: [N] items put into the pool become POOLED.
-        evidence: [N, EVIDENCE] rows of items put into the pool without evidence are cleared.
         pool: [P] the pool so far and out.
         size: Items in the pool so far.
 
@@ -107,9 +33,9 @@ def pool_from_lists(
         The new size of the pool.
     """
     for place in range(len(lists)):
-        size = _pool_from_list(lists[place], wanted[place], available, marks, evidence, pool, size)
+        size = _pool_from_list(lists[place], wanted[place], available, marks, pool, size)
     if size < least:
-        size = _pool_from_list(lists[len(lists) - 1], least, available, marks, evidence, pool, size)
+        size = _pool_from_list(lists[len(lists) - 1], least, available, marks, pool, size)
     return size
 
 
@@ -119,7 +45,6 @@ def _pool_from_list(
     wanted: int,
     available: NDArray[np.bool_],
     marks: NDArray[np.uint8],
-    evidence: NDArray[np.float32],
     pool: NDArray[np.int32],
     size: int,
 ) -> int:
@@ -131,9 +56,7 @@ def _pool_from_list(
         mark = marks[item]
         if mark == POOLED:
             wanted -= 1
-        elif mark in (FREE, FOUND) and available[item]:
-            if mark == FREE:
-                evidence[item, :] = 0.0
+        elif mark == FREE and available[item]:
             marks[item] = POOLED
             pool[size] = item
             size += 1

@@ -4,8 +4,18 @@ import numpy as np
 from numpy.typing import NDArray
 
 from streams.catalogue import MAX_GENRES, Catalogue
-from streams.ranking.content_view import ContentView
-from streams.ranking.feature_kernel import ITEM_FEATURES, YEARS, compute_item_features, decay_counts, smooth_years
+from streams.ranking.cache_lines import cache_lines
+from streams.ranking.content_view import CLASS_OF_COUNT, ContentView
+from streams.ranking.item_kernel import (
+    ITEM_COLUMNS,
+    ITEM_COVISIT_NORM,
+    ITEM_ERA,
+    ITEM_SET,
+    ITEM_YEAR,
+    decay_counts,
+    fill_items,
+)
+from streams.ranking.profile_kernel import YEARS, smooth_years
 from streams.ranking.selection_kernel import top_items
 from streams.ranking.view_kernel import share_profiles, weigh_by_history
 from streams.statistics import ItemStatistics
@@ -37,7 +47,8 @@ class PopularityView:
         unavailable: Known items that are not available.
         genre_shares: [MAX_GENRES] float64.
         year_shares: [YEARS] float64.
-        item_features: [N, ITEM_FEATURES] float32, the features that depend on the item alone.
+        items: [N, ITEM_COLUMNS] float32, what depends on the item alone, one cache line each.
+        covisit_norms: [N] float32, their column of that name, side by side.
         content: Classes of items and their rates of first events.
         token_idf: [T] float32, how much a shared title word says: less the more items carry it.
     """
@@ -52,10 +63,12 @@ class PopularityView:
         self.unavailable: NDArray[np.int32] = np.empty(0, np.int32)
         self.genre_shares: NDArray[np.float64] = np.zeros(MAX_GENRES)
         self.year_shares: NDArray[np.float64] = np.zeros(YEARS)
-        self.item_features: NDArray[np.float32] = np.zeros((0, ITEM_FEATURES), np.float32)
+        self.items: NDArray[np.float32] = np.zeros((0, ITEM_COLUMNS), np.float32)
+        self.covisit_norms: NDArray[np.float32] = np.zeros(0, np.float32)
         self.token_idf: NDArray[np.float32] = np.zeros(0, np.float32)
         self.content = ContentView()
         self._latest: NDArray[np.int32] = np.empty(0, np.int32)
+        self._placed_at = (-1, -1)
         self._made_at = (-1, -1, -1)
         self._lists_made_at = (-1, -1, -1)
 
@@ -70,8 +83,8 @@ class PopularityView:
         if now[1:] != (catalogue_sequence, size):
             self._renew_catalogue(catalogue)
         self._renew_shares(statistics, catalogue)
-        self._renew_item_features(statistics, catalogue)
         self.content.renew(statistics, catalogue, self.shares)
+        self._renew_items(statistics, catalogue)
         clock, *catalogue_then = self._lists_made_at
         behind = abs(statistics.clock - clock)
         if catalogue_then == list(now[1:]) and behind <= _SLOW * min(_REFRESH_EVENTS, int(clock * _REFRESH_SHARE)):
@@ -94,7 +107,7 @@ class PopularityView:
         wanted = min(_LISTED, len(self.shares) - 1)
         self.recent = top_items(self._decayed[:, 0] + self.shares, wanted)
         self.ever = statistics.popularity_order()
-        among = weigh_by_history(statistics.popularity.by_history, self.item_features, self.shares)
+        among = weigh_by_history(statistics.popularity.by_history, self.items, self.shares)
         self.by_history = [top_items(weights, wanted) for weights in among]
 
     def _renew_newest(self, statistics: ItemStatistics, catalogue: Catalogue) -> None:
@@ -105,11 +118,15 @@ class PopularityView:
         share_profiles(self.shares, catalogue.genres, self.content.year_places, self.genre_shares, self.year_shares)
         smooth_years(self.year_shares)
 
-    def _renew_item_features(self, statistics: ItemStatistics, catalogue: Catalogue) -> None:
-        popularity = statistics.popularity
-        if len(self.item_features) != len(popularity):
-            self.item_features = np.zeros((len(popularity), ITEM_FEATURES), np.float32)
-        compute_item_features(
+    def _renew_items(self, statistics: ItemStatistics, catalogue: Catalogue) -> None:
+        popularity, content = statistics.popularity, self.content
+        if self._placed_at != content.catalogue_sequence:
+            self._placed_at = content.catalogue_sequence
+            self.items = cache_lines(len(popularity), ITEM_COLUMNS)
+            self.items[:, ITEM_SET] = content.genre_sets
+            self.items[:, ITEM_ERA] = content.eras
+            self.items[:, ITEM_YEAR] = content.year_places
+        fill_items(
             statistics.clock,
             statistics.mean_value,
             popularity.counts,
@@ -120,8 +137,12 @@ class PopularityView:
             statistics.decayed_totals,
             BUCKET_DECAY_EVENTS,
             len(catalogue),
-            self.item_features,
+            CLASS_OF_COUNT,
+            self.shares,
+            content.first_rates,
+            self.items,
         )
+        self.covisit_norms = self.items[:, ITEM_COVISIT_NORM].copy()
 
     def _renew_catalogue(self, catalogue: Catalogue) -> None:
         self._latest = np.array(catalogue.arrivals[::-1], np.int32)

@@ -1,156 +1,107 @@
-"""Comparing what a user picks with what everyone picks: by popularity, place in the catalogue, exact set of genres."""
+"""Comparing a user's decayed genre and release-year profiles with everyone's."""
 
 import numpy as np
 from numpy.typing import NDArray
 
 from streams.compiled import compiled
+from streams.ranking.item_kernel import ITEM_SET, ITEM_YEAR
+from streams.ranking.logarithm_kernel import log_all
 
-# Two popularity profiles, recent and long.
-CLASS_PROFILES = 2
-_CLASS_DECAYS = (0.8, 0.97)
-_CLASS_PRIOR = 0.5
-# How far a popularity class speaks for its neighbours; the never-seen stand alone.
-_CLASS_REACH = 0.4
-_ERA_DECAY, _ERA_LAGS, _ERA_PRIOR = 0.8, 30, 0.1
-# How far an era speaks for its neighbours.
-_ERA_WINDOW = (0.1, 0.2, 0.4, 0.2, 0.1)
-_SET_DECAY, _SET_LAGS, _SET_PRIOR = 0.9, 50, 0.5
+PROFILES = 3  # genre profiles: last, recent, long; the years use the latter two
+_PROFILE_DECAYS = (0.5, 0.8, 0.97)
+# What is older than this has lost all but a billionth of its weight, or is not kept.
+_PROFILE_LAGS = (30, 100, 200)
+# Release years are counted from here; unknown ones have the place YEARS and no part in the profile.
+FIRST_YEAR = 1850
+YEARS = 256
+# How far a release year speaks for its neighbours: weight exp(-distance / width).
+_YEAR_WIDTH = 3.0
+# Weight of everyone's profile in the user's.
+_PROFILE_PRIOR = 0.2
 _SHARE_FLOOR = 1e-3
-_TASTE_LAGS, _TASTE_DECAY = 20, 0.9
-_COUNT_SCALE = 5.0
+# A year with less mass than this is as good as absent.
+_ABSENT = 1e-6
 
 
 @compiled
-def class_profiles(
+def profile_ratios(
     history: NDArray[np.int32],
-    lesser_classes: NDArray[np.int8],
-    class_shares: NDArray[np.float64],
-    ratios: NDArray[np.float64],
+    items: NDArray[np.float32],
+    set_genres: NDArray[np.int16],
+    genre_shares: NDArray[np.float64],
+    year_shares: NDArray[np.float64],
+    genre_ratios: NDArray[np.float64],
+    year_ratios: NDArray[np.float32],
 ) -> None:
-    """Compare how popular the user's items are with everyone's picks, as log ratios by popularity class.
+    """Write log ratios of the user's share of each genre and release year to everyone's.
 
     Args:
         history: [H] items, newest first.
-        lesser_classes: [N] class of each item without one event, the user's own.
-        class_shares: [POPULARITY_CLASSES] share of recent events by class.
-        ratios: [CLASS_PROFILES, POPULARITY_CLASSES] out.
+        items: [N, ITEM_COLUMNS] lines.
+        set_genres: [S, G] genre ids of each set of genres, 0 where fewer.
+        genre_shares: [MAX_GENRES] share of recent events on items of each genre.
+        year_shares: [YEARS] smoothed share of recent events by release year.
+        genre_ratios: [PROFILES, MAX_GENRES] out.
+        year_ratios: [PROFILES, YEARS] out, the first row untouched.
     """
-    number = len(class_shares)
-    for profile in range(CLASS_PROFILES):
-        mass = np.zeros(number)
-        total, weight = 0.0, 1.0
-        for item in history:
-            mass[lesser_classes[item]] += weight
-            total += weight
-            weight *= _CLASS_DECAYS[profile]
-        shares = class_shares.copy()
-        _spread_classes(mass)
-        _spread_classes(shares)
-        for place in range(number):
-            own, share = mass[place], shares[place] + _SHARE_FLOOR
-            ratios[profile, place] = np.log((own + _CLASS_PRIOR * share) / ((total + _CLASS_PRIOR) * share))
+    genre_sums, year_sums = np.zeros((PROFILES, len(genre_shares))), np.zeros((PROFILES, YEARS + 1))
+    genre_totals = np.zeros(PROFILES)
+    for profile in range(PROFILES):
+        genres, years, total, weight = genre_sums[profile], year_sums[profile], 0.0, 1.0
+        for item in history[: _PROFILE_LAGS[profile]]:
+            line = items[item]
+            carried = set_genres[int(line[ITEM_SET])]
+            total += weight if carried[0] > 0 else 0.0
+            for genre in carried:
+                if genre == 0:
+                    break
+                genres[genre] += weight
+            years[int(line[ITEM_YEAR])] += weight
+            weight *= _PROFILE_DECAYS[profile]
+        genre_totals[profile] = total
+    for profile in range(PROFILES):
+        _compare_genres(genre_sums[profile], genre_totals[profile], genre_shares, genre_ratios[profile])
+    for profile in range(1, PROFILES):
+        _compare_years(year_sums[profile, :YEARS], year_shares, year_ratios[profile])
 
 
 @compiled
-def _spread_classes(mass: NDArray[np.float64]) -> None:
-    """Let every class but the never-seen have _CLASS_REACH^distance of the others beside its own."""
-    before, after = 0.0, 0.0
-    ahead = np.zeros(len(mass))
-    for place in range(len(mass) - 1, 0, -1):
-        ahead[place] = after
-        after = (after + mass[place]) * _CLASS_REACH
-    for place in range(1, len(mass)):
-        own = mass[place]
-        mass[place] = own + before + ahead[place]
-        before = (before + own) * _CLASS_REACH
-
-
-@compiled
-def taste_of(
-    history: NDArray[np.int32],
-    counts: NDArray[np.int64],
-    out: NDArray[np.float32],
+def _compare_genres(
+    sums: NDArray[np.float64], total: float, shares: NDArray[np.float64], ratios: NDArray[np.float64]
 ) -> None:
-    """Say how obscure the user's last items are.
-
-    Args:
-        history: [H] items, newest first.
-        counts: [N] all-time counts.
-        out: [2] out: decayed share of items without events of others, decayed mean of the log counts of others,
-            divided by 5, less 1.
-    """
-    unseen, counted, total, weight = 0.0, 0.0, 0.0, 1.0
-    for item in history[:_TASTE_LAGS]:
-        others = max(counts[item] - 1, 0)
-        unseen += weight if others == 0 else 0.0
-        counted += weight * np.log1p(others)
-        total += weight
-        weight *= _TASTE_DECAY
-    out[0] = unseen / (total + 0.5)
-    out[1] = counted / total / _COUNT_SCALE - 1.0 if total > 0.0 else 0.0
-
-
-@compiled
-def era_profile(
-    history: NDArray[np.int32],
-    eras: NDArray[np.int16],
-    era_shares: NDArray[np.float64],
-    ratios: NDArray[np.float64],
-) -> None:
-    """Compare where in the catalogue the user's last items stand with everyone's, as log ratios by era.
-
-    Args:
-        history: [H] items, newest first.
-        eras: [N] era of each item.
-        era_shares: [ERAS] smoothed share of recent events.
-        ratios: [ERAS] out.
-    """
-    number = len(era_shares)
-    mass = np.zeros(number + 4)
-    total, weight = 0.0, 1.0
-    for item in history[:_ERA_LAGS]:
-        for step in range(5):
-            mass[eras[item] + step] += weight * _ERA_WINDOW[step]
-        total += weight
-        weight *= _ERA_DECAY
-    absent = np.log(_ERA_PRIOR / (total + _ERA_PRIOR))
-    for era in range(number):
-        if mass[era + 2] == 0.0:
-            ratios[era] = absent
+    """Write the log ratios [MAX_GENRES] of a profile's sums to everyone's shares."""
+    absent = np.log(_PROFILE_PRIOR / (total + _PROFILE_PRIOR))
+    for genre in range(len(shares)):
+        if sums[genre] == 0.0:
+            ratios[genre] = absent
             continue
-        share = era_shares[era] + _SHARE_FLOOR
-        ratios[era] = np.log((mass[era + 2] + _ERA_PRIOR * share) / ((total + _ERA_PRIOR) * share))
+        share = shares[genre] + _SHARE_FLOOR
+        ratios[genre] = np.log((sums[genre] + _PROFILE_PRIOR * share) / ((total + _PROFILE_PRIOR) * share))
 
 
 @compiled
-def set_profile(
-    history: NDArray[np.int32],
-    genre_sets: NDArray[np.int32],
-    set_shares: NDArray[np.float64],
-    ratios: NDArray[np.float32],
-) -> None:
-    """Compare the exact sets of genres of the user's last items with everyone's, as log ratios by set.
+def _compare_years(sums: NDArray[np.float64], shares: NDArray[np.float64], ratios: NDArray[np.float32]) -> None:
+    """Smooth a profile's sums [YEARS] and write their log ratios to everyone's shares."""
+    total = sums.sum()
+    smooth_years(sums)
+    for year in range(YEARS):
+        share = shares[year] + _SHARE_FLOOR
+        mass = sums[year] if sums[year] >= _ABSENT else 0.0
+        ratios[year] = (mass + _PROFILE_PRIOR * share) / ((total + _PROFILE_PRIOR) * share)
+    log_all(ratios, np.empty(YEARS, np.float32))
 
-    Args:
-        history: [H] items, newest first.
-        genre_sets: [N] set of each item.
-        set_shares: [S] share of recent events.
-        ratios: [S] out.
-    """
-    lags = min(len(history), _SET_LAGS)
-    for item in history[:lags]:
-        ratios[genre_sets[item]] = 0.0
-    total, weight = 0.0, 1.0
-    for item in history[:lags]:
-        ratios[genre_sets[item]] += weight
-        total += weight
-        weight *= _SET_DECAY
-    # A set may come up twice: all masses are read before the first ratio is written.
-    own_ratios = np.empty(lags)
-    for lag in range(lags):
-        own = ratios[genre_sets[history[lag]]]
-        share = set_shares[genre_sets[history[lag]]] + _SHARE_FLOOR
-        own_ratios[lag] = np.log((own + _SET_PRIOR * share) / ((total + _SET_PRIOR) * share))
-    ratios[:] = np.log(_SET_PRIOR / (total + _SET_PRIOR))
-    for lag in range(lags):
-        ratios[genre_sets[history[lag]]] = own_ratios[lag]
+
+@compiled
+def smooth_years(mass: NDArray[np.float64]) -> None:
+    """Spread mass over neighbouring years, weight exp(-distance / width), total kept away from the ends."""
+    keep = np.exp(-1.0 / _YEAR_WIDTH)
+    forward = 0.0
+    before = np.zeros(len(mass))
+    for year in range(len(mass)):
+        forward = forward * keep + mass[year]
+        before[year] = forward
+    backward = 0.0
+    for year in range(len(mass) - 1, -1, -1):
+        own = mass[year]
+        mass[year] = (before[year] + backward * keep) * (1.0 - keep) / (1.0 + keep)
+        backward = backward * keep + own

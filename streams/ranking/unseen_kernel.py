@@ -4,8 +4,84 @@ import numpy as np
 from numpy.typing import NDArray
 
 from streams.compiled import compiled
-from streams.ranking.evidence_kernel import FREE
-from streams.ranking.logarithm_kernel import log_all
+from streams.ranking.marks_kernel import FREE
+from streams.ranking.taste_kernel import (
+    SET_EXACT,
+    SET_LAST,
+    SET_LONG,
+    SET_RECENT,
+    YEAR_AGE,
+    YEAR_LONG,
+    YEAR_RECENT,
+    YEAR_UNRELEASED,
+)
+
+# Items whose scores are computed together, before it is asked whether the rest can be left out.
+_BLOCK = 256
+
+
+@compiled
+def search_unseen(
+    weights: NDArray[np.float32],
+    sets: NDArray[np.float32],
+    eras: NDArray[np.float32],
+    years: NDArray[np.float32],
+    unseen: NDArray[np.int32],
+    unseen_sets: NDArray[np.int32],
+    unseen_eras: NDArray[np.int16],
+    unseen_years: NDArray[np.int16],
+    unseen_rates: NDArray[np.float32],
+    marks: NDArray[np.uint8],
+    best: NDArray[np.int32],
+) -> int:
+    """Write the never-seen items with the best linear fusion, title words left aside, best first.
+
+    Args:
+        weights: [13] of the features in this order: three genre profiles, the last again for never-seen items, the
+            set of genres; recent years, the same for never-seen items, long years; age, unreleased; era, the same for
+            never-seen items; first rate.
+        sets: [S, SET_COLUMNS], `eras` [ERAS], `years` [YEARS + 1, YEAR_COLUMNS]: the user's tables.
+        eras: See sets.
+        years: See sets.
+        unseen: [M] items to look at, highest first rate first; those not FREE are left out.
+        unseen_sets: [M] their sets of genres; `unseen_eras`, `unseen_years`, `unseen_rates`: the same of these.
+        unseen_eras: See unseen_sets.
+        unseen_years: See unseen_sets.
+        unseen_rates: See unseen_sets.
+        marks: [N].
+        best: [W] out.
+
+    Returns:
+        How many were written: W, or fewer if there are not as many.
+    """
+    set_scores, year_scores = np.empty(len(sets), np.float32), np.empty(len(years), np.float32)
+    by_era = weights[10] + weights[11]
+    era_scores = by_era * eras
+    last, recent, long, exact = weights[0], weights[1], weights[2] + weights[3], weights[4]
+    for place in range(len(sets)):
+        own = sets[place]
+        set_scores[place] = (last * own[SET_LAST] + recent * own[SET_RECENT]) + (
+            long * own[SET_LONG] + exact * own[SET_EXACT]
+        )
+    recent, long, age, unreleased = weights[5] + weights[6], weights[7], weights[8], weights[9]
+    for year in range(len(years)):
+        own = years[year]
+        year_scores[year] = (recent * own[YEAR_RECENT] + long * own[YEAR_LONG]) + (
+            age * own[YEAR_AGE] + unreleased * own[YEAR_UNRELEASED]
+        )
+    return best_unseen(
+        unseen,
+        unseen_sets,
+        unseen_eras,
+        unseen_years,
+        unseen_rates,
+        marks,
+        set_scores,
+        era_scores,
+        year_scores,
+        weights[12],
+        best,
+    )
 
 
 @compiled
@@ -16,9 +92,9 @@ def best_unseen(
     years: NDArray[np.int16],
     rates: NDArray[np.float32],
     marks: NDArray[np.uint8],
-    set_scores: NDArray[np.float64],
-    era_scores: NDArray[np.float64],
-    year_scores: NDArray[np.float64],
+    set_scores: NDArray[np.float32],
+    era_scores: NDArray[np.float32],
+    year_scores: NDArray[np.float32],
     rate_weight: float,
     best: NDArray[np.int32],
 ) -> int:
@@ -40,34 +116,40 @@ def best_unseen(
     Returns:
         How many were written: W, or fewer if there are not as many.
     """
-    wanted = len(best)
+    wanted, slope = len(best), np.float32(rate_weight)
     # A heap of the best so far, the least of them first: few items get past it.
-    scores = np.empty(wanted)
-    size = 0
+    scores, totals = np.empty(wanted, np.float32), np.empty(_BLOCK, np.float32)
+    size, least = 0, np.float32(-np.inf)
     # More than this no item gets beside its rate; the rates fall, so that the rest can be left out at some point.
     most = set_scores.max() + era_scores.max() + year_scores.max()
-    for place in range(len(unseen)):
-        rated = rate_weight * rates[place]
-        if size == wanted and rate_weight >= 0.0 and most + rated <= scores[0]:
+    for begin in range(0, len(unseen), _BLOCK):
+        if slope >= 0.0 and most + slope * rates[begin] <= least:
             break
-        total = set_scores[sets[place]] + era_scores[eras[place]] + rated + year_scores[years[place]]
-        if size == wanted and total <= scores[0]:
-            continue
-        item = unseen[place]
-        if marks[item] != FREE:
-            continue
-        if size < wanted:
-            _sift_up(scores, best, size, total, item)
-            size += 1
-        else:
-            _sift_down(scores, best, size, total, item)
+        number = min(_BLOCK, len(unseen) - begin)
+        for place in range(number):
+            by_class = set_scores[np.uint32(sets[begin + place])] + era_scores[np.uint16(eras[begin + place])]
+            by_year = year_scores[np.uint16(years[begin + place])]
+            totals[place] = by_class + (by_year + slope * rates[begin + place])
+        for place in range(number):
+            if totals[place] <= least:
+                continue
+            item = unseen[begin + place]
+            if marks[item] != FREE:
+                continue
+            if size < wanted:
+                _sift_up(scores, best, size, totals[place], item)
+                size += 1
+            else:
+                _sift_down(scores, best, size, totals[place], item)
+            if size == wanted:
+                least = scores[0]
     order = np.argsort(-scores[:size], kind="mergesort")
     best[:size] = best[:size][order]
     return size
 
 
 @compiled
-def _sift_up(scores: NDArray[np.float64], items: NDArray[np.int32], place: int, score: float, item: int) -> None:
+def _sift_up(scores: NDArray[np.float32], items: NDArray[np.int32], place: int, score: float, item: int) -> None:
     """Put an entry into the heap's first free place and move it to where it belongs."""
     while place > 0 and score < scores[(place - 1) // 2]:
         scores[place], items[place] = scores[(place - 1) // 2], items[(place - 1) // 2]
@@ -76,7 +158,7 @@ def _sift_up(scores: NDArray[np.float64], items: NDArray[np.int32], place: int, 
 
 
 @compiled
-def _sift_down(scores: NDArray[np.float64], items: NDArray[np.int32], size: int, score: float, item: int) -> None:
+def _sift_down(scores: NDArray[np.float32], items: NDArray[np.int32], size: int, score: float, item: int) -> None:
     """Replace the heap's first entry and move the new one to where it belongs."""
     place = 0
     while True:
@@ -88,80 +170,3 @@ def _sift_down(scores: NDArray[np.float64], items: NDArray[np.int32], size: int,
         scores[place], items[place] = scores[child], items[child]
         place = child
     scores[place], items[place] = score, item
-
-
-@compiled
-def score_classes(
-    weights: NDArray[np.float32],
-    set_genres: NDArray[np.int16],
-    set_norms: NDArray[np.float64],
-    genre_ratios: NDArray[np.float64],
-    set_ratios: NDArray[np.float32],
-    era_ratios: NDArray[np.float64],
-    year_ratios: NDArray[np.float64],
-    now: float,
-    unknown_age: float,
-    set_scores: NDArray[np.float64],
-    era_scores: NDArray[np.float64],
-    year_scores: NDArray[np.float64],
-) -> None:
-    """Score the classes of never-seen items as the linear fusion does.
-
-    Args:
-        weights: [>= 12] of the features in this order: three genre profiles, the last again for never-seen items, the
-            set of genres; recent years, the same for never-seen items, long years; age, unreleased; era, the same for
-            never-seen items.
-        set_genres: [S, G] genre ids, 0 where fewer.
-        set_norms: [S] one over the root of their number.
-        genre_ratios: [PROFILES, MAX_GENRES].
-        set_ratios: [S].
-        era_ratios: [ERAS].
-        year_ratios: [PROFILES, Y].
-        now: Now, in years after the first.
-        unknown_age: Stands for the years since release of an item of unknown year.
-        set_scores: [S] out.
-        era_scores: [ERAS] out.
-        year_scores: [Y + 1] out; the last one is the score of an unknown year.
-    """
-    last, recent, long, by_set = weights[0], weights[1], weights[2] + weights[3], weights[4]
-    by_genre = np.empty(genre_ratios.shape[1])
-    for genre in range(len(by_genre)):
-        by_genre[genre] = (
-            last * genre_ratios[0, genre] + recent * genre_ratios[1, genre] + long * genre_ratios[2, genre]
-        )
-    # What stands for no genre adds nothing.
-    by_genre[0] = 0.0
-    for place in range(len(set_genres)):
-        total = 0.0
-        for carried in range(set_genres.shape[1]):
-            total += by_genre[set_genres[place, carried]]
-        set_scores[place] = total * set_norms[place] + by_set * set_ratios[place]
-    for era in range(len(era_ratios)):
-        era_scores[era] = (weights[10] + weights[11]) * era_ratios[era]
-    _score_years(
-        year_ratios, weights[5] + weights[6], weights[7], weights[8], weights[9], now, unknown_age, year_scores
-    )
-
-
-@compiled
-def _score_years(
-    year_ratios: NDArray[np.float64],
-    recent: float,
-    long: float,
-    age: float,
-    unreleased: float,
-    now: float,
-    unknown_age: float,
-    out: NDArray[np.float64],
-) -> None:
-    last = len(out) - 1
-    ages = np.empty(len(out), np.float32)
-    for year in range(last):
-        ages[year] = 1.0 + max(now - year, 0.0)
-    ages[last] = 1.0 + unknown_age
-    log_all(ages, np.empty(len(out), np.float32))
-    for year in range(last):
-        out[year] = recent * year_ratios[1, year] + long * year_ratios[2, year] + age * ages[year]
-        if year > now + 1.0:
-            out[year] += unreleased
-    out[last] = age * ages[last]

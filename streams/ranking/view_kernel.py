@@ -4,7 +4,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from streams.compiled import compiled
-from streams.ranking.feature_kernel import ITEM_BUCKET_FADE
+from streams.ranking.item_kernel import ITEM_BUCKET_FADE
 from streams.ranking.selection_kernel import ordered
 
 # Recent shares stand beside the counts by history length as this part of all of them.
@@ -13,26 +13,26 @@ _HISTORY_PRIOR = 0.1
 
 @compiled
 def weigh_by_history(
-    by_history: NDArray[np.float32], item_features: NDArray[np.float32], shares: NDArray[np.float32]
+    by_history: NDArray[np.float32], items: NDArray[np.float32], shares: NDArray[np.float32]
 ) -> NDArray[np.float32]:
     """Return [B, N] how popular each item is among users with a history of about one length.
 
     Args:
         by_history: [N, B] counts as of the items' last events.
-        item_features: [N, ITEM_FEATURES], see `compute_item_features`.
+        items: [N, ITEM_COLUMNS], see `fill_items`.
         shares: [N] recent share of each item.
     """
-    items, buckets = by_history.shape
-    out, totals = np.empty((buckets, items), np.float32), np.zeros(buckets)
-    for item in range(items):
-        fade = item_features[item, ITEM_BUCKET_FADE]
+    size, buckets = by_history.shape
+    out, totals = np.empty((buckets, size), np.float32), np.zeros(buckets)
+    for item in range(size):
+        fade = items[item, ITEM_BUCKET_FADE]
         for bucket in range(buckets):
             faded = by_history[item, bucket] * fade
             totals[bucket] += faded
             out[bucket, item] = faded
     for bucket in range(buckets):
         prior = np.float32(max(totals[bucket], 1.0) * _HISTORY_PRIOR)
-        for item in range(items):
+        for item in range(size):
             out[bucket, item] += prior * shares[item]
     return out
 
@@ -93,20 +93,8 @@ def tally_shares(
 
 
 @compiled
-def fade_firsts(
-    clock: int, counts: NDArray[np.int64], first_clock: NDArray[np.int64], decay_events: float
-) -> NDArray[np.float64]:
-    """Return [N] what each item's first event is worth now, 0 without one; arguments as the arrays of `Popularity`."""
-    out = np.zeros(len(counts))
-    for item in range(len(counts)):
-        if counts[item] > 0:
-            out[item] = np.exp((first_clock[item] - clock) / decay_events)
-    return out
-
-
-@compiled
 def tally_firsts(
-    firsts: NDArray[np.float64], unseen: NDArray[np.bool_], classes: NDArray[np.int32], number: int
+    firsts: NDArray[np.float32], unseen: NDArray[np.bool_], classes: NDArray[np.int32], number: int
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Sum first events and never-seen items by class.
 

@@ -5,8 +5,9 @@ import pytest
 from small_world import NOW_MS, make_world
 
 from streams.ranking import CONTEXT_NAMES, FEATURE_NAMES, FusionWeights
-from streams.ranking.content_view import _classes
 from streams.ranking.features import CONTEXTS, FEATURES
+from streams.ranking.item_kernel import ITEM_CLASS, ITEM_LESSER_CLASS
+from streams.ranking.taste_kernel import SET_LONG
 from streams.ranking.unseen_kernel import best_unseen
 from streams.statistics.popularity import popularity_class
 
@@ -16,7 +17,7 @@ def test_the_search_finds_what_sorting_all_finds():
     items, wanted = 2_000, 48
     sets, eras = random.integers(0, 30, items).astype(np.int32), random.integers(0, 256, items).astype(np.int16)
     years = np.where(random.random(items) < 0.1, 0, random.integers(1900, 2020, items)).astype(np.int16)
-    by_set, by_era, by_year = random.normal(size=30), random.normal(size=256), random.normal(size=257)
+    by_set, by_era, by_year = (random.normal(size=size).astype(np.float32) for size in (30, 256, 257))
     rates, marks = random.normal(size=items).astype(np.float32), (random.random(items) < 0.2).astype(np.uint8)
     unseen = np.argsort(-rates, kind="stable").astype(np.int32)
     places = np.where(years > 0, years - 1850, 256).astype(np.int16)
@@ -38,8 +39,7 @@ def test_never_seen_items_of_the_users_genres_are_candidates():
     assert (world.statistics.popularity.counts[top] == 0).all()
     assert (np.diff(batch.linear[0, :20]) <= 0).all()
     everything = world.step.view.content.unseen
-    genres = world.catalogue.genres[everything]
-    affinity = np.where(genres > 0, world.step._taste.genre_ratios[2][genres], 0.0).sum(axis=1) / np.sqrt(2.0)
+    affinity = world.step._taste.sets[world.step.view.content.genre_sets[everything], SET_LONG]
     assert batch.linear[0, 0] == pytest.approx(affinity.max(), rel=1e-4)
 
 
@@ -66,7 +66,11 @@ def test_the_context_tells_how_obscure_the_users_picks_are():
     assert batch.context[0, picks] < batch.context[1, picks]
 
 
-def test_classes_of_arrays_are_those_of_single_counts():
-    counts = np.array([0, 1, 2, 3, 4, 5, 8, 9, 16, 17, 1_000, 1_024, 1_025, 10**6])
-    assert _classes(counts).tolist() == [popularity_class(count) for count in counts.tolist()]
+def test_the_lines_of_items_tell_their_popularity_class_with_and_without_one_event():
+    world = make_world(items=300, events=900)
+    world.candidates_of(world.users["u1"])
+    counts, lines = world.statistics.popularity.counts.tolist(), world.step.view.items
+    assert max(counts) > 32
+    assert lines[:, ITEM_CLASS].tolist() == [popularity_class(count) for count in counts]
+    assert lines[:, ITEM_LESSER_CLASS].tolist() == [popularity_class(max(count - 1, 0)) for count in counts]
     assert popularity_class(5) == popularity_class(8) == popularity_class(9) - 1

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 from small_world import make_world
 
-from streams.ranking.feature_kernel import ITEM_BUCKET_FADE
+from streams.ranking.item_kernel import ITEM_BUCKET_FADE
 from streams.ranking.selection_kernel import ordered, top_items
 from streams.ranking.view_kernel import rate_genres, rate_keys, share_profiles, weigh_by_history
 
@@ -25,8 +25,8 @@ def test_lists_by_history_length_are_those_of_plain_sums():
     world = make_world(items=1_500, events=900)
     world.candidates_of(world.users["u1"])
     view, statistics = world.step.view, world.statistics
-    among = weigh_by_history(statistics.popularity.by_history, view.item_features, view.shares)
-    faded = statistics.popularity.by_history * view.item_features[:, [ITEM_BUCKET_FADE]]
+    among = weigh_by_history(statistics.popularity.by_history, view.items, view.shares)
+    faded = statistics.popularity.by_history * view.items[:, [ITEM_BUCKET_FADE]]
     totals = np.maximum(faded.sum(axis=0), 1.0)
     np.testing.assert_allclose(among.T, faded + 0.1 * totals * view.shares[:, None], rtol=1e-5)
 

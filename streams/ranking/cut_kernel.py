@@ -1,0 +1,183 @@
+"""The first cut: one score for each of the thousands of items that the links of a history lead to, the best kept.
+
+The score is linear in the links, so that one number per item is summed up in place of all of its evidence.
+"""
+
+import numpy as np
+from numpy.typing import NDArray
+
+from streams.compiled import compiled
+from streams.ranking.history_kernel import TRANSITIONS
+from streams.ranking.marks_kernel import FREE, POOLED
+from streams.ranking.selection_kernel import largest_by_bits
+from streams.statistics.row_kernels import COVISITED, SHORT, STATISTICS, TIMED, WIDE
+
+# How much each kernel counts in the first cut: the transitions as chances, the co-visitation scaled to them.
+CUT_WEIGHTS = (0.5, 0.5, 0.5, 1.0, 2.0, 0.02)
+
+
+@compiled
+def pool_by_links(
+    history: NDArray[np.int32],
+    lags: int,
+    ids: NDArray[np.int32],
+    values: NDArray[np.float32],
+    lengths: NDArray[np.int32],
+    factors: NDArray[np.float32],
+    back_off: NDArray[np.float64],
+    totals: NDArray[np.float64],
+    shares: NDArray[np.float32],
+    norms: NDArray[np.float32],
+    available: NDArray[np.bool_],
+    marks: NDArray[np.uint8],
+    scores: NDArray[np.float32],
+    wanted: int,
+    pool: NDArray[np.int32],
+) -> int:
+    """Put the `wanted` available items with the most evidence into the pool; ties go to the lower index.
+
+    Args:
+        history: [H] items, newest first; the first `lags` count.
+        lags: See history.
+        ids: [N, K], `values` [N, K, S], `lengths` [N]: the rows of the statistics.
+        values: See ids.
+        lengths: See ids.
+        factors: [EVIDENCE_LAGS, LINK_KERNELS], `back_off` [TRANSITIONS], `totals`: as of `weigh_history`.
+        back_off: See factors.
+        totals: See factors.
+        shares: [N] recent share of each item.
+        norms: [N] what the co-visitation of each item is multiplied by.
+        available: [N].
+        marks: [N] items not FREE are left out, items put into the pool become POOLED.
+        scores: [N] scratch, all zero before and after.
+        wanted: Most items to put there.
+        pool: [>= wanted] out.
+
+    Returns:
+        How many were put there.
+    """
+    weights = np.empty((lags, STATISTICS), np.float32)
+    shared = _weigh_links(factors, back_off, totals, weights)
+    # Room for every link: one that adds nothing does not tell that its item has been found.
+    found = np.empty(lags * ids.shape[1] + 1, np.int32)
+    number = _score_links(history, ids, values, lengths, weights, norms, scores, found)
+    keys = np.empty(number, np.uint64)
+    size = _score_items(found[:number], shared, shares, available, marks, scores, keys)
+    taken = min(size, wanted)
+    largest_by_bits(keys, size, taken)
+    for place in range(taken):
+        item = np.int32(np.uint64(0xFFFFFFFF) - (keys[place] & np.uint64(0xFFFFFFFF)))
+        pool[place] = item
+        marks[item] = POOLED
+    return taken
+
+
+@compiled
+def _weigh_links(
+    factors: NDArray[np.float32],
+    back_off: NDArray[np.float64],
+    totals: NDArray[np.float64],
+    weights: NDArray[np.float32],
+) -> np.float32:
+    """Write what the links of each lag count in the score [lags, S]; return what an item's share counts."""
+    parts, shared = np.zeros(TRANSITIONS + 1), 0.0
+    for kernel in range(TRANSITIONS + 1):
+        if totals[kernel] > 0.0:
+            parts[kernel] = CUT_WEIGHTS[kernel] / totals[kernel]
+            if kernel < TRANSITIONS:
+                shared += parts[kernel] * back_off[kernel]
+    for lag in range(len(weights)):
+        own = factors[lag]
+        weights[lag, SHORT] = parts[0] * own[0] + parts[1] * own[1] + parts[2] * own[2]
+        weights[lag, WIDE] = parts[3] * own[3]
+        weights[lag, TIMED] = parts[4] * own[4]
+        weights[lag, COVISITED] = parts[TRANSITIONS] * own[TRANSITIONS]
+    return np.float32(shared)
+
+
+@compiled
+def _score_links(
+    history: NDArray[np.int32],
+    ids: NDArray[np.int32],
+    values: NDArray[np.float32],
+    lengths: NDArray[np.int32],
+    weights: NDArray[np.float32],
+    norms: NDArray[np.float32],
+    scores: NDArray[np.float32],
+    found: NDArray[np.int32],
+) -> int:
+    """Add every link, weighed, to the score of its item; return how many items were `found`, some perhaps twice."""
+    following, together = np.empty(ids.shape[1], np.float32), np.empty(ids.shape[1], np.float32)
+    number = 0
+    for lag in range(len(weights)):
+        row = history[lag]
+        size = lengths[row]
+        _weigh_row(values[row], size, weights[lag], following, together)
+        number = _add_row(ids[row], size, following, together, norms, scores, found, number)
+    return number
+
+
+@compiled
+def _weigh_row(
+    values: NDArray[np.float32],
+    size: int,
+    weights: NDArray[np.float32],
+    following: NDArray[np.float32],
+    together: NDArray[np.float32],
+) -> None:
+    """Weigh the first `size` links [K, S] of a row by the weights [S]: transitions, and co-visitation, [K] out."""
+    short, wide, timed, covisited = weights[SHORT], weights[WIDE], weights[TIMED], weights[COVISITED]
+    for slot in range(size):
+        following[slot] = short * values[slot, SHORT] + wide * values[slot, WIDE] + timed * values[slot, TIMED]
+        together[slot] = covisited * values[slot, COVISITED]
+
+
+@compiled
+def _add_row(
+    ids: NDArray[np.int32],
+    size: int,
+    following: NDArray[np.float32],
+    together: NDArray[np.float32],
+    norms: NDArray[np.float32],
+    scores: NDArray[np.float32],
+    found: NDArray[np.int32],
+    number: int,
+) -> int:
+    """Add the weighed links of a row to the scores of their items; without branches, as nobody can foresee them."""
+    for slot in range(size):
+        item = np.uint32(ids[slot])
+        before = scores[item]
+        scores[item] = before + (following[slot] + together[slot] * norms[item])
+        found[number] = item
+        number += before == np.float32(0.0)
+    return number
+
+
+@compiled
+def _score_items(
+    found: NDArray[np.int32],
+    shared: np.float32,
+    shares: NDArray[np.float32],
+    available: NDArray[np.bool_],
+    marks: NDArray[np.uint8],
+    scores: NDArray[np.float32],
+    keys: NDArray[np.uint64],
+) -> int:
+    """Write keys that sort the found items that are free by score, then by index; set all their scores to zero.
+
+    Returns:
+        How many keys were written.
+    """
+    totals, size = np.empty(len(found), np.float32), 0
+    bits = totals.view(np.uint32)
+    for place in range(len(found)):
+        item = np.uint32(found[place])
+        own = scores[item]
+        # Whatever is found once more comes with nothing.
+        scores[item] = 0.0
+        totals[size] = shared * shares[item] + own
+        found[size] = item
+        size += (marks[item] == FREE) & available[item] & (own > np.float32(0.0))
+    for place in range(size):
+        keys[place] = (np.uint64(bits[place]) << np.uint64(32)) | (np.uint64(0xFFFFFFFF) - np.uint64(found[place]))
+    return size

@@ -1,0 +1,133 @@
+"""What each entry of a history weighs in the kernels that sum over its links."""
+
+import numpy as np
+from numpy.typing import NDArray
+
+from streams.compiled import compiled
+from streams.statistics.row_kernels import SHORT, TIMED, WIDE, fading
+
+# Kernels over the links of a history: five of transitions, three of co-visitation.
+TRANSITIONS, COVISITS = 5, 3
+LINK_KERNELS = TRANSITIONS + COVISITS
+# Pseudo-count with which a row backs off to popularity.
+BACK_OFF = 10.0
+# Pseudo-count in the normalisation of co-visitation.
+COVISIT_PRIOR = 5.0
+EVIDENCE_LAGS = 50
+# Columns of `worths`.
+SESSION_LIFT, TIMED_LIFT, FADE, WORTHS = range(4)
+_SHORT_LAGS, _SESSION_S = 20, 600.0
+# By lag: short, session, long, wide and timed transitions, co-visitation, lifts over timed transitions.
+_DECAYED = np.array([0.8, 0.85, 0.95, 0.93, 0.93, 0.98, 0.9]) ** np.arange(EVIDENCE_LAGS)[:, None]
+_SESSION, _COVISIT, _TIMED_LIFT_DECAY = 1, 5, 6
+
+
+@compiled
+def weigh_history(
+    history: NDArray[np.int32],
+    values: NDArray[np.float32],
+    ts_ms: NDArray[np.int64],
+    now_ms: int,
+    mean_value: float,
+    clock: int,
+    sums: NDArray[np.float64],
+    landmarks: NDArray[np.float64],
+    counts: NDArray[np.int64],
+    factors: NDArray[np.float32],
+    worths: NDArray[np.float64],
+    back_off: NDArray[np.float64],
+    totals: NDArray[np.float64],
+) -> int:
+    """Turn each entry's weights into the factors of its links.
+
+    The chance that i comes next is estimated as sum_d w_d (A[j_d, i] + m p_i) / (row sum of j_d + m) / sum_d w_d, with
+    m = BACK_OFF and p_i the popularity: `factors` are those of A, `back_off` the factor of p_i, `totals` the sum of
+    w_d.
+
+    Args:
+        history: [H] items, newest first; the first EVIDENCE_LAGS count.
+        values: [H] their values.
+        ts_ms: [H] their times.
+        now_ms: Time of the request.
+        mean_value: The user's mean.
+        clock: The statistics' clock.
+        sums: [N, S], `landmarks` [N]: of the rows of the statistics.
+        landmarks: See sums.
+        counts: [N] all-time counts.
+        factors: [EVIDENCE_LAGS, LINK_KERNELS] out.
+        worths: [EVIDENCE_LAGS, WORTHS] out: weights of the two lifts, and what timed transitions are worth now.
+        back_off: [TRANSITIONS] out.
+        totals: [LINK_KERNELS] out.
+
+    Returns:
+        How many entries count.
+    """
+    lags = min(len(history), EVIDENCE_LAGS)
+    back_off[:] = 0.0
+    totals[:] = 0.0
+    weights = np.zeros(LINK_KERNELS)
+    for lag in range(lags):
+        row, decayed = history[lag], _DECAYED[lag]
+        gap_s = max(now_ms - ts_ms[lag], 0) / 1000.0
+        session = decayed[_SESSION] / np.sqrt(1.0 + gap_s / _SESSION_S)
+        fade = fading(landmarks[row], clock)
+        worths[lag, SESSION_LIFT], worths[lag, TIMED_LIFT], worths[lag, FADE] = (
+            session,
+            decayed[_TIMED_LIFT_DECAY],
+            fade,
+        )
+        _weigh(lag, session, values[lag] - mean_value, weights)
+        _divide(weights, sums[row], fade, counts[row], factors[lag], back_off)
+        for kernel in range(LINK_KERNELS):
+            totals[kernel] += weights[kernel]
+    return lags
+
+
+@compiled
+def _weigh(lag: int, session: float, liking: float, weights: NDArray[np.float64]) -> None:
+    """Write how much a history entry counts in each kernel.
+
+    Args:
+        lag: Place of the entry in the history.
+        session: Its weight in the transitions of the session.
+        liking: Its value, less the user's mean.
+        weights: [LINK_KERNELS] out.
+    """
+    decayed = _DECAYED[lag]
+    for kernel in range(TRANSITIONS):
+        weights[kernel] = decayed[kernel]
+    if lag >= _SHORT_LAGS:
+        weights[0] = 0.0
+    weights[_SESSION] = session
+    weights[TRANSITIONS] = decayed[_COVISIT]
+    weights[TRANSITIONS + 1] = decayed[_COVISIT] * max(0.0, liking)
+    weights[TRANSITIONS + 2] = decayed[_COVISIT] * max(0.0, -liking)
+
+
+@compiled
+def _divide(
+    weights: NDArray[np.float64],
+    sums: NDArray[np.float64],
+    fade: float,
+    count: int,
+    factors: NDArray[np.float32],
+    back_off: NDArray[np.float64],
+) -> None:
+    """Turn a history entry's weights into factors of its links.
+
+    Args:
+        weights: [LINK_KERNELS].
+        sums: [S] of the entry's row.
+        fade: What the row's timed transitions are worth now.
+        count: Events of the entry's item.
+        factors: [LINK_KERNELS] out.
+        back_off: [TRANSITIONS] what is left to popularity is added here.
+    """
+    short, wide, timed = sums[SHORT] + BACK_OFF, sums[WIDE] + BACK_OFF, sums[TIMED] * fade + BACK_OFF
+    for kernel in range(TRANSITIONS):
+        norm = short if kernel < 3 else (wide if kernel == 3 else timed)
+        factors[kernel] = weights[kernel] / norm
+        back_off[kernel] += weights[kernel] * BACK_OFF / norm
+    factors[4] *= fade
+    for kernel in range(TRANSITIONS, LINK_KERNELS):
+        factors[kernel] = weights[kernel] / np.sqrt(count + COVISIT_PRIOR)

@@ -1,0 +1,233 @@
+"""Comparing what a user picks with what everyone picks, as tables over classes of items.
+
+The classes are popularity, sets of genres, years of release and places in the catalogue.
+"""
+
+import numpy as np
+from numpy.typing import NDArray
+
+from streams.compiled import compiled
+from streams.ranking.item_kernel import ITEM_ERA, ITEM_LESSER_CLASS, ITEM_SET
+from streams.ranking.logarithm_kernel import log_all
+from streams.ranking.profile_kernel import FIRST_YEAR, PROFILES, YEARS, profile_ratios
+
+# Columns of the table of sets of genres: the three genre profiles, summed and normalised; log ratio of just this set.
+SET_LAST, SET_RECENT, SET_LONG, SET_EXACT, SET_COLUMNS = range(5)
+# Columns of the table of years: two profiles; log years since release; 1 if it lies ahead.
+YEAR_RECENT, YEAR_LONG, YEAR_AGE, YEAR_UNRELEASED, YEAR_COLUMNS = range(5)
+# Two popularity profiles, recent and long.
+CLASS_PROFILES = 2
+_UNKNOWN_AGE = 15.0
+_CLASS_DECAYS = (0.8, 0.97)
+_CLASS_PRIOR = 0.5
+# How far a popularity class speaks for its neighbours; the never-seen stand alone.
+_CLASS_REACH = 0.4
+_ERA_DECAY, _ERA_LAGS, _ERA_PRIOR = 0.8, 30, 0.1
+# How far an era speaks for its neighbours.
+_ERA_WINDOW = (0.1, 0.2, 0.4, 0.2, 0.1)
+_SET_DECAY, _SET_LAGS, _SET_PRIOR = 0.9, 50, 0.5
+_SHARE_FLOOR = 1e-3
+_TASTE_LAGS, _TASTE_DECAY = 20, 0.9
+_COUNT_SCALE = 5.0
+
+
+@compiled
+def compare_taste(
+    history: NDArray[np.int32],
+    now_year: float,
+    items: NDArray[np.float32],
+    set_genres: NDArray[np.int16],
+    set_norms: NDArray[np.float64],
+    genre_shares: NDArray[np.float64],
+    year_shares: NDArray[np.float64],
+    class_shares: NDArray[np.float64],
+    era_shares: NDArray[np.float64],
+    set_shares: NDArray[np.float64],
+    classes: NDArray[np.float64],
+    eras: NDArray[np.float32],
+    sets: NDArray[np.float32],
+    years: NDArray[np.float32],
+) -> None:
+    """Compare a user's history with everyone's picks.
+
+    Args:
+        history: [H] items, newest first.
+        now_year: Time of the request.
+        items: [N, ITEM_COLUMNS] lines.
+        set_genres: [S, G] genre ids of each set of genres, 0 where fewer.
+        set_norms: [S] one over the root of their number.
+        genre_shares: [MAX_GENRES] share of recent events by genre; the others likewise, years smoothed.
+        year_shares: [YEARS].
+        class_shares: [POPULARITY_CLASSES].
+        era_shares: [ERAS].
+        set_shares: [S].
+        classes: [CLASS_PROFILES, POPULARITY_CLASSES] out: log ratios by popularity class.
+        eras: [ERAS] out: log ratios by place in the catalogue.
+        sets: [S, SET_COLUMNS] out.
+        years: [YEARS + 1, YEAR_COLUMNS] out; the last row is of items of unknown year.
+    """
+    genre_ratios, year_ratios = np.empty((PROFILES, len(genre_shares))), np.empty((PROFILES, YEARS), np.float32)
+    profile_ratios(history, items, set_genres, genre_shares, year_shares, genre_ratios, year_ratios)
+    _sum_genres(genre_ratios, set_genres, set_norms, sets)
+    _set_profile(history, items, set_shares, sets)
+    _tell_years(year_ratios, now_year - FIRST_YEAR, years)
+    _class_profiles(history, items, class_shares, classes)
+    _era_profile(history, items, era_shares, eras)
+
+
+@compiled
+def _sum_genres(
+    genre_ratios: NDArray[np.float64],
+    set_genres: NDArray[np.int16],
+    set_norms: NDArray[np.float64],
+    sets: NDArray[np.float32],
+) -> None:
+    """Write what the genres of each set sum up to in the three profiles, divided by the root of their number."""
+    # What stands for no genre adds nothing.
+    genre_ratios[:, 0] = 0.0
+    last, recent, long = genre_ratios[0], genre_ratios[1], genre_ratios[2]
+    for place in range(len(set_genres)):
+        first, second, third = 0.0, 0.0, 0.0
+        for carried in range(set_genres.shape[1]):
+            genre = np.uint16(set_genres[place, carried])
+            first += last[genre]
+            second += recent[genre]
+            third += long[genre]
+        norm = set_norms[place]
+        sets[place, SET_LAST], sets[place, SET_RECENT], sets[place, SET_LONG] = (
+            first * norm,
+            second * norm,
+            third * norm,
+        )
+
+
+@compiled
+def _set_profile(
+    history: NDArray[np.int32],
+    items: NDArray[np.float32],
+    set_shares: NDArray[np.float64],
+    sets: NDArray[np.float32],
+) -> None:
+    """Write the log ratio of each exact set of genres among the user's last items to everyone's."""
+    lags = min(len(history), _SET_LAGS)
+    mass = np.zeros(len(set_shares))
+    total, weight = 0.0, 1.0
+    for item in history[:lags]:
+        mass[int(items[item, ITEM_SET])] += weight
+        total += weight
+        weight *= _SET_DECAY
+    sets[:, SET_EXACT] = np.log(_SET_PRIOR / (total + _SET_PRIOR))
+    for item in history[:lags]:
+        place = int(items[item, ITEM_SET])
+        share = set_shares[place] + _SHARE_FLOOR
+        sets[place, SET_EXACT] = np.log((mass[place] + _SET_PRIOR * share) / ((total + _SET_PRIOR) * share))
+
+
+@compiled
+def _tell_years(year_ratios: NDArray[np.float32], now: float, years: NDArray[np.float32]) -> None:
+    """Fill the table of years; `now` is counted from FIRST_YEAR."""
+    ages = np.empty(YEARS + 1, np.float32)
+    for year in range(YEARS):
+        ages[year] = 1.0 + max(now - year, 0.0)
+    ages[YEARS] = 1.0 + _UNKNOWN_AGE
+    log_all(ages, np.empty(YEARS + 1, np.float32))
+    for year in range(YEARS):
+        years[year, YEAR_RECENT], years[year, YEAR_LONG] = year_ratios[1, year], year_ratios[2, year]
+        years[year, YEAR_AGE] = ages[year]
+        years[year, YEAR_UNRELEASED] = 1.0 if year > now + 1.0 else 0.0
+    years[YEARS] = 0.0
+    years[YEARS, YEAR_AGE] = ages[YEARS]
+
+
+@compiled
+def _class_profiles(
+    history: NDArray[np.int32],
+    items: NDArray[np.float32],
+    class_shares: NDArray[np.float64],
+    classes: NDArray[np.float64],
+) -> None:
+    """Compare how popular the user's items are, each without the user's own event, with everyone's picks."""
+    number = len(class_shares)
+    mass = np.zeros((CLASS_PROFILES, number))
+    recent, long, recent_total, long_total = 1.0, 1.0, 0.0, 0.0
+    for item in history:
+        place = int(items[item, ITEM_LESSER_CLASS])
+        mass[0, place] += recent
+        mass[1, place] += long
+        recent_total += recent
+        long_total += long
+        recent *= _CLASS_DECAYS[0]
+        long *= _CLASS_DECAYS[1]
+    shares = class_shares.copy()
+    _spread_classes(shares)
+    for profile in range(CLASS_PROFILES):
+        total = recent_total if profile == 0 else long_total
+        _spread_classes(mass[profile])
+        for place in range(number):
+            own, share = mass[profile, place], shares[place] + _SHARE_FLOOR
+            classes[profile, place] = np.log((own + _CLASS_PRIOR * share) / ((total + _CLASS_PRIOR) * share))
+
+
+@compiled
+def _spread_classes(mass: NDArray[np.float64]) -> None:
+    """Let every class but the never-seen have _CLASS_REACH^distance of the others beside its own."""
+    before, after = 0.0, 0.0
+    ahead = np.zeros(len(mass))
+    for place in range(len(mass) - 1, 0, -1):
+        ahead[place] = after
+        after = (after + mass[place]) * _CLASS_REACH
+    for place in range(1, len(mass)):
+        own = mass[place]
+        mass[place] = own + before + ahead[place]
+        before = (before + own) * _CLASS_REACH
+
+
+@compiled
+def _era_profile(
+    history: NDArray[np.int32],
+    items: NDArray[np.float32],
+    era_shares: NDArray[np.float64],
+    eras: NDArray[np.float32],
+) -> None:
+    """Compare where in the catalogue the user's last items stand with everyone's, whose shares are smoothed."""
+    number = len(era_shares)
+    mass = np.zeros(number + 4)
+    total, weight = 0.0, 1.0
+    for item in history[:_ERA_LAGS]:
+        era = int(items[item, ITEM_ERA])
+        for step in range(5):
+            mass[era + step] += weight * _ERA_WINDOW[step]
+        total += weight
+        weight *= _ERA_DECAY
+    absent = np.log(_ERA_PRIOR / (total + _ERA_PRIOR))
+    for era in range(number):
+        if mass[era + 2] == 0.0:
+            eras[era] = absent
+            continue
+        share = era_shares[era] + _SHARE_FLOOR
+        eras[era] = np.log((mass[era + 2] + _ERA_PRIOR * share) / ((total + _ERA_PRIOR) * share))
+
+
+@compiled
+def taste_of(
+    history: NDArray[np.int32],
+    counts: NDArray[np.int64],
+    out: NDArray[np.float32],
+) -> None:
+    """Say how obscure the user's last items are.
+
+    Args:
+        history: [H] items, newest first.
+        counts: [N] all-time counts.
+        out: [2] out: decayed share of items without events of others, decayed mean of the log counts of others,
+            divided by 5, less 1.
+    """
+    unseen, counted, total, weight = 0.0, 0.0, 0.0, 1.0
+    for item in history[:_TASTE_LAGS]:
+        others = max(counts[item] - 1, 0)
+        unseen += weight if others == 0 else 0.0
+        counted += weight * np.log1p(others)
+        total += weight
+        weight *= _TASTE_DECAY
+    out[0] = unseen / (total + 0.5)
+    out[1] = counted / total / _COUNT_SCALE - 1.0 if total > 0.0 else 0.0
