@@ -27,7 +27,7 @@ PARTITIONS = 4
 BACKLOG_EVENTS: int = Settings.model_fields["backlog_events"].default
 _DEADLINE_S = 900.0
 _POLL_S = 0.1
-_LEFT_OUT = "left_out:"
+LEFT_OUT = "left_out:"
 
 
 class CaughtUp(BaseModel):
@@ -58,7 +58,7 @@ def measure(stack: Stack, events: int, users: int) -> CaughtUp:
     """
     with stack, StoreView(stack.settings) as view:
         settings = stack.settings
-        Burst(settings.kafka_bootstrap).send(settings.topics.events, _records(settings, events, users))
+        Burst(settings.kafka_bootstrap).send(settings.topics.events, synthetic_records(settings, events, users))
         sent_s = time.monotonic()
         worker = stack.spawn("worker", WORKER)
         first_s, last_s, cpu_s, memory = _watch(view, settings, worker, events)
@@ -70,7 +70,7 @@ def measure(stack: Stack, events: int, users: int) -> CaughtUp:
             events=events,
             lists=counters.get("recommendations", 0),
             left_out={
-                name.removeprefix(_LEFT_OUT): count for name, count in counters.items() if name.startswith(_LEFT_OUT)
+                name.removeprefix(LEFT_OUT): count for name, count in counters.items() if name.startswith(LEFT_OUT)
             },
             seconds=round(seconds, 1),
             events_per_s=round(events / seconds, 1) if seconds else 0.0,
@@ -95,7 +95,8 @@ def _watch(view: StoreView, settings: Settings, worker: Child, events: int) -> t
     return first_s or time.monotonic(), time.monotonic(), worker.cpu_seconds() - started_cpu_s, memory
 
 
-def _records(settings: Settings, events: int, users: int) -> Iterator[tuple[bytes, bytes]]:
+def synthetic_records(settings: Settings, events: int, users: int) -> Iterator[tuple[bytes, bytes]]:
+    """Yield key and value of synthetic events."""
     stream = SyntheticStream(SyntheticOptions(users, 5_000, events))
     return (encode_event(event, settings.event_policy) for event in stream.events())
 
