@@ -135,6 +135,7 @@ async def test_a_hanging_scorer_holds_up_one_batch_only(redis_server: str) -> No
         r.scorer.hangs = True
         await r.processor.process([r.record("ann", "i0")])
         r.scorer.asked.clear()
+        r.scorer.holds = True
         for n in range(1, 6):
             await r.processor.process([r.record("ann", f"i{n}")])
         lists = r.publisher.lists(r.settings)

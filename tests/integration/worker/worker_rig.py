@@ -49,6 +49,7 @@ class HeldScorer:
     Args:
         away: Fail as an absent server does.
         hangs: Answer nothing until the deadline.
+        holds: Answer nothing at all, whatever the deadline.
         breaks_on_touched: Break on every request for a user whose history holds this item.
         asked: The versions asked for.
     """
@@ -56,10 +57,13 @@ class HeldScorer:
     away: bool = False
     breaks_on_touched: int = 0
     hangs: bool = False
+    holds: bool = False
     asked: list[str] = field(default_factory=list)
 
     async def score(self, version: str, request: ScoreRequest, timeout_s: float) -> ScoreResponse:
         self.asked.append(version)
+        if self.holds:
+            await asyncio.Event().wait()
         if self.hangs:
             await asyncio.sleep(timeout_s)
             raise TransientError("no answer in time")
