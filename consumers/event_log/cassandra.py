@@ -6,13 +6,10 @@ rows a second time, which changes nothing.
 """
 
 import heapq
-import uuid
 from collections import Counter
-from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from itertools import chain, islice
 from typing import Any
-
-from cassandra.query import BatchStatement, BatchType
 
 from consumers.event_log.cassandra_address import CassandraAddress, parse_address
 from consumers.event_log.cassandra_rows import (
@@ -24,17 +21,13 @@ from consumers.event_log.cassandra_rows import (
     WriteTimes,
     block_of,
     bounds_of,
-    bucket_of,
     catalogue_item,
-    chunks,
-    event_text,
-    first_wins,
-    item_text,
     logged_event,
 )
 from consumers.event_log.cassandra_schema import require_schema
 from consumers.event_log.cassandra_session import Requests, consistency_of, local_nodes, open_cluster, translating
 from consumers.event_log.cassandra_statements import Statements
+from consumers.event_log.cassandra_writes import IMPORTED, BlockKey, TimeOf, Writes
 from consumers.event_log.protocol import (
     DEFAULT_PAGE_SIZE,
     IMPORT_PARTITION,
@@ -46,24 +39,13 @@ from consumers.event_log.protocol import (
 from millrace.config import Settings
 from millrace.contracts import CatalogueItem
 
-# One request for rows of one block: a single mutation in the server, far below its limit of 16 MB.
-_BLOCK_ROWS, _BLOCK_BYTES = 100, 1 << 20
-# One request for rows of several people: Cassandra warns above ten partitions or 5 kB.
-_USER_ROWS, _USER_BYTES, _USER_KEYS = 40, 4000, 10
-# What a row costs beside its JSON.
-_ROW_BYTES = 80
 _ARCHIVE_EVENTS = 2000
 # Cassandra warns of a logged batch above 5 kB and refuses one above 50 kB; an event's three rows are some 500 bytes.
 _FORGET_EVENTS = 10
-_IMPORTED = 0
 _FIRST_GENERATION = 1
 _BEFORE_ALL = -1
 # The largest offset Kafka can give.
 _LAST_OFFSET = (1 << 63) - 1
-
-# Log, generation, partition, block.
-_BlockKey = tuple[str, int, int, int]
-_TimeOf = Callable[[LoggedEvent], int]
 
 
 class CassandraEventLog:
@@ -83,7 +65,7 @@ class CassandraEventLog:
         self._address: CassandraAddress = parse_address(settings.event_log_url)
         self._name = settings.topics.events
         self._times = WriteTimes()
-        self._known_blocks: set[_BlockKey] = set()
+        self._known_blocks: set[BlockKey] = set()
         self._cluster = open_cluster(settings, self._address)
         try:
             with translating(f"connecting to {self._address}"):
@@ -98,7 +80,7 @@ class CassandraEventLog:
         level = consistency_of(settings, local_nodes(self._cluster, self._address))
         self._statements = Statements(session, self._address.keyspace, level)
         self._requests = Requests(session)
-        self._generation = self._read_generation()
+        self._writes = Writes(self._statements, self._name, self._read_generation())
 
     def append(self, events: Sequence[LoggedEvent]) -> None:
         """Write durably: all rows side by side, then the new ends."""
@@ -111,25 +93,12 @@ class CassandraEventLog:
         late = [each for each in unique if each.offset <= before.get(each.partition, _BEFORE_ALL)]
         late_us_of = dict.fromkeys(map(_place, late), late_us)
         self._write_rows(unique, lambda each: late_us_of.get(_place(each), fresh_us), (), "writing events")
-        ends = self._end_statements({each.partition: each.offset for each in unique})
-        self._requests.run([*ends, *self._recount(late)], "writing the log's ends")
+        ends = self._writes.ends({each.partition: each.offset for each in unique})
+        self._requests.run([*ends, *self._writes.recounts(late)], "writing the log's ends")
 
     def upsert_items(self, items: Sequence[CatalogueItem]) -> None:
         """Write items: the newest content, the first sequence number."""
-        rows = [
-            (bucket_of(item.item_id), len(text) + _ROW_BYTES, (item, text, self._times.rising_us()))
-            for item, text in ((item, item_text(item)) for item in items)
-        ]
-        rows.sort(key=lambda row: row[0])  # stable: the order of the items stays within a bucket
-        batches = []
-        for chunk in chunks(rows, _BLOCK_ROWS, _BLOCK_BYTES):
-            batch = self._batch()
-            for item, text, now_us in chunk:
-                key = (self._name, bucket_of(item.item_id), item.item_id)
-                batch.add(self._statements.insert_item, (*key, text, now_us))
-                batch.add(self._statements.insert_sequence, (*key, now_us, first_wins(now_us)))
-            batches.append(batch)
-        self._requests.run(batches, "writing items")
+        self._requests.run(self._writes.items(items, self._times), "writing items")
 
     def read(
         self,
@@ -172,9 +141,9 @@ class CassandraEventLog:
 
     def end(self) -> dict[int, int]:
         """Return the last offset of every partition."""
-        self._generation = self._read_generation()
+        self._writes.generation = self._read_generation()
         ends: dict[int, int] = {}
-        for generation in (_IMPORTED, self._generation):
+        for generation in (IMPORTED, self._writes.generation):
             ends |= dict(self._ask(self._statements.read_ends, (self._name, generation), "reading the log's ends"))
         return ends
 
@@ -205,7 +174,7 @@ class CassandraEventLog:
         is gone on with.
         """
         for start in range(0, len(events), _FORGET_EVENTS):
-            batch = self._forgetting(events[start : start + _FORGET_EVENTS], repeated)
+            batch = self._writes.forgetting(events[start : start + _FORGET_EVENTS], repeated)
             self._requests.run([batch], "forgetting events")
         return len(events)
 
@@ -233,9 +202,11 @@ class CassandraEventLog:
         while page := list(islice(rows, _ARCHIVE_EVENTS)):
             self._copy(page, place + 1)
             place += len(page)
-        self._switch_generation(place)
-        self._drop_generation(self._generation, ends)
-        self._generation = self._read_generation()
+        old = self._writes.generation
+        self._requests.run([self._writes.next_generation(place)], "archiving events")
+        blocks = [(partition, block) for partition, end in ends.items() for block, _ in self._blocks(partition, 0, end)]
+        self._requests.run(self._writes.no_generation(old, blocks), "archiving events")
+        self._writes.generation = self._read_generation()
         return place - imported
 
     def close(self) -> None:
@@ -244,67 +215,19 @@ class CassandraEventLog:
 
     # Writing
 
-    def _generation_of(self, partition: int) -> int:
-        return _IMPORTED if partition == IMPORT_PARTITION else self._generation
-
-    def _write_rows(self, events: Sequence[LoggedEvent], time_us: _TimeOf, others: Iterable[Any], doing: str) -> None:
+    def _write_rows(self, events: Sequence[LoggedEvent], time_us: TimeOf, others: Iterable[Any], doing: str) -> None:
         """Write events in order of their coordinates, with whatever else may be written beside them."""
-        blocks = {self._block_key(each) for each in events} - self._known_blocks
+        blocks = {self._writes.block_key(each) for each in events} - self._known_blocks
         self._requests.run(
             [
-                *(self._statements.insert_block.bind(key) for key in sorted(blocks)),
-                *self._user_batches(events, time_us),
-                *self._block_batches(events, time_us),
+                *self._writes.blocks(blocks),
+                *self._writes.histories(events, time_us),
+                *self._writes.events(events, time_us),
                 *others,
             ],
             doing,
         )
         self._known_blocks |= blocks
-
-    def _block_batches(self, events: Sequence[LoggedEvent], time_us: _TimeOf) -> Iterator[Any]:
-        rows = [
-            (self._block_key(each), (each.offset, each.received_ts_ms, event_text(each.event), time_us(each)))
-            for each in events
-        ]
-        sized = ((key, len(row[2]) + _ROW_BYTES, (*key, *row)) for key, row in rows)
-        return self._batches(self._statements.insert_event, chunks(sized, _BLOCK_ROWS, _BLOCK_BYTES))
-
-    def _block_key(self, event: LoggedEvent) -> _BlockKey:
-        return self._name, self._generation_of(event.partition), event.partition, block_of(event.offset)
-
-    def _user_batches(self, events: Iterable[LoggedEvent], time_us: _TimeOf) -> Iterator[Any]:
-        rows = [
-            (self._user_key(each), (each.received_ts_ms, event_text(each.event), time_us(each)))
-            for each in sorted(events, key=_user_id)
-        ]
-        sized = ((key[1], len(row[1]) + _ROW_BYTES, (*key, *row)) for key, row in rows)
-        return self._batches(self._statements.insert_user_event, chunks(sized, _USER_ROWS, _USER_BYTES, _USER_KEYS))
-
-    def _user_key(self, logged: LoggedEvent) -> tuple[str, str, int, int, int, int]:
-        event, generation = logged.event, self._generation_of(logged.partition)
-        return self._name, event.user_id, event.ts_ms, generation, logged.partition, logged.offset
-
-    def _batches(self, statement: Any, rows: Iterable[list[tuple[Any, ...]]]) -> Iterator[Any]:
-        """Yield one request for each list of rows."""
-        for chunk in rows:
-            batch = self._batch()
-            for row in chunk:
-                batch.add(statement, row)
-            yield batch
-
-    def _batch(self, kind: Any = BatchType.UNLOGGED) -> Any:
-        return BatchStatement(kind, consistency_level=self._statements.consistency)
-
-    def _end_statements(self, ends: dict[int, int]) -> list[Any]:
-        return [
-            # The write time is the offset: an end never moves back, whoever writes it and when.
-            self._statements.insert_end.bind((self._name, self._generation_of(partition), partition, end, end + 1))
-            for partition, end in ends.items()
-        ]
-
-    def _recount(self, late: Iterable[LoggedEvent]) -> list[Any]:
-        """Return statements that drop the counts of blocks written to below the log's end."""
-        return [self._statements.forget_count.bind(key) for key in sorted({self._block_key(each) for each in late})]
 
     # Reading
 
@@ -323,7 +246,7 @@ class CassandraEventLog:
 
     def _range(self, partition: int, block: int, first: int, last: int, page_size: int) -> Iterator[EventRow]:
         """Yield rows of a block between two offsets, both included."""
-        key = (self._name, self._generation_of(partition), partition, block)
+        key = (self._name, self._writes.generation_of(partition), partition, block)
         for offset, received_ts_ms, text in self._ask(
             self._statements.read_events, (*key, first, last), "reading events", page_size
         ):
@@ -332,7 +255,7 @@ class CassandraEventLog:
 
     def _offsets(self, partition: int, end: int) -> Iterator[int]:
         for block, _ in self._blocks(partition, 0, end):
-            key = (self._name, self._generation_of(partition), partition, block)
+            key = (self._name, self._writes.generation_of(partition), partition, block)
             for (offset,) in self._ask(self._statements.read_offsets, (*key, end), "reading offsets"):
                 yield offset
 
@@ -340,7 +263,7 @@ class CassandraEventLog:
         """Return the blocks between two offsets with the number of their events, where it is known."""
         if last < first:
             return []
-        key = (self._name, self._generation_of(partition), partition)
+        key = (self._name, self._writes.generation_of(partition), partition)
         return list(self._ask(self._statements.read_blocks, (*key, block_of(first), block_of(last)), "reading blocks"))
 
     def _count_partition(self, partition: int, first: int, last: int) -> int:
@@ -351,7 +274,7 @@ class CassandraEventLog:
             if whole and known is not None:
                 total += known
                 continue
-            key = (self._name, self._generation_of(partition), partition, block)
+            key = (self._name, self._writes.generation_of(partition), partition, block)
             rows = self._ask(self._statements.count_events, (*key, max(low, first), min(high, last)), "counting events")
             counted: int = next(iter(rows))[0]
             if whole:
@@ -372,21 +295,6 @@ class CassandraEventLog:
         with translating(doing):
             yield from self._requests.ask(bound, doing)
 
-    # Forgetting
-
-    def _forgetting(self, events: Sequence[LoggedEvent], repeated: Collection[tuple[int, int]]) -> Any:
-        """Return the batch that keeps the places and what the events say about items, and removes all else."""
-        batch = self._batch(BatchType.LOGGED)
-        for logged in events:
-            event, mark = logged.event, uuid.uuid4()
-            if _place(logged) not in repeated:
-                key = (self._name, mark.int % FORGOTTEN_BUCKETS, mark)
-                batch.add(self._statements.insert_forgotten, (*key, event.item_id, event.type, event.value))
-            place = (*self._block_key(logged), logged.offset)
-            batch.add(self._statements.insert_event, (*place, 0, FORGOTTEN, DELETED_US))
-            batch.add(self._statements.delete_user_event, (DELETED_US, *self._user_key(logged)))
-        return batch
-
     # Archiving
 
     def _copy(self, page: Sequence[EventRow], first: int) -> None:
@@ -394,42 +302,14 @@ class CassandraEventLog:
         time_us = self._times.fresh_us()
         old = [logged_event(row) for row in page]
         new = [LoggedEvent(IMPORT_PARTITION, first + n, each.received_ts_ms, each.event) for n, each in enumerate(old)]
-        self._write_rows(new, lambda _: time_us, self._user_deletions(old, DELETED_US), "archiving events")
+        self._write_rows(new, lambda _: time_us, self._writes.no_histories(old, DELETED_US), "archiving events")
 
     def _forget_attempt(self, imported: int) -> None:
         """Take what an attempt that failed has left beyond the imported events out of the users' histories."""
         time_us = self._times.fresh_us()
         rows = self._partition(IMPORT_PARTITION, imported + 1, _LAST_OFFSET, DEFAULT_PAGE_SIZE)
         while page := list(islice(rows, _ARCHIVE_EVENTS)):
-            self._requests.run(list(self._user_deletions(map(logged_event, page), time_us)), "archiving events")
-
-    def _user_deletions(self, events: Iterable[LoggedEvent], time_us: int) -> Iterator[Any]:
-        keys = (self._user_key(each) for each in sorted(events, key=_user_id))
-        sized = ((key[1], _ROW_BYTES, (time_us, *key)) for key in keys)
-        return self._batches(self._statements.delete_user_event, chunks(sized, _USER_ROWS, _USER_BYTES, _USER_KEYS))
-
-    def _switch_generation(self, last_imported: int) -> None:
-        """Show the copies and hide what they were made of, in one step."""
-        batch = self._batch(BatchType.LOGGED)
-        for statement in self._end_statements({IMPORT_PARTITION: last_imported}):
-            batch.add(statement)
-        batch.add(self._statements.insert_generation, (self._name, self._generation + 1))
-        self._requests.run([batch], "archiving events")
-
-    def _drop_generation(self, generation: int, ends: dict[int, int]) -> None:
-        """Delete what nobody can see any more."""
-        statements = [
-            self._statements.delete_block_events.bind((DELETED_US, self._name, generation, partition, block))
-            for partition, end in ends.items()
-            for block, _ in self._blocks(partition, 0, end)
-        ]
-        key = (self._name, generation)
-        statements += [self._statements.delete_blocks.bind(key), self._statements.delete_ends.bind((DELETED_US, *key))]
-        self._requests.run(statements, "archiving events")
-
-
-def _user_id(logged: LoggedEvent) -> str:
-    return logged.event.user_id
+            self._requests.run(list(self._writes.no_histories(map(logged_event, page), time_us)), "archiving events")
 
 
 def _place(logged: LoggedEvent) -> tuple[int, int]:

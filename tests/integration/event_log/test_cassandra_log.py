@@ -15,6 +15,7 @@ from consumers.event_log import cassandra as cassandra_log
 from consumers.event_log.cassandra import CassandraEventLog
 from consumers.event_log.cassandra_rows import BLOCK_EVENTS
 from consumers.event_log.cassandra_schema import SCHEMA_VERSION
+from consumers.event_log.cassandra_writes import Writes
 from millrace.config import Settings
 from millrace.contracts import ActivityEvent
 from millrace.errors import ConfigurationError, TransientError
@@ -88,7 +89,7 @@ def test_rows_of_an_unfinished_write_are_not_seen_until_it_is_repeated(
     def killed(*_: object) -> None:
         raise TransientError("killed before the last step")
 
-    monkeypatch.setattr(log, "_end_statements", killed)
+    monkeypatch.setattr(Writes, "ends", killed)
     with pytest.raises(TransientError):
         log.append([logged(0, 1), logged(0, 2)])
     monkeypatch.undo()
@@ -120,7 +121,7 @@ def test_archiving_goes_on_after_a_failure(log: CassandraEventLog, monkeypatch: 
     def failing(*_: object) -> None:
         raise TransientError("killed before the copies are shown")
 
-    monkeypatch.setattr(log, "_switch_generation", failing)
+    monkeypatch.setattr(Writes, "next_generation", failing)
     with pytest.raises(TransientError):
         log.archive()
     assert [each.event for page in log.read({}) for each in page] == before
