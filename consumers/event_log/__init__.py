@@ -8,6 +8,7 @@ from consumers.event_log.protocol import (
     EventLog,
     LoggedEvent,
     LogPosition,
+    LostTailError,
 )
 
 __all__ = [
@@ -17,6 +18,7 @@ __all__ = [
     "EventLog",
     "LogPosition",
     "LoggedEvent",
+    "LostTailError",
     "create_schema",
     "open_event_log",
 ]

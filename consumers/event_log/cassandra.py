@@ -34,6 +34,7 @@ from consumers.event_log.protocol import (
     AnonymousEvents,
     LoggedEvent,
     LogPosition,
+    LostTailError,
     ends_within,
 )
 from millrace.config import Settings
@@ -66,6 +67,8 @@ class CassandraEventLog:
         self._name = settings.topics.events
         self._times = WriteTimes()
         self._known_blocks: set[BlockKey] = set()
+        # Generation and partition -> end, as last confirmed by this object.
+        self._confirmed: dict[tuple[int, int], int] = {}
         self._cluster = open_cluster(settings, self._address)
         try:
             with translating(f"connecting to {self._address}"):
@@ -89,12 +92,16 @@ class CassandraEventLog:
         first = {(each.partition, each.offset): each for each in reversed(events)}
         unique = [first[place] for place in sorted(first)]
         before = self.end()
+        self._require_confirmed(before)
         fresh_us, late_us = self._times.fresh_us(), self._times.late_us()
         late = [each for each in unique if each.offset <= before.get(each.partition, _BEFORE_ALL)]
         late_us_of = dict.fromkeys(map(_place, late), late_us)
         self._write_rows(unique, lambda each: late_us_of.get(_place(each), fresh_us), (), "writing events")
-        ends = self._writes.ends({each.partition: each.offset for each in unique})
-        self._requests.run([*ends, *self._writes.recounts(late)], "writing the log's ends")
+        ends = {each.partition: each.offset for each in unique}
+        self._requests.run([*self._writes.ends(ends), *self._writes.recounts(late)], "writing the log's ends")
+        for partition, end in ends.items():
+            place = (self._writes.generation_of(partition), partition)
+            self._confirmed[place] = max(end, self._confirmed.get(place, _BEFORE_ALL))
 
     def upsert_items(self, items: Sequence[CatalogueItem]) -> None:
         """Write items: the newest content, the first sequence number."""
@@ -214,6 +221,28 @@ class CassandraEventLog:
         self._cluster.shutdown()
 
     # Writing
+
+    def _require_confirmed(self, ends: LogPosition) -> None:
+        """Check that the log still ends where it was confirmed to end.
+
+        A node that acknowledges a write before it is on disk loses the last of them when it dies (`commitlog_sync:
+        periodic`, Cassandra's default). The ends are written after the events, so they are gone if any event is.
+
+        Raises:
+            LostTailError: It does not.
+        """
+        lost = {
+            partition: end
+            for (generation, partition), end in self._confirmed.items()
+            if generation == self._writes.generation_of(partition) and ends.get(partition, _BEFORE_ALL) < end
+        }
+        if lost:
+            self._confirmed.clear()
+            self._known_blocks.clear()
+            raise LostTailError(
+                f"Cassandra had confirmed events up to {lost} (partition: offset) and now ends at {dict(ends)}: a node "
+                "has lost its last writes. What is missing is read from Kafka again."
+            )
 
     def _write_rows(self, events: Sequence[LoggedEvent], time_us: TimeOf, others: Iterable[Any], doing: str) -> None:
         """Write events in order of their coordinates, with whatever else may be written beside them."""

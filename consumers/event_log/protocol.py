@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from millrace.contracts import ActivityEvent, CatalogueItem
+from millrace.errors import TransientError
 
 # History that was imported, not streamed, is logged under this partition, its offsets counted from 0.
 IMPORT_PARTITION = -1
@@ -55,6 +56,13 @@ class AnonymousEvents:
     events: int
 
 
+class LostTailError(TransientError):
+    """The log ends before what it has confirmed: its server died, and what it had taken last is gone.
+
+    Nothing of the batch is written. What is missing is still in Kafka: read again from where the log ends now.
+    """
+
+
 class EventLog(Protocol):
     """A log that may be written twice and is read in order."""
 
@@ -62,6 +70,7 @@ class EventLog(Protocol):
         """Write durably; an event under coordinates already there changes nothing.
 
         Raises:
+            LostTailError: What an earlier call has confirmed is gone; raised once.
             TransientError: The log did not take it (yet); nothing or part of the batch is written, write it again.
         """
         ...

@@ -44,6 +44,7 @@ class LogSource(ConsumerRebalanceListener):  # type: ignore[misc]
         self._log = log
         self._assigned: set[TopicPartition] = set()
         self._expected: dict[int, LoggedEvent] = {}
+        self._items_anew = False
         try:
             self._consumer = KafkaConsumer(
                 **consumer_options(settings),
@@ -98,6 +99,12 @@ class LogSource(ConsumerRebalanceListener):  # type: ignore[misc]
         except KafkaError as error:
             _log.warning("Offsets were not committed (%s); they will be with a later batch.", error)
 
+    def rewind(self) -> None:
+        """Read again from where the log ends, and all items: nobody knows which of them it has lost."""
+        self._items_anew = True
+        self._assigned.update(self._consumer.assignment())
+        self.resume()
+
     def pause(self) -> None:
         """Fetch nothing more for now; polling then only keeps the group membership."""
         self._consumer.pause(*self._consumer.assignment())
@@ -130,18 +137,19 @@ class LogSource(ConsumerRebalanceListener):  # type: ignore[misc]
         if not fresh:
             return
         logged = self._log.end()
-        no_items = next(iter(self._log.items()), None) is None
+        all_items = self._items_anew or next(iter(self._log.items()), None) is None
         begins = self._consumer.beginning_offsets(list(fresh))
         ends = self._consumer.end_offsets(list(fresh))
         for partition in fresh:
             if partition.topic == self._topics.items:
-                if no_items:
+                if all_items:
                     self._consumer.seek(partition, begins[partition])
                 continue
             last = logged.get(partition.partition, -1)
             if last >= ends[partition]:
                 raise FatalError(_created_anew(partition, f"it ends before offset {last}"))
             self._consumer.seek(partition, self._start(partition, last, begins[partition]))
+        self._items_anew = False
 
     def _start(self, partition: TopicPartition, last: int, begin: int) -> int:
         """Return the offset to read from, given the last one logged and the first one Kafka still has."""

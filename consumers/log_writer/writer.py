@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from kafka import TopicPartition
 
 from consumers.backoff import Backoff
-from consumers.event_log import EventLog
+from consumers.event_log import EventLog, LostTailError
 from consumers.log_writer.batch import Batch, Record
 from consumers.log_writer.source import MAX_POLL_RECORDS, LogSource
 from millrace.config import Settings
@@ -60,6 +60,7 @@ class LogWriter:
         self._stop = threading.Event()
         self._positions: dict[TopicPartition, int] = {}
         self._ends: dict[int, int] = {}
+        self._counted = False
         self._committed_at = 0.0
         self.status = LogWriterStatus()
 
@@ -88,8 +89,7 @@ class LogWriter:
         backoff = Backoff()
         while not self._stop.is_set():
             try:
-                self._ends = dict(self._log.end())
-                self.status.logged = self._log.count()
+                self._take_stock()
                 source = LogSource(self._settings, self._log)
             except TransientError as error:
                 self._wait(error, backoff)
@@ -101,6 +101,8 @@ class LogWriter:
     def _step(self, source: LogSource) -> None:
         """Write what arrives within one interval."""
         try:
+            if not self._counted:
+                self._take_stock()
             records = self._gather(source)
         except TransientError as error:
             self._wait(error, Backoff())
@@ -137,6 +139,9 @@ class LogWriter:
             try:
                 self._store(batch)
                 break
+            except LostTailError as error:
+                self._go_back(source, error)
+                return
             except TransientError as error:
                 source.pause()
                 records += self._poll_while_waiting(source, batch)
@@ -147,6 +152,20 @@ class LogWriter:
             self.status.waiting = ""
             source.resume()
         self._count(records, batch)
+
+    def _take_stock(self) -> None:
+        """Ask the log how far it is and how much it holds."""
+        self._ends = dict(self._log.end())
+        self.status.logged = self._log.count()
+        self._counted = True
+
+    def _go_back(self, source: LogSource, error: LostTailError) -> None:
+        """Read again what the log has lost, this batch included."""
+        _log.warning("%s", error)
+        source.rewind()
+        self._positions.clear()
+        self._counted = False
+        self.status.waiting = ""
 
     def _store(self, batch: Batch) -> None:
         if batch.items:

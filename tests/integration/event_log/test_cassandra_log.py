@@ -10,7 +10,7 @@ from urllib.parse import urlsplit
 import pytest
 from breaking_proxy import breaking_proxy
 
-from consumers.event_log import LoggedEvent, cassandra_session, create_schema, open_event_log
+from consumers.event_log import LoggedEvent, LostTailError, cassandra_session, create_schema, open_event_log
 from consumers.event_log import cassandra as cassandra_log
 from consumers.event_log.cassandra import CassandraEventLog
 from consumers.event_log.cassandra_rows import BLOCK_EVENTS
@@ -104,6 +104,22 @@ def test_rows_of_an_unfinished_write_are_not_seen_until_it_is_repeated(
         assert places(next_writer) == [(0, offset) for offset in range(4)]
         assert next_writer.at(0, 2) == logged(0, 2, text="another")
         assert next_writer.gaps() == {}
+
+
+def test_a_node_that_lost_what_it_had_confirmed_is_noticed(log: CassandraEventLog, settings: Settings) -> None:
+    log.append([logged(0, offset) for offset in range(10)])
+    # What a killed node comes back with.
+    with closing(CassandraEventLog(settings)) as survivor:
+        session = survivor._cluster.connect(urlsplit(settings.event_log_url).path.strip("/"))
+        for table in ("events", "events_by_user", "blocks", "ends"):
+            session.execute(f"TRUNCATE {table}")
+        survivor.append([logged(0, offset) for offset in range(5)])
+    with pytest.raises(LostTailError, match="0: 9.* ends at {0: 4}"):
+        log.append([logged(0, 10)])
+    assert log.end() == {0: 4}
+    log.append([logged(0, offset) for offset in range(4, 11)])
+    assert places(log) == [(0, offset) for offset in range(11)]
+    assert log.count() == 11
 
 
 def test_an_end_never_moves_back(log: CassandraEventLog, settings: Settings) -> None:

@@ -14,7 +14,7 @@ import orjson
 import pytest
 from confluent_kafka import Producer
 
-from consumers.event_log import EventLog, LoggedEvent
+from consumers.event_log import EventLog, LoggedEvent, LostTailError
 from consumers.event_log.sqlite import SqliteEventLog
 from consumers.log_writer.writer import LogWriter
 from millrace.config import Settings
@@ -91,8 +91,39 @@ def running(settings: Settings, log: EventLog) -> Iterator[LogWriter]:
         assert not thread.is_alive()
 
 
+class DyingLog(SqliteEventLog):
+    """A log whose server loses its newest events and all items, once."""
+
+    lost = False
+
+    def append(self, events: Sequence[LoggedEvent]) -> None:
+        if any(each.offset == 20 for each in events) and not self.lost:
+            self.lost = True
+            with self._transaction() as connection:
+                connection.execute('DELETE FROM events WHERE "offset" > 7')
+                connection.execute("DELETE FROM items")
+            raise LostTailError("The last writes are gone.")
+        super().append(events)
+
+
 def offsets(log: EventLog, partition: int = 0) -> list[int]:
     return [each.offset for page in log.read({}) for each in page if each.partition == partition]
+
+
+def test_what_the_log_has_lost_is_read_again(broker: Broker, settings: Settings, tmp_path: Path) -> None:
+    log = DyingLog(tmp_path / "dying.sqlite")
+    broker.send(settings.topics.items, [b'{"item_id":"i","title":"A"}'])
+    broker.send(settings.topics.events, [event(number) for number in range(20)])
+    with running(settings, log) as writer:
+        until(lambda: writer.status.logged == 20 and writer.status.items == 1, "twenty events and an item")
+        broker.send(settings.topics.events, [event(20)])
+        until(lambda: log.count() == 21, "everything, once more")
+        until(lambda: writer.status.logged == 21, "and counted")
+        until(lambda: len(next(iter(log.items()), [])) == 1, "and the item")
+    assert log.lost
+    assert offsets(log) == list(range(21))
+    assert log.gaps() == {}
+    log.close()
 
 
 def test_everything_valid_is_logged_once_and_poison_leaves_a_gap(
