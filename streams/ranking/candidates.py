@@ -9,16 +9,13 @@ from numpy.typing import NDArray
 
 from streams.catalogue import Catalogue
 from streams.ranking.cache_lines import cache_lines
-from streams.ranking.cut_kernel import pool_by_links
-from streams.ranking.evidence_kernel import EVIDENCE, gather_evidence
-from streams.ranking.feature_kernel import compute_features
+from streams.ranking.candidate_kernel import choose_candidates
+from streams.ranking.evidence_kernel import EVIDENCE
 from streams.ranking.features import CONTEXTS, FEATURES, NEUTRAL_VALUE, TASTES, context_of
 from streams.ranking.fusion import FusionWeights
 from streams.ranking.history_kernel import EVIDENCE_LAGS, LINK_KERNELS, TRANSITIONS, WORTHS, weigh_history
-from streams.ranking.marks_kernel import block, forget
-from streams.ranking.pool_kernel import linear_cut, pool_from_lists
+from streams.ranking.pool_kernel import POOL_SIZE, fill_pool
 from streams.ranking.popularity_view import PopularityView
-from streams.ranking.relatives import TitleRelatives
 from streams.ranking.requests import score_request
 from streams.ranking.taste import Taste
 from streams.ranking.taste_kernel import taste_of
@@ -27,20 +24,6 @@ from streams.statistics import ItemStatistics
 from streams.statistics.popularity import history_bucket
 from streams.users import UserState
 
-# Where the pooled items come from, at most; what several sources name is pooled once.
-# On ml-latest-small half as many again cost more time and changed the hit rate at 10 by less than .0005.
-_POOL_EVIDENCE = 160
-_POOL_RECENT = 32
-_POOL_HISTORY_LENGTH = 48
-_POOL_POPULAR = 16
-_POOL_NEWEST = 8
-_RELATIVES_OF_LAST = 5
-# These stay candidates whatever the linear fusion thinks of them: it cannot know the network's reasons, nor new items.
-_KEPT_NEWEST = 4
-_KEPT_UNSEEN = 8
-_POOL_SIZE = 1024
-# Of each of the lists in `_fill_pool`.
-_POOL_WANTED = (*(_POOL_SIZE,) * (3 + _RELATIVES_OF_LAST), _POOL_RECENT, _POOL_HISTORY_LENGTH, _POOL_POPULAR)
 _EPOCH_YEAR, _YEAR_MS = 1970, 365.2425 * 86_400_000
 _Array = TypeVar("_Array", bound=NDArray[Any])
 
@@ -84,18 +67,17 @@ class CandidateStep:
         self.statistics = statistics
         self.catalogue = catalogue
         self.view = PopularityView()
-        self._relatives = TitleRelatives(catalogue)
         self.marks: NDArray[np.uint8] = np.zeros(0, np.uint8)
         self._places: NDArray[np.int32] = np.zeros(0, np.int32)
         self._scores: NDArray[np.float32] = np.zeros(0, np.float32)
-        self._evidence = cache_lines(_POOL_SIZE, EVIDENCE)
+        self._evidence = cache_lines(POOL_SIZE, EVIDENCE)
         self._factors: NDArray[np.float32] = np.zeros((EVIDENCE_LAGS, LINK_KERNELS), np.float32)
         self._worths = np.zeros((EVIDENCE_LAGS, WORTHS))
         self._token_weights: NDArray[np.float32] = np.zeros(0, np.float32)
         self._back_off = np.zeros(TRANSITIONS)
         self._totals = np.zeros(LINK_KERNELS)
-        self._pool: NDArray[np.int32] = np.zeros(_POOL_SIZE, np.int32)
-        self._features: NDArray[np.float32] = np.zeros((_POOL_SIZE, FEATURES), np.float32)
+        self._pool: NDArray[np.int32] = np.zeros(POOL_SIZE, np.int32)
+        self._features: NDArray[np.float32] = np.zeros((POOL_SIZE, FEATURES), np.float32)
         self._taste = Taste()
 
     def needed_pages(self, states: Sequence[UserState]) -> list[int]:
@@ -156,16 +138,47 @@ class CandidateStep:
     ) -> None:
         """Fill one user's row of a batch; the weights [F] are those of the context."""
         forced, touched = _fresh(state.proposals), _fresh(state.touched)
-        block(touched, self.marks)
-        self._taste.compare(history, _year_of(now_ms), self.view)
-        unseen = self._taste.unseen(weights, self.view, self.marks)
+        unseen = self._taste.compare(history, touched, _year_of(now_ms), weights, self.view, self.marks)
         lags = self._weigh(state, history, now_ms)
-        size = self._fill_pool(state, history, lags, forced, unseen)
-        self._describe(state, history, lags, size)
-        kept = (forced, self.view.newest[:_KEPT_NEWEST], unseen[:_KEPT_UNSEEN])
-        linear_cut(self._pool, size, self._features, weights, kept, self.marks, candidates, features, linear)
-        forget(touched, self.marks)
-        forget(self._pool[:size], self.marks)
+        pool = self._fill_pool(state, history, lags, forced, unseen)
+        statistics, catalogue, view = self.statistics, self.catalogue, self.view
+        rows, taste, bucket = statistics.rows, self._taste, history_bucket(state.count)
+        choose_candidates(
+            pool,
+            history,
+            lags,
+            bucket,
+            rows.ids,
+            rows.values,
+            rows.lengths,
+            self._factors,
+            self._worths,
+            self._back_off,
+            self._totals,
+            view.shares,
+            statistics.popularity.by_history,
+            float(statistics.bucket_totals[bucket]),
+            view.items,
+            catalogue.tokens,
+            view.token_idf,
+            taste.classes,
+            taste.eras,
+            taste.sets,
+            taste.years,
+            weights,
+            forced,
+            view.newest,
+            unseen,
+            touched,
+            self._token_weights,
+            self._places,
+            self.marks,
+            self._evidence,
+            self._features,
+            candidates,
+            features,
+            linear,
+        )
 
     def _weigh(self, state: UserState, history: NDArray[np.int32], now_ms: int) -> int:
         rows = self.statistics.rows
@@ -193,9 +206,9 @@ class CandidateStep:
         lags: int,
         forced: NDArray[np.int32],
         unseen: NDArray[np.int32],
-    ) -> int:
-        rows = self.statistics.rows
-        size = pool_by_links(
+    ) -> NDArray[np.int32]:
+        rows, view, catalogue = self.statistics.rows, self.view, self.catalogue
+        size = fill_pool(
             history,
             lags,
             rows.ids,
@@ -204,67 +217,25 @@ class CandidateStep:
             self._factors,
             self._back_off,
             self._totals,
-            self.view.shares,
-            self.view.covisit_norms,
-            self.catalogue.available,
-            self.marks,
-            self._scores,
-            _POOL_EVIDENCE,
-            self._pool,
-        )
-        view = self.view
-        lists = (
+            view.shares,
+            view.covisit_norms,
+            catalogue.available,
             forced,
             unseen,
-            view.newest[:_POOL_NEWEST],
-            *self._relatives.of(state.items, _RELATIVES_OF_LAST),
+            view.newest,
             view.recent,
             view.by_history[history_bucket(state.count)],
             view.ever,
-        )
-        # Whoever has touched most of the popular items still gets a full pool: the last list goes on.
-        return int(
-            pool_from_lists(lists, _POOL_WANTED, CANDIDATES, self.catalogue.available, self.marks, self._pool, size)
-        )
-
-    def _describe(self, state: UserState, history: NDArray[np.int32], lags: int, size: int) -> None:
-        statistics, catalogue, view = self.statistics, self.catalogue, self.view
-        rows = statistics.rows
-        gather_evidence(
-            self._pool,
-            size,
-            history,
-            lags,
-            rows.ids,
-            rows.values,
-            rows.lengths,
-            self._factors,
-            self._worths,
-            view.shares,
-            self._places,
-            self._evidence,
-        )
-        bucket, taste = history_bucket(state.count), self._taste
-        compute_features(
-            self._pool,
-            size,
-            history,
-            bucket,
-            self._evidence,
-            self._back_off,
-            self._totals,
-            statistics.popularity.by_history,
-            float(statistics.bucket_totals[bucket]),
-            view.items,
             catalogue.tokens,
-            view.token_idf,
-            self._token_weights,
-            taste.classes,
-            taste.eras,
-            taste.sets,
-            taste.years,
-            self._features,
+            view.token_offsets,
+            view.token_carriers,
+            len(catalogue),
+            CANDIDATES,
+            self.marks,
+            self._scores,
+            self._pool,
         )
+        return self._pool[:size]
 
 
 def _fresh(array: _Array) -> _Array:

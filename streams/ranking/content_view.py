@@ -109,12 +109,13 @@ class ContentView:
         unseen = catalogue.known & (popularity.counts == 0)
         latest = fade_firsts(clock, popularity.counts, popularity.first_clock, _ERA_DECAY_EVENTS)
         firsts = fade_firsts(clock, popularity.counts, popularity.first_clock, _CONTENT_DECAY_EVENTS)
-        ages = _ages(_year_of(statistics.last_ts_ms))[self.year_places]
-        by_era = _log_rates(*tally_firsts(latest, unseen, self._rate_eras, _RATE_ERAS), _ERA_PRIOR)
-        by_age = _log_rates(*tally_firsts(firsts, unseen, ages, _AGES), _AGE_PRIOR)
-        met, left = tally_firsts(firsts, unseen, self.genre_sets, len(self.set_genres))
-        by_set = rate_genres(met, left, self.set_genres, MAX_GENRES, _average_rate(met, left), _GENRE_PRIOR)
-        self.first_rates = rate_items(by_era, by_age, by_set, self._rate_eras, ages, self.genre_sets)
+        ages = _ages(_year_of(statistics.last_ts_ms))
+        by_era, by_age, by_set = np.zeros((_RATE_ERAS, 2)), np.zeros((_AGES, 2)), np.zeros((len(self.set_genres), 2))
+        classes = (self._rate_eras, self.year_places, ages, self.genre_sets)
+        tally_firsts(latest, firsts, unseen, *classes, by_era, by_age, by_set)
+        met, left = by_set.T.copy()
+        of_sets = rate_genres(met, left, self.set_genres, MAX_GENRES, _average_rate(met, left), _GENRE_PRIOR)
+        self.first_rates = rate_items(_log_rates(by_era, _ERA_PRIOR), _log_rates(by_age, _AGE_PRIOR), of_sets, *classes)
         self._renew_unseen(unseen & catalogue.available)
 
     def _renew_unseen(self, wanted: NDArray[np.bool_]) -> None:
@@ -134,8 +135,14 @@ def _average_rate(met: NDArray[np.float64], left: NDArray[np.float64]) -> float:
     return (float(met.sum()) + 1.0) / (float(left.sum()) + 10.0)
 
 
-def _log_rates(met: NDArray[np.float64], left: NDArray[np.float64], prior: float) -> NDArray[np.float64]:
-    """Return [C] how many of a class met their first event, per item that is left, in logs of the average."""
+def _log_rates(tallies: NDArray[np.float64], prior: float) -> NDArray[np.float64]:
+    """Return [C] how many of a class met their first event, per item that is left, in logs of the average.
+
+    Args:
+        tallies: [C, 2] sums of first events, and items left.
+        prior: Items of the average rate that every class has beside its own.
+    """
+    met, left = tallies.T
     rate = _average_rate(met, left)
     return np.asarray(np.log((met + prior * rate) / (left + prior) / rate), np.float64)
 

@@ -5,7 +5,7 @@ from numpy.typing import NDArray
 
 from streams.compiled import compiled
 from streams.ranking.history_kernel import BACK_OFF, FADE, LINK_KERNELS, SESSION_LIFT, TIMED_LIFT, TRANSITIONS
-from streams.statistics.row_kernels import COVISITED, SHORT, STATISTICS, TIMED, WIDE
+from streams.statistics.row_kernels import COVISITED, SHORT, TIMED, WIDE
 
 # Columns of the evidence: the kernels over links, two sums of log lifts, the strongest link.
 LIFTS = LINK_KERNELS
@@ -15,12 +15,12 @@ EVIDENCE = 16
 
 _LIFT_LAGS = 20
 _LN_2 = 0.6931471805599453
+_BITS_OF_ONE = np.int32(0x3F800000)
 
 
 @compiled
 def gather_evidence(
     pool: NDArray[np.int32],
-    size: int,
     history: NDArray[np.int32],
     lags: int,
     ids: NDArray[np.int32],
@@ -38,8 +38,7 @@ def gather_evidence(
     A[j_d, i] / (m p_i)): many weak links can say more than one strong one.
 
     Args:
-        pool: [P] items; the first `size` count.
-        size: See pool.
+        pool: [P] items.
         history: [H] items, newest first; the first `lags` count.
         lags: See history.
         ids: [N, K], `values` [N, K, S], `lengths` [N]: the rows of the statistics.
@@ -49,14 +48,13 @@ def gather_evidence(
         worths: [EVIDENCE_LAGS, WORTHS] the same.
         shares: [N] recent shares, the p_i.
         places: [N] scratch, all zero before and after.
-        evidence: [P, EVIDENCE] out.
+        evidence: [>= P, EVIDENCE] out.
     """
     neighbours = ids.shape[1]
     slots, targets = np.empty(neighbours, np.int32), np.empty(neighbours, np.int32)
-    links = np.empty((STATISTICS, neighbours), np.float32)
     session_lifts, timed_lifts = np.empty(neighbours, np.float32), np.empty(neighbours, np.float32)
-    scales = np.empty(size, np.float32)
-    for place in range(size):
+    scales = np.empty(len(pool), np.float32)
+    for place in range(len(pool)):
         item = pool[place]
         places[item] = place + 1
         scales[place] = np.float32(1.0 / BACK_OFF) / shares[item]
@@ -65,13 +63,13 @@ def gather_evidence(
     for lag in range(lags):
         row, worth = history[lag], worths[lag]
         number = _find_links(ids[row], lengths[row], places, slots, targets)
-        _copy_links(values[row], slots[:number], links)
+        linked = slots[:number]
         if lag < _LIFT_LAGS:
-            _lift(targets, number, links[SHORT], 1.0, scales, worth[SESSION_LIFT], session_lifts)
-            _lift(targets, number, links[TIMED], worth[FADE], scales, worth[TIMED_LIFT], timed_lifts)
-            _add_lifts(targets, number, session_lifts, timed_lifts, evidence)
-        _add_links(targets, number, links, factors[lag], evidence)
-    for place in range(size):
+            _lift(values[row, :, SHORT], linked, targets, 1.0, scales, worth[SESSION_LIFT], session_lifts)
+            _lift(values[row, :, TIMED], linked, targets, worth[FADE], scales, worth[TIMED_LIFT], timed_lifts)
+            _add_lifts(targets[:number], session_lifts, timed_lifts, evidence)
+        _add_links(values[row], linked, targets, factors[lag], evidence)
+    for place in range(len(pool)):
         places[pool[place]] = 0
 
 
@@ -104,60 +102,52 @@ def _find_links(
 
 
 @compiled
-def _copy_links(values: NDArray[np.float32], slots: NDArray[np.int32], links: NDArray[np.float32]) -> None:
-    """Copy the numbers of some links [n] of a row [K, S] into `links` [S, >= n]."""
-    for place in range(len(slots)):
-        for statistic in range(STATISTICS):
-            links[statistic, place] = values[np.uint32(slots[place]), statistic]
-
-
-@compiled
 def _lift(
-    targets: NDArray[np.int32],
-    size: int,
     links: NDArray[np.float32],
+    linked: NDArray[np.int32],
+    targets: NDArray[np.int32],
     worth: float,
     scales: NDArray[np.float32],
     weight: float,
     lifts: NDArray[np.float32],
 ) -> None:
-    """Write weight log(1 + link / (m p_i)), the logarithm to about 1e-4, and 0 without a link.
+    """Write weight log(1 + link / (m p_i)), the logarithm to about 1e-4; 0 without a link.
 
     Args:
-        targets: [K] places in the pool; the first `size` count.
-        size: See targets.
-        links: [K] in units of `worth`.
+        links: [K] links of a row in units of `worth`.
+        linked: [n] which of them lead to pooled items.
+        targets: [>= n] places of these in the pool.
         worth: See links.
         scales: [P] 1 / (m p_i) of the pool.
         weight: See above.
-        lifts: [K] out, contiguous.
+        lifts: [>= n] out, contiguous.
     """
-    unit, factor = np.float32(worth), np.float32(weight)
+    unit, factor, size = np.float32(worth), np.float32(weight), len(linked)
     for place in range(size):
-        lifts[place] = np.float32(1.0) + links[place] * unit * scales[np.uint32(targets[place])]
+        link = links[np.uint32(linked[place])] * unit
+        lifts[place] = np.float32(1.0) + link * scales[np.uint32(targets[place])]
     bits = lifts.view(np.int32)
     for place in range(size):
         pattern = bits[place]
         exponent = np.float32(np.int32(pattern >> 23) - np.int32(127)) * np.float32(_LN_2)
-        bits[place] = np.int32(pattern & np.int32(0x7FFFFF)) | np.int32(0x3F800000)
+        bits[place] = np.int32(pattern & np.int32(0x7FFFFF)) | _BITS_OF_ONE
         part = lifts[place]
         # The minimax polynomial of degree 4 for the logarithm on [1, 2).
         top = np.float32(0.44717955) - np.float32(0.056570851) * part
         middle = np.float32(2.8212026) + part * (np.float32(-1.4699568) + part * top)
         logarithm = exponent + np.float32(-1.7417939) + part * middle
-        lifts[place] = factor * logarithm if links[place] > 0.0 else np.float32(0.0)
+        lifts[place] = factor * logarithm if pattern != _BITS_OF_ONE else np.float32(0.0)
 
 
 @compiled
 def _add_lifts(
     targets: NDArray[np.int32],
-    size: int,
     session_lifts: NDArray[np.float32],
     timed_lifts: NDArray[np.float32],
     evidence: NDArray[np.float32],
 ) -> None:
-    """Add lifts [K], the first `size`, to the evidence of their items."""
-    for place in range(size):
+    """Add the lifts of some links to the evidence of their `targets`."""
+    for place in range(len(targets)):
         target = np.uint32(targets[place])
         evidence[target, LIFTS] += session_lifts[place]
         evidence[target, LIFTS + 1] += timed_lifts[place]
@@ -165,27 +155,34 @@ def _add_lifts(
 
 @compiled
 def _add_links(
-    targets: NDArray[np.int32],
-    size: int,
     links: NDArray[np.float32],
+    linked: NDArray[np.int32],
+    targets: NDArray[np.int32],
     factors: NDArray[np.float32],
     evidence: NDArray[np.float32],
 ) -> None:
-    """Add the first `size` links [S, K], times the factors [LINK_KERNELS], to the evidence of their items.
+    """Add links, times the factors, to the evidence of their items.
 
     Links of 0 are added like others: what a branch costs that nobody can foresee is more.
+
+    Args:
+        links: [K, S] of a row.
+        linked: [n] which of them lead to pooled items.
+        targets: [>= n] places of these in the pool.
+        factors: [LINK_KERNELS].
+        evidence: [P, EVIDENCE] out.
     """
     # Locals: behind every write to the evidence, the compiler would have to read an array's elements again.
     short, session, long, wide, timed = factors[0], factors[1], factors[2], factors[3], factors[4]
     covisited, liked, disliked = factors[TRANSITIONS], factors[TRANSITIONS + 1], factors[TRANSITIONS + 2]
-    for place in range(size):
-        own = evidence[np.uint32(targets[place])]
-        followed, together = links[SHORT, place], links[COVISITED, place]
-        timed_link = timed * links[TIMED, place]
+    for place in range(len(linked)):
+        link, own = links[np.uint32(linked[place])], evidence[np.uint32(targets[place])]
+        followed, widely, together = link[SHORT], link[WIDE], link[COVISITED]
+        timed_link = timed * link[TIMED]
         own[0] += short * followed
         own[1] += session * followed
         own[2] += long * followed
-        own[3] += wide * links[WIDE, place]
+        own[3] += wide * widely
         own[4] += timed_link
         own[TRANSITIONS] += covisited * together
         own[TRANSITIONS + 1] += liked * together

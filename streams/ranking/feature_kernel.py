@@ -10,6 +10,7 @@ from streams.ranking.item_kernel import (
     ITEM_AGE,
     ITEM_BUCKET_FADE,
     ITEM_CLASS,
+    ITEM_COLUMNS,
     ITEM_COVISIT_NORM,
     ITEM_ERA,
     ITEM_FIRST_RATE,
@@ -44,7 +45,6 @@ _LOGS = _LOG_STRONGEST + 1
 @compiled
 def compute_features(
     pool: NDArray[np.int32],
-    size: int,
     history: NDArray[np.int32],
     bucket: int,
     evidence: NDArray[np.float32],
@@ -62,21 +62,22 @@ def compute_features(
     years: NDArray[np.float32],
     out: NDArray[np.float32],
 ) -> None:
-    """Fill `out` [size, F] with the features of `pool[:size]`.
+    """Fill `out` [>= P, F] with the features of the pool [P].
 
     Most arguments are the arrays of `Popularity`, `PopularityView`, `Catalogue` and the outputs of `weigh_history`,
     `gather_evidence` and `compare_taste`; `bucket` is that of the user's history length, `bucket_total` everyone's
     events in it; `token_weights` [T] is scratch, all zero before and after.
     """
-    logs = np.empty((size, _LOGS), np.float32)
-    by_bucket = by_history[:, bucket]
-    _log_arguments(pool[:size], evidence, back_off, totals, by_bucket, bucket_total, items, logs)
+    size = len(pool)
+    lines, words = np.empty((size, ITEM_COLUMNS), np.float32), np.empty((size, tokens.shape[1]), np.int32)
+    by_bucket, logs = np.empty(size, np.float32), np.empty((size, _LOGS), np.float32)
+    _bring_together(pool, items, tokens, by_history[:, bucket], lines, words, by_bucket)
+    _log_arguments(lines, evidence, back_off, totals, by_bucket, bucket_total, logs)
     flat = logs.reshape(size * _LOGS)
     log_all(flat, np.empty(len(flat), np.float32))
     _weigh_titles(history, tokens, token_idf, token_weights)
     for place in range(size):
-        item = pool[place]
-        row, line, found = out[place], items[item], evidence[place]
+        row, line, found = out[place], lines[place], evidence[place]
         for column in range(TRANSITIONS):
             row[column] = logs[place, column]
         for decay in range(3):
@@ -86,7 +87,7 @@ def compute_features(
         for kernel in range(COVISITS):
             row[10 + kernel] = logs[place, _LOG_COVISITED + kernel]
         of_title = np.float32(0.0)
-        for token in tokens[item]:
+        for token in words[place]:
             if token == 0:
                 break
             of_title += token_weights[token]
@@ -99,6 +100,26 @@ def compute_features(
         row[30] = line[ITEM_AGE]
         _content_features(line, classes, eras, sets, years, row)
     _forget_titles(history, tokens, token_weights)
+
+
+@compiled
+def _bring_together(
+    pool: NDArray[np.int32],
+    items: NDArray[np.float32],
+    tokens: NDArray[np.int32],
+    by_bucket: NDArray[np.float32],
+    lines: NDArray[np.float32],
+    words: NDArray[np.int32],
+    pool_by_bucket: NDArray[np.float32],
+) -> None:
+    """Copy what is known of the pooled items: with nothing else to do, the processor waits for many at a time."""
+    for place in range(len(pool)):
+        item = np.uint32(pool[place])
+        for column in range(ITEM_COLUMNS):
+            lines[place, column] = items[item, column]
+        for word in range(tokens.shape[1]):
+            words[place, word] = tokens[item, word]
+        pool_by_bucket[place] = by_bucket[item]
 
 
 @compiled
@@ -153,16 +174,18 @@ def _forget_titles(history: NDArray[np.int32], tokens: NDArray[np.int32], token_
 
 @compiled
 def _log_arguments(
-    pool: NDArray[np.int32],
+    lines: NDArray[np.float32],
     evidence: NDArray[np.float32],
     back_off: NDArray[np.float64],
     totals: NDArray[np.float64],
     by_bucket: NDArray[np.float32],
     bucket_total: float,
-    items: NDArray[np.float32],
     out: NDArray[np.float32],
 ) -> None:
-    """Fill `out` [P, _LOGS] with the numbers of which features are the logarithms; arguments as `compute_features`."""
+    """Fill `out` [P, _LOGS] with the numbers of which features are the logarithms.
+
+    The arguments are as those of `compute_features`, `lines` and `by_bucket` [P] those of the pool.
+    """
     # Without a history the transitions are all back-off.
     factors, shares = np.zeros(TRANSITIONS), np.ones(TRANSITIONS)
     for kernel in range(TRANSITIONS):
@@ -170,13 +193,12 @@ def _log_arguments(
             factors[kernel] = 1.0 / totals[kernel]
             shares[kernel] = back_off[kernel] / totals[kernel]
     covisit_total = totals[TRANSITIONS] if totals[TRANSITIONS] > 0.0 else 1.0
-    for place in range(len(pool)):
-        item = pool[place]
-        row, found, line = out[place], evidence[place], items[item]
+    for place in range(len(lines)):
+        row, found, line = out[place], evidence[place], lines[place]
         share = line[ITEM_SHARE]
         for kernel in range(TRANSITIONS):
             row[kernel] = found[kernel] * factors[kernel] + share * shares[kernel]
-        row[_LOG_BUCKET] = (by_bucket[item] * line[ITEM_BUCKET_FADE] + 10.0 * share) / (bucket_total + 10.0)
+        row[_LOG_BUCKET] = (by_bucket[place] * line[ITEM_BUCKET_FADE] + 10.0 * share) / (bucket_total + 10.0)
         norm = line[ITEM_COVISIT_NORM] / covisit_total
         for kernel in range(COVISITS):
             row[_LOG_COVISITED + kernel] = _COVISIT_FLOOR + found[TRANSITIONS + kernel] * norm

@@ -77,10 +77,13 @@ def fill_items(
         line[ITEM_COVISIT_NORM] = 1.0 / np.sqrt(count + COVISIT_PRIOR)
         line[ITEM_CLASS] = class_of_count[min(count, largest)]
         line[ITEM_LESSER_CLASS] = class_of_count[min(max(count - 1, 0), largest)]
+    alike = items[0, :_ALIKE].copy()
     for item in range(len(items)):
+        line = items[item]
         if counts[item] == 0:
-            items[item, :_ALIKE] = items[0, :_ALIKE]
-        items[item, ITEM_SHARE], items[item, ITEM_FIRST_RATE] = shares[item], first_rates[item]
+            for column in range(_ALIKE):
+                line[column] = alike[column]
+        line[ITEM_SHARE], line[ITEM_FIRST_RATE] = shares[item], first_rates[item]
 
 
 @compiled
@@ -113,7 +116,6 @@ def _logs(
 @compiled
 def decay_counts(
     now_clock: int,
-    counts: NDArray[np.int64],
     decayed: NDArray[np.float32],
     last_clock: NDArray[np.int64],
     decays: NDArray[np.float64],
@@ -122,19 +124,39 @@ def decay_counts(
 
     Args:
         now_clock: The statistics' clock.
-        counts: [N] all-time counts.
         decayed: [N, D] as of the items' last events.
         last_clock: [N] clocks of these.
         decays: [D] time constants in events.
     """
+    rates = (1.0 / decays).astype(np.float32)
     out = np.empty(decayed.shape, np.float32)
-    for item in range(len(counts)):
-        for decay in range(len(decays)):
-            out[item, decay] = (last_clock[item] - now_clock) / decays[decay]
-    exp_all(out.reshape(out.size))
-    for item in range(len(counts)):
-        for decay in range(len(decays)):
-            out[item, decay] *= decayed[item, decay]
+    for item in range(len(out)):
+        past = np.float32(last_clock[item] - now_clock)
+        for decay in range(len(rates)):
+            out[item, decay] = past * rates[decay]
+    factors, kept = out.reshape(out.size), decayed.reshape(out.size)
+    exp_all(factors)
+    for place in range(len(factors)):
+        factors[place] *= kept[place]
+    return out
+
+
+@compiled
+def share_out(decayed: NDArray[np.float32], floor: float) -> NDArray[np.float32]:
+    """Return [N] the recent share of each item: the mean of two decays', and a little that all have alike.
+
+    Args:
+        decayed: [N, 3] decayed counts as of now; the latter two count.
+        floor: What each item has at least, before it is made small.
+    """
+    medium, long = 0.0, 0.0
+    for item in range(len(decayed)):
+        medium += decayed[item, 1]
+        long += decayed[item, 2]
+    medium, long = 0.98 / (2.0 * medium + 2.0), 0.98 / (2.0 * long + 2.0)
+    out = np.empty(len(decayed), np.float32)
+    for item in range(len(decayed)):
+        out[item] = medium * decayed[item, 1] + long * decayed[item, 2] + 0.02 * floor
     return out
 
 
@@ -143,9 +165,9 @@ def fade_firsts(
     clock: int, counts: NDArray[np.int64], first_clock: NDArray[np.int64], decay_events: float
 ) -> NDArray[np.float32]:
     """Return [N] what each item's first event is worth now, 0 without one; arguments as the arrays of `Popularity`."""
-    out = np.empty(len(counts), np.float32)
+    out, rate = np.empty(len(counts), np.float32), np.float32(1.0 / decay_events)
     for item in range(len(counts)):
-        out[item] = (first_clock[item] - clock) / decay_events
+        out[item] = np.float32(first_clock[item] - clock) * rate
     exp_all(out)
     for item in range(len(counts)):
         out[item] = out[item] if counts[item] > 0 else np.float32(0.0)

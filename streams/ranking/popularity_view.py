@@ -14,9 +14,11 @@ from streams.ranking.item_kernel import (
     ITEM_YEAR,
     decay_counts,
     fill_items,
+    share_out,
 )
 from streams.ranking.profile_kernel import YEARS, smooth_years
 from streams.ranking.selection_kernel import top_items
+from streams.ranking.title_kernel import post_tokens
 from streams.ranking.view_kernel import share_profiles, weigh_by_history
 from streams.statistics import ItemStatistics
 from streams.statistics.popularity import BUCKET_DECAY_EVENTS, DECAY_EVENTS
@@ -51,6 +53,7 @@ class PopularityView:
         covisit_norms: [N] float32, their column of that name, side by side.
         content: Classes of items and their rates of first events.
         token_idf: [T] float32, how much a shared title word says: less the more items carry it.
+        token_offsets: [T + 1] int32, `token_carriers` int32: the items of each title word, see `post_tokens`.
     """
 
     def __init__(self) -> None:
@@ -66,6 +69,8 @@ class PopularityView:
         self.items: NDArray[np.float32] = np.zeros((0, ITEM_COLUMNS), np.float32)
         self.covisit_norms: NDArray[np.float32] = np.zeros(0, np.float32)
         self.token_idf: NDArray[np.float32] = np.zeros(0, np.float32)
+        self.token_offsets: NDArray[np.int32] = np.zeros(1, np.int32)
+        self.token_carriers: NDArray[np.int32] = np.zeros(0, np.int32)
         self.content = ContentView()
         self._latest: NDArray[np.int32] = np.empty(0, np.int32)
         self._placed_at = (-1, -1)
@@ -96,18 +101,15 @@ class PopularityView:
 
     def _renew_shares(self, statistics: ItemStatistics, catalogue: Catalogue) -> None:
         popularity = statistics.popularity
-        decayed = decay_counts(statistics.clock, popularity.counts, popularity.decayed, popularity.last_clock, _DECAYS)
-        floor = 1.0 / (len(catalogue) + 1.0)
-        medium, long = decayed[:, 1], decayed[:, 2]
-        mixed = medium / (2.0 * medium.sum() + 2.0) + long / (2.0 * long.sum() + 2.0)
-        self.shares = np.asarray(0.98 * mixed + 0.02 * floor, np.float32)
-        self._decayed = decayed
+        self._decayed = decay_counts(statistics.clock, popularity.decayed, popularity.last_clock, _DECAYS)
+        self.shares = share_out(self._decayed, 1.0 / (len(catalogue) + 1.0))
 
     def _renew_lists(self, statistics: ItemStatistics) -> None:
         wanted = min(_LISTED, len(self.shares) - 1)
         self.recent = top_items(self._decayed[:, 0] + self.shares, wanted)
         self.ever = statistics.popularity_order()
-        among = weigh_by_history(statistics.popularity.by_history, self.items, self.shares)
+        by_history, totals = statistics.popularity.by_history, statistics.bucket_totals
+        among = weigh_by_history(by_history, totals, self.items, self.shares)
         self.by_history = [top_items(weights, wanted) for weights in among]
 
     def _renew_newest(self, statistics: ItemStatistics, catalogue: Catalogue) -> None:
@@ -115,8 +117,10 @@ class PopularityView:
         self.newest = self._latest[few & catalogue.available[self._latest]][:_NEWEST]
 
     def _renew_profiles(self, catalogue: Catalogue) -> None:
-        share_profiles(self.shares, catalogue.genres, self.content.year_places, self.genre_shares, self.year_shares)
-        smooth_years(self.year_shares)
+        years = np.zeros((YEARS, 2))
+        share_profiles(self.shares, catalogue.genres, self.content.year_places, self.genre_shares, years[:, 0])
+        smooth_years(years)
+        self.year_shares = years[:, 0].copy()
 
     def _renew_items(self, statistics: ItemStatistics, catalogue: Catalogue) -> None:
         popularity, content = statistics.popularity, self.content
@@ -149,3 +153,4 @@ class PopularityView:
         self.unavailable = np.flatnonzero(catalogue.known & ~catalogue.available).astype(np.int32)
         carriers = np.maximum(_TOKEN_PRIOR * catalogue.token_items, 1.0)
         self.token_idf = np.maximum(np.log(max(len(catalogue), 1) / carriers), 0.0).astype(np.float32)
+        self.token_offsets, self.token_carriers = post_tokens(catalogue.tokens, catalogue.token_items)

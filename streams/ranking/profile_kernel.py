@@ -10,7 +10,7 @@ from streams.ranking.logarithm_kernel import log_all
 PROFILES = 3  # genre profiles: last, recent, long; the years use the latter two
 _PROFILE_DECAYS = (0.5, 0.8, 0.97)
 # What is older than this has lost all but a billionth of its weight, or is not kept.
-_PROFILE_LAGS = (30, 100, 200)
+_LAST_LAGS, _RECENT_LAGS, _LONG_LAGS = 30, 100, 200
 # Release years are counted from here; unknown ones have the place YEARS and no part in the profile.
 FIRST_YEAR = 1850
 YEARS = 256
@@ -44,64 +44,85 @@ def profile_ratios(
         genre_ratios: [PROFILES, MAX_GENRES] out.
         year_ratios: [PROFILES, YEARS] out, the first row untouched.
     """
-    genre_sums, year_sums = np.zeros((PROFILES, len(genre_shares))), np.zeros((PROFILES, YEARS + 1))
-    genre_totals = np.zeros(PROFILES)
-    for profile in range(PROFILES):
-        genres, years, total, weight = genre_sums[profile], year_sums[profile], 0.0, 1.0
-        for item in history[: _PROFILE_LAGS[profile]]:
-            line = items[item]
-            carried = set_genres[int(line[ITEM_SET])]
-            total += weight if carried[0] > 0 else 0.0
-            for genre in carried:
-                if genre == 0:
-                    break
-                genres[genre] += weight
-            years[int(line[ITEM_YEAR])] += weight
-            weight *= _PROFILE_DECAYS[profile]
-        genre_totals[profile] = total
-    for profile in range(PROFILES):
-        _compare_genres(genre_sums[profile], genre_totals[profile], genre_shares, genre_ratios[profile])
-    for profile in range(1, PROFILES):
-        _compare_years(year_sums[profile, :YEARS], year_shares, year_ratios[profile])
+    genre_sums, year_sums = np.zeros((len(genre_shares), PROFILES)), np.zeros((YEARS + 1, 2))
+    last, recent, long = 1.0, 1.0, 1.0
+    totals = np.zeros(PROFILES)
+    for lag in range(min(len(history), _LONG_LAGS)):
+        if lag == _LAST_LAGS:
+            last = 0.0
+        if lag == _RECENT_LAGS:
+            recent = 0.0
+        line = items[history[lag]]
+        carried, dated = set_genres[np.uint32(line[ITEM_SET])], year_sums[np.uint32(line[ITEM_YEAR])]
+        for genre in carried:
+            if genre == 0:
+                break
+            own = genre_sums[np.uint16(genre)]
+            own[0] += last
+            own[1] += recent
+            own[2] += long
+        if carried[0] > 0:
+            totals[0] += last
+            totals[1] += recent
+            totals[2] += long
+        dated[0] += recent
+        dated[1] += long
+        last *= _PROFILE_DECAYS[0]
+        recent *= _PROFILE_DECAYS[1]
+        long *= _PROFILE_DECAYS[2]
+    _compare_genres(genre_sums, totals, genre_shares, genre_ratios)
+    _compare_years(year_sums[:YEARS], year_shares, year_ratios)
 
 
 @compiled
 def _compare_genres(
-    sums: NDArray[np.float64], total: float, shares: NDArray[np.float64], ratios: NDArray[np.float64]
+    sums: NDArray[np.float64],
+    totals: NDArray[np.float64],
+    shares: NDArray[np.float64],
+    ratios: NDArray[np.float64],
 ) -> None:
-    """Write the log ratios [MAX_GENRES] of a profile's sums to everyone's shares."""
-    absent = np.log(_PROFILE_PRIOR / (total + _PROFILE_PRIOR))
-    for genre in range(len(shares)):
-        if sums[genre] == 0.0:
-            ratios[genre] = absent
-            continue
-        share = shares[genre] + _SHARE_FLOOR
-        ratios[genre] = np.log((sums[genre] + _PROFILE_PRIOR * share) / ((total + _PROFILE_PRIOR) * share))
+    """Write the log ratios of the sums [MAX_GENRES, PROFILES] to everyone's shares."""
+    for profile in range(PROFILES):
+        weight = totals[profile] + _PROFILE_PRIOR
+        ratios[profile] = np.log(_PROFILE_PRIOR / weight)
+        for genre in range(len(shares)):
+            if sums[genre, profile] > 0.0:
+                share = shares[genre] + _SHARE_FLOOR
+                ratios[profile, genre] = np.log((sums[genre, profile] + _PROFILE_PRIOR * share) / (weight * share))
 
 
 @compiled
 def _compare_years(sums: NDArray[np.float64], shares: NDArray[np.float64], ratios: NDArray[np.float32]) -> None:
-    """Smooth a profile's sums [YEARS] and write their log ratios to everyone's shares."""
-    total = sums.sum()
+    """Smooth the sums [YEARS, 2] of the later two profiles and write their log ratios to everyone's shares."""
+    totals = sums.sum(axis=0)
     smooth_years(sums)
-    for year in range(YEARS):
-        share = shares[year] + _SHARE_FLOOR
-        mass = sums[year] if sums[year] >= _ABSENT else 0.0
-        ratios[year] = (mass + _PROFILE_PRIOR * share) / ((total + _PROFILE_PRIOR) * share)
-    log_all(ratios, np.empty(YEARS, np.float32))
+    for profile in range(1, PROFILES):
+        weight, own = totals[profile - 1] + _PROFILE_PRIOR, ratios[profile]
+        for year in range(YEARS):
+            share = shares[year] + _SHARE_FLOOR
+            mass = sums[year, profile - 1]
+            mass = mass if mass >= _ABSENT else 0.0
+            own[year] = (mass + _PROFILE_PRIOR * share) / (weight * share)
+        log_all(own, np.empty(YEARS, np.float32))
 
 
 @compiled
 def smooth_years(mass: NDArray[np.float64]) -> None:
-    """Spread mass over neighbouring years, weight exp(-distance / width), total kept away from the ends."""
+    """Spread mass over neighbouring years, weight exp(-distance / width), total kept away from the ends.
+
+    Args:
+        mass: [YEARS, 2] two profiles: at once, as each addition waits for the one before.
+    """
     keep = np.exp(-1.0 / _YEAR_WIDTH)
-    forward = 0.0
-    before = np.zeros(len(mass))
+    scale = (1.0 - keep) / (1.0 + keep)
+    before = np.empty(mass.shape)
+    first, second = 0.0, 0.0
     for year in range(len(mass)):
-        forward = forward * keep + mass[year]
-        before[year] = forward
-    backward = 0.0
+        first, second = first * keep + mass[year, 0], second * keep + mass[year, 1]
+        before[year, 0], before[year, 1] = first, second
+    first, second = 0.0, 0.0
     for year in range(len(mass) - 1, -1, -1):
-        own = mass[year]
-        mass[year] = (before[year] + backward * keep) * (1.0 - keep) / (1.0 + keep)
-        backward = backward * keep + own
+        own, other = mass[year, 0], mass[year, 1]
+        first, second = first * keep, second * keep
+        mass[year, 0], mass[year, 1] = (before[year, 0] + first) * scale, (before[year, 1] + second) * scale
+        first, second = first + own, second + other

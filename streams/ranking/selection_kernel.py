@@ -68,6 +68,18 @@ def largest_by_bits(keys: NDArray[np.uint64], size: int, wanted: int) -> None:
 
 
 @compiled
+def falling(keys: NDArray[np.uint64]) -> NDArray[np.uint64]:
+    """Return a few hundred distinct keys, largest first: counting how many are larger goes without a branch."""
+    out = np.empty(len(keys), np.uint64)
+    for place in range(len(keys)):
+        key, larger = keys[place], 0
+        for other in range(len(keys)):
+            larger += keys[other] > key
+        out[larger] = key
+    return out
+
+
+@compiled
 def top_items(weights: NDArray[np.float32], wanted: int) -> NDArray[np.int32]:
     """Return the items (from 1) of the `wanted` largest weights, largest first, ties by index.
 
@@ -80,8 +92,8 @@ def top_items(weights: NDArray[np.float32], wanted: int) -> NDArray[np.int32]:
     for place in range(size):
         keys[place] = (np.uint64(bits[place + 1]) << np.uint64(32)) | np.uint64(0xFFFFFFFF - (place + 1))
     largest_by_bits(keys, size, wanted)
-    best = np.sort(keys[:wanted])
+    best = falling(keys[:wanted])
     out = np.empty(wanted, np.int32)
     for place in range(wanted):
-        out[place] = np.int32(np.uint64(0xFFFFFFFF) - (best[wanted - 1 - place] & np.uint64(0xFFFFFFFF)))
+        out[place] = np.int32(np.uint64(0xFFFFFFFF) - (best[place] & np.uint64(0xFFFFFFFF)))
     return out

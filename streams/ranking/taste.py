@@ -7,8 +7,8 @@ from streams.ranking.content_view import ERAS
 from streams.ranking.features import FEATURE_NAMES
 from streams.ranking.popularity_view import PopularityView
 from streams.ranking.profile_kernel import YEARS
-from streams.ranking.taste_kernel import CLASS_PROFILES, SET_COLUMNS, YEAR_COLUMNS, compare_taste
-from streams.ranking.unseen_kernel import search_unseen
+from streams.ranking.taste_kernel import CLASS_PROFILES, SET_COLUMNS, YEAR_COLUMNS
+from streams.ranking.unseen_kernel import unseen_by_taste
 from streams.statistics.popularity import POPULARITY_CLASSES
 
 # Never-seen items that join the pool.
@@ -39,12 +39,32 @@ class Taste:
         self.years: NDArray[np.float32] = np.zeros((YEARS + 1, YEAR_COLUMNS), np.float32)
         self._unseen: NDArray[np.int32] = np.zeros(_POOL_UNSEEN, np.int32)
 
-    def compare(self, history: NDArray[np.int32], now_year: float, view: PopularityView) -> None:
-        """Compare a history [H], newest first, with everyone's, at the time of the request."""
+    def compare(
+        self,
+        history: NDArray[np.int32],
+        touched: NDArray[np.int32],
+        now_year: float,
+        weights: NDArray[np.float32],
+        view: PopularityView,
+        marks: NDArray[np.uint8],
+    ) -> NDArray[np.int32]:
+        """Compare a history with everyone's; return the never-seen items that suit it best, title words left aside.
+
+        Args:
+            history: [H] items, newest first.
+            touched: [T] items that the user has touched, BLOCKED on return.
+            now_year: Time of the request.
+            weights: [F] fusion weights in the user's context.
+            view: Everyone's picks.
+            marks: [N].
+
+        Returns:
+            [<= 48] best first.
+        """
         content = view.content
         if len(self.sets) != len(content.set_shares):
             self.sets = np.zeros((len(content.set_shares), SET_COLUMNS), np.float32)
-        compare_taste(
+        number: int = unseen_by_taste(
             history,
             now_year,
             view.items,
@@ -55,31 +75,17 @@ class Taste:
             content.class_shares,
             content.era_shares,
             content.set_shares,
-            self.classes,
-            self.eras,
-            self.sets,
-            self.years,
-        )
-
-    def unseen(self, weights: NDArray[np.float32], view: PopularityView, marks: NDArray[np.uint8]) -> NDArray[np.int32]:
-        """Return the never-seen items [<= 48] with the best linear fusion, title words left aside, best first.
-
-        Args:
-            weights: [F] fusion weights in the user's context.
-            view: Their classes and rates.
-            marks: [N]; items not FREE are left out.
-        """
-        content = view.content
-        number: int = search_unseen(
             weights[_PLACES],
-            self.sets,
-            self.eras,
-            self.years,
             content.unseen,
             content.unseen_sets,
             content.unseen_eras,
             content.unseen_years,
             content.unseen_rates,
+            touched,
+            self.classes,
+            self.eras,
+            self.sets,
+            self.years,
             marks,
             self._unseen,
         )

@@ -83,22 +83,18 @@ def _sum_genres(
     sets: NDArray[np.float32],
 ) -> None:
     """Write what the genres of each set sum up to in the three profiles, divided by the root of their number."""
-    # What stands for no genre adds nothing.
-    genre_ratios[:, 0] = 0.0
     last, recent, long = genre_ratios[0], genre_ratios[1], genre_ratios[2]
     for place in range(len(set_genres)):
         first, second, third = 0.0, 0.0, 0.0
         for carried in range(set_genres.shape[1]):
             genre = np.uint16(set_genres[place, carried])
+            if genre == 0:
+                break
             first += last[genre]
             second += recent[genre]
             third += long[genre]
-        norm = set_norms[place]
-        sets[place, SET_LAST], sets[place, SET_RECENT], sets[place, SET_LONG] = (
-            first * norm,
-            second * norm,
-            third * norm,
-        )
+        own, norm = sets[place], set_norms[place]
+        own[SET_LAST], own[SET_RECENT], own[SET_LONG] = first * norm, second * norm, third * norm
 
 
 @compiled

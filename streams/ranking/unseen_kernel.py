@@ -4,7 +4,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from streams.compiled import compiled
-from streams.ranking.marks_kernel import FREE
+from streams.ranking.marks_kernel import FREE, block
 from streams.ranking.taste_kernel import (
     SET_EXACT,
     SET_LAST,
@@ -14,10 +14,70 @@ from streams.ranking.taste_kernel import (
     YEAR_LONG,
     YEAR_RECENT,
     YEAR_UNRELEASED,
+    compare_taste,
 )
 
 # Items whose scores are computed together, before it is asked whether the rest can be left out.
 _BLOCK = 256
+
+
+@compiled
+def unseen_by_taste(
+    history: NDArray[np.int32],
+    now_year: float,
+    items: NDArray[np.float32],
+    set_genres: NDArray[np.int16],
+    set_norms: NDArray[np.float64],
+    genre_shares: NDArray[np.float64],
+    year_shares: NDArray[np.float64],
+    class_shares: NDArray[np.float64],
+    era_shares: NDArray[np.float64],
+    set_shares: NDArray[np.float64],
+    weights: NDArray[np.float32],
+    unseen: NDArray[np.int32],
+    unseen_sets: NDArray[np.int32],
+    unseen_eras: NDArray[np.int16],
+    unseen_years: NDArray[np.int16],
+    unseen_rates: NDArray[np.float32],
+    touched: NDArray[np.int32],
+    classes: NDArray[np.float64],
+    eras: NDArray[np.float32],
+    sets: NDArray[np.float32],
+    years: NDArray[np.float32],
+    marks: NDArray[np.uint8],
+    best: NDArray[np.int32],
+) -> int:
+    """Block what the user has touched, compare the taste, find never-seen items that suit it; see what is called."""
+    block(touched, marks)
+    compare_taste(
+        history,
+        now_year,
+        items,
+        set_genres,
+        set_norms,
+        genre_shares,
+        year_shares,
+        class_shares,
+        era_shares,
+        set_shares,
+        classes,
+        eras,
+        sets,
+        years,
+    )
+    return search_unseen(
+        weights,
+        sets,
+        eras,
+        years,
+        unseen,
+        unseen_sets,
+        unseen_eras,
+        unseen_years,
+        unseen_rates,
+        marks,
+        best,
+    )
 
 
 @compiled
@@ -55,20 +115,10 @@ def search_unseen(
         How many were written: W, or fewer if there are not as many.
     """
     set_scores, year_scores = np.empty(len(sets), np.float32), np.empty(len(years), np.float32)
-    by_era = weights[10] + weights[11]
-    era_scores = by_era * eras
-    last, recent, long, exact = weights[0], weights[1], weights[2] + weights[3], weights[4]
-    for place in range(len(sets)):
-        own = sets[place]
-        set_scores[place] = (last * own[SET_LAST] + recent * own[SET_RECENT]) + (
-            long * own[SET_LONG] + exact * own[SET_EXACT]
-        )
-    recent, long, age, unreleased = weights[5] + weights[6], weights[7], weights[8], weights[9]
-    for year in range(len(years)):
-        own = years[year]
-        year_scores[year] = (recent * own[YEAR_RECENT] + long * own[YEAR_LONG]) + (
-            age * own[YEAR_AGE] + unreleased * own[YEAR_UNRELEASED]
-        )
+    era_scores = np.empty(len(eras), np.float32)
+    most = float(_score_sets(weights[:5], sets, set_scores))
+    most += float(_score_years(weights[5:10], years, year_scores))
+    most += float(_score_eras(weights[10] + weights[11], eras, era_scores))
     return best_unseen(
         unseen,
         unseen_sets,
@@ -80,8 +130,48 @@ def search_unseen(
         era_scores,
         year_scores,
         weights[12],
+        most,
         best,
     )
+
+
+@compiled
+def _score_sets(weights: NDArray[np.float32], sets: NDArray[np.float32], scores: NDArray[np.float32]) -> np.float32:
+    """Write the scores [S] of sets of genres and return the highest; the weights [5] are as of `search_unseen`."""
+    last, recent, long, exact = weights[0], weights[1], weights[2] + weights[3], weights[4]
+    most = np.float32(-np.inf)
+    for place in range(len(sets)):
+        own = sets[place]
+        by_genre = last * own[SET_LAST] + recent * own[SET_RECENT]
+        score = by_genre + (long * own[SET_LONG] + exact * own[SET_EXACT])
+        scores[place] = score
+        most = max(most, score)
+    return most
+
+
+@compiled
+def _score_years(weights: NDArray[np.float32], years: NDArray[np.float32], scores: NDArray[np.float32]) -> np.float32:
+    """Write the scores [YEARS + 1] of years and return the highest; the weights [5] are as of `search_unseen`."""
+    recent, long, age, unreleased = weights[0] + weights[1], weights[2], weights[3], weights[4]
+    most = np.float32(-np.inf)
+    for year in range(len(years)):
+        own = years[year]
+        by_profile = recent * own[YEAR_RECENT] + long * own[YEAR_LONG]
+        score = by_profile + (age * own[YEAR_AGE] + unreleased * own[YEAR_UNRELEASED])
+        scores[year] = score
+        most = max(most, score)
+    return most
+
+
+@compiled
+def _score_eras(weight: float, eras: NDArray[np.float32], scores: NDArray[np.float32]) -> np.float32:
+    """Write the scores [ERAS] of places in the catalogue and return the highest."""
+    most = np.float32(-np.inf)
+    for era in range(len(eras)):
+        score = np.float32(weight) * eras[era]
+        scores[era] = score
+        most = max(most, score)
+    return most
 
 
 @compiled
@@ -96,6 +186,7 @@ def best_unseen(
     era_scores: NDArray[np.float32],
     year_scores: NDArray[np.float32],
     rate_weight: float,
+    most: float,
     best: NDArray[np.int32],
 ) -> int:
     """Write the never-seen items with the highest sums of scores, highest first; of equal ones any, always the same.
@@ -111,6 +202,7 @@ def best_unseen(
         era_scores: [ERAS].
         year_scores: [Y] by year of release.
         rate_weight: Factor of `rates`.
+        most: More than this no item gets beside its rate.
         best: [W] out.
 
     Returns:
@@ -120,9 +212,8 @@ def best_unseen(
     # A heap of the best so far, the least of them first: few items get past it.
     scores, totals = np.empty(wanted, np.float32), np.empty(_BLOCK, np.float32)
     size, least = 0, np.float32(-np.inf)
-    # More than this no item gets beside its rate; the rates fall, so that the rest can be left out at some point.
-    most = set_scores.max() + era_scores.max() + year_scores.max()
     for begin in range(0, len(unseen), _BLOCK):
+        # The rates fall, so that the rest can be left out at some point.
         if slope >= 0.0 and most + slope * rates[begin] <= least:
             break
         number = min(_BLOCK, len(unseen) - begin)
@@ -143,9 +234,17 @@ def best_unseen(
                 _sift_down(scores, best, size, totals[place], item)
             if size == wanted:
                 least = scores[0]
-    order = np.argsort(-scores[:size], kind="mergesort")
-    best[:size] = best[:size][order]
+    _unwind(scores, best, size)
     return size
+
+
+@compiled
+def _unwind(scores: NDArray[np.float32], items: NDArray[np.int32], size: int) -> None:
+    """Sort a heap in place, the highest score first: its least entry goes behind all that are left."""
+    for last in range(size - 1, 0, -1):
+        least, item, score, moved = scores[0], items[0], scores[last], items[last]
+        _sift_down(scores, items, last, score, moved)
+        scores[last], items[last] = least, item
 
 
 @compiled

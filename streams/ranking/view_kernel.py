@@ -13,27 +13,27 @@ _HISTORY_PRIOR = 0.1
 
 @compiled
 def weigh_by_history(
-    by_history: NDArray[np.float32], items: NDArray[np.float32], shares: NDArray[np.float32]
+    by_history: NDArray[np.float32],
+    totals: NDArray[np.float64],
+    items: NDArray[np.float32],
+    shares: NDArray[np.float32],
 ) -> NDArray[np.float32]:
     """Return [B, N] how popular each item is among users with a history of about one length.
 
     Args:
         by_history: [N, B] counts as of the items' last events.
+        totals: [B] sums of the counts over all items, now.
         items: [N, ITEM_COLUMNS], see `fill_items`.
         shares: [N] recent share of each item.
     """
     size, buckets = by_history.shape
-    out, totals = np.empty((buckets, size), np.float32), np.zeros(buckets)
-    for item in range(size):
-        fade = items[item, ITEM_BUCKET_FADE]
-        for bucket in range(buckets):
-            faded = by_history[item, bucket] * fade
-            totals[bucket] += faded
-            out[bucket, item] = faded
+    out, priors = np.empty((buckets, size), np.float32), np.empty(buckets, np.float32)
     for bucket in range(buckets):
-        prior = np.float32(max(totals[bucket], 1.0) * _HISTORY_PRIOR)
-        for item in range(size):
-            out[bucket, item] += prior * shares[item]
+        priors[bucket] = max(totals[bucket], 1.0) * _HISTORY_PRIOR
+    for item in range(size):
+        fade, share = items[item, ITEM_BUCKET_FADE], shares[item]
+        for bucket in range(buckets):
+            out[bucket, item] = by_history[item, bucket] * fade + priors[bucket] * share
     return out
 
 
@@ -94,24 +94,40 @@ def tally_shares(
 
 @compiled
 def tally_firsts(
-    firsts: NDArray[np.float32], unseen: NDArray[np.bool_], classes: NDArray[np.int32], number: int
-) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Sum first events and never-seen items by class.
+    latest: NDArray[np.float32],
+    firsts: NDArray[np.float32],
+    unseen: NDArray[np.bool_],
+    eras: NDArray[np.int32],
+    year_places: NDArray[np.int16],
+    ages: NDArray[np.int32],
+    sets: NDArray[np.int32],
+    by_era: NDArray[np.float64],
+    by_age: NDArray[np.float64],
+    by_set: NDArray[np.float64],
+) -> None:
+    """Sum first events and never-seen items by three kinds of classes at once, as additions wait for each other.
 
     Args:
-        firsts: [N] what an item's first event is worth.
+        latest: [N] what an item's first event is worth to its era.
+        firsts: [N] what it is worth to its age and its set of genres.
         unseen: [N] known items without events.
-        classes: [N] class of each item.
-        number: Classes.
-
-    Returns:
-        [number] sums of `firsts`, [number] numbers of `unseen`.
+        eras: [N] place of each item in `by_era`.
+        year_places: [N] place of each item in `ages`.
+        ages: [Y] places in `by_age` by year of release.
+        sets: [N] place of each item in `by_set`.
+        by_era: [.., 2] out, zero before: sums of first events, numbers of never-seen items.
+        by_age: [.., 2] the same.
+        by_set: [.., 2] the same.
     """
-    met, left = np.zeros(number), np.zeros(number)
-    for item in range(len(firsts)):
-        met[classes[item]] += firsts[item]
-        left[classes[item]] += unseen[item]
-    return met, left
+    for item in range(len(latest)):
+        left = np.float64(unseen[item])
+        era, age, own = by_era[np.uint32(eras[item])], by_age[ages[year_places[item]]], by_set[np.uint32(sets[item])]
+        era[0] += latest[item]
+        era[1] += left
+        age[0] += firsts[item]
+        age[1] += left
+        own[0] += firsts[item]
+        own[1] += left
 
 
 @compiled
@@ -156,13 +172,14 @@ def rate_items(
     by_age: NDArray[np.float64],
     by_set: NDArray[np.float64],
     eras: NDArray[np.int32],
+    year_places: NDArray[np.int16],
     ages: NDArray[np.int32],
     sets: NDArray[np.int32],
 ) -> NDArray[np.float32]:
-    """Return [N] the sum of the log rates of an item's classes; the last three are [N] places in the first three."""
+    """Return [N] the sum of the log rates of an item's classes; `eras` and those behind it as `tally_firsts`."""
     out = np.empty(len(eras), np.float32)
     for item in range(len(eras)):
-        out[item] = by_era[eras[item]] + by_age[ages[item]] + by_set[sets[item]]
+        out[item] = by_era[eras[item]] + by_age[ages[year_places[item]]] + by_set[sets[item]]
     return out
 
 

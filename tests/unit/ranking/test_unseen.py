@@ -24,10 +24,12 @@ def test_the_search_finds_what_sorting_all_finds():
     described = (sets[unseen], eras[unseen], places[unseen], rates[unseen], marks)
     best = np.zeros(wanted, np.int32)
     for weight in (0.7, 5.0, -0.5):
-        number = best_unseen(unseen, *described, by_set, by_era, by_year, weight, best)
+        most = float(by_set.max() + by_era.max() + by_year.max())
+        number = best_unseen(unseen, *described, by_set, by_era, by_year, weight, most, best)
         scores = np.where(marks > 0, -np.inf, by_set[sets] + by_era[eras] + by_year[places] + weight * rates)
         assert number == wanted
         assert scores[best] == pytest.approx(np.sort(scores)[::-1][:wanted])
+        assert (np.diff(scores[best]) <= 1e-6).all()
 
 
 def test_never_seen_items_of_the_users_genres_are_candidates():

@@ -3,7 +3,7 @@ import pytest
 from small_world import make_world
 
 from streams.ranking.item_kernel import ITEM_BUCKET_FADE
-from streams.ranking.selection_kernel import ordered, top_items
+from streams.ranking.selection_kernel import falling, ordered, top_items
 from streams.ranking.view_kernel import rate_genres, rate_keys, share_profiles, weigh_by_history
 
 
@@ -13,6 +13,12 @@ def test_top_items_are_the_largest_weights_ties_by_index():
         weights = np.where(random.random(items) < 0.5, 0.25, random.random(items)).astype(np.float32)
         expected = np.lexsort((np.arange(1, items), -weights[1:]))[:wanted] + 1
         assert top_items(weights, wanted).tolist() == expected.tolist()
+
+
+def test_falling_keys_are_sorted_ones():
+    keys = np.random.default_rng(2).permutation(300).astype(np.uint64)
+    assert falling(keys).tolist() == list(range(299, -1, -1))
+    assert falling(keys[:1]).tolist() == keys[:1].tolist()
 
 
 def test_ordered_bits_order_as_the_floats_do():
@@ -25,10 +31,11 @@ def test_lists_by_history_length_are_those_of_plain_sums():
     world = make_world(items=1_500, events=900)
     world.candidates_of(world.users["u1"])
     view, statistics = world.step.view, world.statistics
-    among = weigh_by_history(statistics.popularity.by_history, view.items, view.shares)
+    by_history, totals = statistics.popularity.by_history, statistics.bucket_totals
+    among = weigh_by_history(by_history, totals, view.items, view.shares)
     faded = statistics.popularity.by_history * view.items[:, [ITEM_BUCKET_FADE]]
-    totals = np.maximum(faded.sum(axis=0), 1.0)
-    np.testing.assert_allclose(among.T, faded + 0.1 * totals * view.shares[:, None], rtol=1e-5)
+    assert totals == pytest.approx(faded.sum(axis=0), rel=1e-4)
+    np.testing.assert_allclose(among.T, faded + 0.1 * np.maximum(totals, 1.0) * view.shares[:, None], rtol=1e-5)
 
 
 def test_profiles_of_everyone_are_shares_by_genre_and_by_known_year():
