@@ -1,58 +1,136 @@
-"""From the pool to the candidates: evidence and features of all pooled items, cut by the linear fusion."""
+"""All steps from one user's history to the candidates, in one call: each call costs as much as a short step."""
 
 import numpy as np
 from numpy.typing import NDArray
 
 from streams.compiled import compiled
-from streams.ranking.evidence_kernel import gather_evidence
+from streams.ranking.evidence_kernel import EVIDENCE, gather_evidence
 from streams.ranking.feature_kernel import compute_features
-from streams.ranking.marks_kernel import KEPT, POOLED, forget
-from streams.ranking.selection_kernel import falling, largest, ordered
+from streams.ranking.fusion_kernel import weights_in_context
+from streams.ranking.history_kernel import EVIDENCE_LAGS, LINK_KERNELS, TRANSITIONS, WORTHS, weigh_history
+from streams.ranking.linear_kernel import linear_cut
+from streams.ranking.marks_kernel import block, forget
+from streams.ranking.pool_kernel import POOL_SIZE, fill_pool
+from streams.ranking.profile_kernel import YEARS
+from streams.ranking.taste_kernel import CLASS_PROFILES, SET_COLUMNS, TASTES, YEAR_COLUMNS, compare_taste, taste_of
+from streams.ranking.unseen_kernel import POOL_UNSEEN, search_unseen
 
-# These stay candidates whatever the linear fusion thinks of them: it cannot know the network's reasons, nor new items.
-_KEPT_NEWEST = 4
-_KEPT_UNSEEN = 8
+_EPOCH_YEAR, _YEAR_MS = 1970, 365.2425 * 86_400_000
 
 
 @compiled
-def choose_candidates(
-    pool: NDArray[np.int32],
+def find_candidates(
     history: NDArray[np.int32],
-    lags: int,
-    bucket: int,
-    ids: NDArray[np.int32],
     values: NDArray[np.float32],
+    ts_ms: NDArray[np.int64],
+    touched: NDArray[np.int32],
+    forced: NDArray[np.int32],
+    now_ms: int,
+    mean_value: float,
+    bucket: int,
+    weights: NDArray[np.float32],
+    context_weights: NDArray[np.float32],
+    searched: NDArray[np.int64],
+    clock: int,
+    ids: NDArray[np.int32],
+    links: NDArray[np.float32],
     lengths: NDArray[np.int32],
-    factors: NDArray[np.float32],
-    worths: NDArray[np.float64],
-    back_off: NDArray[np.float64],
-    totals: NDArray[np.float64],
-    shares: NDArray[np.float32],
+    sums: NDArray[np.float64],
+    landmarks: NDArray[np.float64],
+    counts: NDArray[np.int64],
     by_history: NDArray[np.float32],
-    bucket_total: float,
+    bucket_totals: NDArray[np.float64],
     items: NDArray[np.float32],
+    shares: NDArray[np.float32],
+    norms: NDArray[np.float32],
+    set_genres: NDArray[np.int16],
+    set_norms: NDArray[np.float64],
+    genre_shares: NDArray[np.float64],
+    year_shares: NDArray[np.float64],
+    class_shares: NDArray[np.float64],
+    era_shares: NDArray[np.float64],
+    set_shares: NDArray[np.float64],
+    unseen: NDArray[np.int32],
+    unseen_sets: NDArray[np.int32],
+    unseen_eras: NDArray[np.int16],
+    unseen_years: NDArray[np.int16],
+    unseen_rates: NDArray[np.float32],
+    newest: NDArray[np.int32],
+    recent: NDArray[np.int32],
+    of_history: NDArray[np.int32],
+    ever: NDArray[np.int32],
+    available: NDArray[np.bool_],
+    catalogue_size: int,
     tokens: NDArray[np.int32],
     token_idf: NDArray[np.float32],
-    classes: NDArray[np.float64],
-    eras: NDArray[np.float32],
-    sets: NDArray[np.float32],
-    years: NDArray[np.float32],
-    weights: NDArray[np.float32],
-    forced: NDArray[np.int32],
-    newest: NDArray[np.int32],
-    unseen: NDArray[np.int32],
-    touched: NDArray[np.int32],
+    token_offsets: NDArray[np.int32],
+    token_carriers: NDArray[np.int32],
     token_weights: NDArray[np.float32],
-    places: NDArray[np.int32],
     marks: NDArray[np.uint8],
-    evidence: NDArray[np.float32],
-    pool_features: NDArray[np.float32],
+    places: NDArray[np.int32],
+    scores: NDArray[np.float32],
+    context: NDArray[np.float32],
     candidates: NDArray[np.int32],
     features: NDArray[np.float32],
     linear: NDArray[np.float32],
 ) -> None:
-    """Write the candidates among the pool [P] and free all marks; see the kernels called for the arguments."""
-    gather_evidence(pool, history, lags, ids, values, lengths, factors, worths, shares, places, evidence)
+    """Write the candidates of one user: `candidates` [C], zero before, `features` [C, F], `linear` [C], -inf before.
+
+    Of the user: `history` [H] items, newest first, with their `values` and `ts_ms`; the items `touched`; items `forced`
+    to be candidates unless touched or not available; `mean_value`; `bucket`, that of the history's length, whose
+    popular items are `of_history`; `context` [U], whose last TASTES entries are filled in. The linear fusion is
+    `weights` [F] and `context_weights` [U, F]; `searched` are the places in the features of what `search_unseen` knows.
+
+    The others are the arrays of `ItemStatistics` (`ids` [N, K], `links` [N, K, S], `lengths` [N], `sums` [N, S] and
+    `landmarks` [N] are its rows), `PopularityView`, `ContentView` and `Catalogue`; all that have a place for each item
+    have as many. `token_weights` [T], `marks`, `places` and `scores` [N] are scratch, all zero before and after.
+    """
+    taste_of(history, counts, context[-TASTES:])
+    effective = weights_in_context(weights, context_weights, context)
+    block(touched, marks)
+
+    classes, eras = np.empty((CLASS_PROFILES, len(class_shares))), np.empty(len(era_shares), np.float32)
+    sets, years = np.empty((len(set_shares), SET_COLUMNS), np.float32), np.empty((YEARS + 1, YEAR_COLUMNS), np.float32)
+    everyone = (genre_shares, year_shares, class_shares, era_shares, set_shares)
+    now_year = _EPOCH_YEAR + now_ms / _YEAR_MS
+    compare_taste(history, now_year, items, set_genres, set_norms, *everyone, classes, eras, sets, years)
+    new, of_new = np.empty(POOL_UNSEEN, np.int32), (unseen, unseen_sets, unseen_eras, unseen_years, unseen_rates)
+    new = new[: search_unseen(effective[searched], sets, eras, years, *of_new, marks, new)]
+
+    factors, worths = np.empty((EVIDENCE_LAGS, LINK_KERNELS), np.float32), np.empty((EVIDENCE_LAGS, WORTHS))
+    back_off, totals = np.empty(TRANSITIONS), np.empty(LINK_KERNELS)
+    of_rows = (sums, landmarks, counts)
+    lags = weigh_history(history, values, ts_ms, now_ms, mean_value, clock, *of_rows, factors, worths, back_off, totals)
+    pool, rows, titles = np.empty(POOL_SIZE, np.int32), (ids, links, lengths), (token_offsets, token_carriers)
+    size = fill_pool(
+        history,
+        lags,
+        *rows,
+        factors,
+        back_off,
+        totals,
+        shares,
+        norms,
+        available,
+        forced,
+        new,
+        newest,
+        recent,
+        of_history,
+        ever,
+        tokens,
+        *titles,
+        catalogue_size,
+        len(candidates),
+        marks,
+        scores,
+        pool,
+    )
+    pool = pool[:size]
+
+    evidence, pool_features = np.empty((size, EVIDENCE), np.float32), np.empty((size, len(weights)), np.float32)
+    gather_evidence(pool, history, lags, *rows, factors, worths, shares, places, evidence)
+    tables = (classes, eras, sets, years)
     compute_features(
         pool,
         history,
@@ -61,93 +139,14 @@ def choose_candidates(
         back_off,
         totals,
         by_history,
-        bucket_total,
+        bucket_totals[bucket],
         items,
         tokens,
         token_idf,
         token_weights,
-        classes,
-        eras,
-        sets,
-        years,
+        *tables,
         pool_features,
     )
-    linear_cut(pool, pool_features, weights, forced, newest, unseen, marks, candidates, features, linear)
+    linear_cut(pool, pool_features, effective, forced, newest, new, marks, candidates, features, linear)
     forget(pool, marks)
     forget(touched, marks)
-
-
-@compiled
-def linear_cut(
-    pool: NDArray[np.int32],
-    pool_features: NDArray[np.float32],
-    weights: NDArray[np.float32],
-    forced: NDArray[np.int32],
-    newest: NDArray[np.int32],
-    unseen: NDArray[np.int32],
-    marks: NDArray[np.uint8],
-    candidates: NDArray[np.int32],
-    features: NDArray[np.float32],
-    linear: NDArray[np.float32],
-) -> None:
-    """Write the C best of the pool by the linear fusion, best first; ties keep the order of the pool.
-
-    Args:
-        pool: [P] items, all marked POOLED.
-        pool_features: [>= P, F].
-        weights: [F].
-        forced: Items that stay, if they are in the pool, whatever their score.
-        newest: Items of which the first few stay likewise.
-        unseen: Items of which the first few stay likewise.
-        marks: [N]; the items that stay are KEPT on return.
-        candidates: [C] out, untouched beyond the pool's size.
-        features: [C, F] out.
-        linear: [C] out.
-    """
-    size = len(pool)
-    scores = np.empty(size, np.float32)
-    bits = scores.view(np.uint32)
-    keys = np.empty(size, np.uint64)
-    doubles = weights.astype(np.float64)
-    _keep(forced, marks)
-    _keep(newest[:_KEPT_NEWEST], marks)
-    _keep(unseen[:_KEPT_UNSEEN], marks)
-    for place in range(size):
-        scores[place] = _dot(doubles, pool_features[place])
-        first = np.uint64(0x80000000) if marks[pool[place]] == KEPT else np.uint64(0)
-        keys[place] = ((ordered(bits[place]) >> np.uint64(1) | first) << np.uint64(32)) | np.uint64(size - place)
-    taken = min(size, len(candidates))
-    largest(keys, size, taken)
-    for rank in range(taken):
-        place = int(np.int64(size) - np.int64(keys[rank] & np.uint64(0xFFFFFFFF)))
-        keys[rank] = (ordered(bits[place]) << np.uint64(32)) | np.uint64(size - place)
-    order = falling(keys[:taken])
-    for rank in range(taken):
-        place = int(np.int64(size) - np.int64(order[rank] & np.uint64(0xFFFFFFFF)))
-        candidates[rank] = pool[place]
-        linear[rank] = scores[place]
-        for feature in range(len(weights)):
-            features[rank, feature] = pool_features[place, feature]
-
-
-@compiled
-def _keep(items: NDArray[np.int32], marks: NDArray[np.uint8]) -> None:
-    """Mark those of the items that are in the pool as KEPT."""
-    for item in items:
-        if 0 < item < len(marks) and marks[item] == POOLED:
-            marks[item] = KEPT
-
-
-@compiled
-def _dot(weights: NDArray[np.float64], row: NDArray[np.float32]) -> float:
-    """Return the sum of products, in four parts: each addition would have to wait for the one before."""
-    first, second, third, fourth = 0.0, 0.0, 0.0, 0.0
-    whole = len(weights) // 4 * 4
-    for place in range(0, whole, 4):
-        first += weights[place] * row[place]
-        second += weights[place + 1] * row[place + 1]
-        third += weights[place + 2] * row[place + 2]
-        fourth += weights[place + 3] * row[place + 3]
-    for place in range(whole, len(weights)):
-        first += weights[place] * row[place]
-    return float((first + second) + (third + fourth))

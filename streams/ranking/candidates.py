@@ -8,23 +8,24 @@ import numpy as np
 from numpy.typing import NDArray
 
 from streams.catalogue import Catalogue
-from streams.ranking.cache_lines import cache_lines
-from streams.ranking.candidate_kernel import choose_candidates
-from streams.ranking.evidence_kernel import EVIDENCE
-from streams.ranking.features import CONTEXTS, FEATURES, NEUTRAL_VALUE, TASTES, context_of
+from streams.ranking.candidate_kernel import find_candidates
+from streams.ranking.features import CONTEXTS, FEATURE_NAMES, FEATURES, NEUTRAL_VALUE, context_of
 from streams.ranking.fusion import FusionWeights
-from streams.ranking.history_kernel import EVIDENCE_LAGS, LINK_KERNELS, TRANSITIONS, WORTHS, weigh_history
-from streams.ranking.pool_kernel import POOL_SIZE, fill_pool
+from streams.ranking.history_kernel import EVIDENCE_LAGS
 from streams.ranking.popularity_view import PopularityView
 from streams.ranking.requests import score_request
-from streams.ranking.taste import Taste
-from streams.ranking.taste_kernel import taste_of
 from streams.scoring.protocol import CANDIDATES, ScoreRequest
 from streams.statistics import ItemStatistics
 from streams.statistics.popularity import history_bucket
 from streams.users import UserState
 
-_EPOCH_YEAR, _YEAR_MS = 1970, 365.2425 * 86_400_000
+# The features that differ among never-seen items, title words aside, in the order of `search_unseen`; then the rate.
+_SEARCHED_NAMES = (
+    *("genre_last", "genre_recent", "genre_long", "unseen_genre", "genre_set"),
+    *("year_recent", "unseen_year", "year_long", "release_age", "unreleased"),
+    *("catalogue_era", "unseen_era", "first_rate"),
+)
+_SEARCHED = np.array([FEATURE_NAMES.index(name) for name in _SEARCHED_NAMES])
 _Array = TypeVar("_Array", bound=NDArray[Any])
 
 
@@ -70,15 +71,7 @@ class CandidateStep:
         self.marks: NDArray[np.uint8] = np.zeros(0, np.uint8)
         self._places: NDArray[np.int32] = np.zeros(0, np.int32)
         self._scores: NDArray[np.float32] = np.zeros(0, np.float32)
-        self._evidence = cache_lines(POOL_SIZE, EVIDENCE)
-        self._factors: NDArray[np.float32] = np.zeros((EVIDENCE_LAGS, LINK_KERNELS), np.float32)
-        self._worths = np.zeros((EVIDENCE_LAGS, WORTHS))
         self._token_weights: NDArray[np.float32] = np.zeros(0, np.float32)
-        self._back_off = np.zeros(TRANSITIONS)
-        self._totals = np.zeros(LINK_KERNELS)
-        self._pool: NDArray[np.int32] = np.zeros(POOL_SIZE, np.int32)
-        self._features: NDArray[np.float32] = np.zeros((POOL_SIZE, FEATURES), np.float32)
-        self._taste = Taste()
 
     def needed_pages(self, states: Sequence[UserState]) -> list[int]:
         """Return the items whose pages `build` will read for these users, each once."""
@@ -105,11 +98,8 @@ class CandidateStep:
         context = np.zeros((users, CONTEXTS), np.float32)
         linear = np.full((users, CANDIDATES), -np.inf, np.float32)
         for row, (state, time_ms) in enumerate(zip(states, now_ms, strict=True)):
-            history = _fresh(state.items)
             context[row] = context_of(state, time_ms)
-            taste_of(history, self.statistics.popularity.counts, context[row, -TASTES:])
-            effective = weights.effective(context[row])
-            self._rank(state, history, time_ms, effective, candidates[row], features[row], linear[row])
+            self._find(state, time_ms, weights, context[row], candidates[row], features[row], linear[row])
         return CandidateBatch(candidates, features, context, linear, self.view.unavailable)
 
     def prepare(self) -> None:
@@ -126,123 +116,77 @@ class CandidateStep:
             self._token_weights = np.zeros(len(self.catalogue.token_items), np.float32)
         self.view.refresh(self.statistics, self.catalogue)
 
-    def _rank(
+    def _find(
         self,
         state: UserState,
-        history: NDArray[np.int32],
         now_ms: int,
-        weights: NDArray[np.float32],
+        weights: FusionWeights,
+        context: NDArray[np.float32],
         candidates: NDArray[np.int32],
         features: NDArray[np.float32],
         linear: NDArray[np.float32],
     ) -> None:
-        """Fill one user's row of a batch; the weights [F] are those of the context."""
-        forced, touched = _fresh(state.proposals), _fresh(state.touched)
-        unseen = self._taste.compare(history, touched, _year_of(now_ms), weights, self.view, self.marks)
-        lags = self._weigh(state, history, now_ms)
-        pool = self._fill_pool(state, history, lags, forced, unseen)
+        """Fill one user's row of a batch."""
         statistics, catalogue, view = self.statistics, self.catalogue, self.view
-        rows, taste, bucket = statistics.rows, self._taste, history_bucket(state.count)
-        choose_candidates(
-            pool,
-            history,
-            lags,
+        rows, popularity, content = statistics.rows, statistics.popularity, view.content
+        bucket = history_bucket(state.count)
+        find_candidates(
+            _fresh(state.items),
+            _fresh(state.values),
+            _fresh(state.ts_ms),
+            _fresh(state.touched),
+            _fresh(state.proposals),
+            int(now_ms),
+            state.mean_value or NEUTRAL_VALUE,
             bucket,
+            weights.weights,
+            weights.context_weights,
+            _SEARCHED,
+            statistics.clock,
             rows.ids,
             rows.values,
             rows.lengths,
-            self._factors,
-            self._worths,
-            self._back_off,
-            self._totals,
-            view.shares,
-            statistics.popularity.by_history,
-            float(statistics.bucket_totals[bucket]),
+            rows.sums,
+            rows.landmarks,
+            popularity.counts,
+            popularity.by_history,
+            statistics.bucket_totals,
             view.items,
+            view.shares,
+            view.covisit_norms,
+            content.set_genres,
+            content.set_norms,
+            view.genre_shares,
+            view.year_shares,
+            content.class_shares,
+            content.era_shares,
+            content.set_shares,
+            content.unseen,
+            content.unseen_sets,
+            content.unseen_eras,
+            content.unseen_years,
+            content.unseen_rates,
+            view.newest,
+            view.recent,
+            view.by_history[bucket],
+            view.ever,
+            catalogue.available,
+            len(catalogue),
             catalogue.tokens,
             view.token_idf,
-            taste.classes,
-            taste.eras,
-            taste.sets,
-            taste.years,
-            weights,
-            forced,
-            view.newest,
-            unseen,
-            touched,
+            view.token_offsets,
+            view.token_carriers,
             self._token_weights,
-            self._places,
             self.marks,
-            self._evidence,
-            self._features,
+            self._places,
+            self._scores,
+            context,
             candidates,
             features,
             linear,
         )
 
-    def _weigh(self, state: UserState, history: NDArray[np.int32], now_ms: int) -> int:
-        rows = self.statistics.rows
-        lags: int = weigh_history(
-            history,
-            _fresh(state.values),
-            _fresh(state.ts_ms),
-            int(now_ms),
-            state.mean_value or NEUTRAL_VALUE,
-            self.statistics.clock,
-            rows.sums,
-            rows.landmarks,
-            self.statistics.popularity.counts,
-            self._factors,
-            self._worths,
-            self._back_off,
-            self._totals,
-        )
-        return lags
-
-    def _fill_pool(
-        self,
-        state: UserState,
-        history: NDArray[np.int32],
-        lags: int,
-        forced: NDArray[np.int32],
-        unseen: NDArray[np.int32],
-    ) -> NDArray[np.int32]:
-        rows, view, catalogue = self.statistics.rows, self.view, self.catalogue
-        size = fill_pool(
-            history,
-            lags,
-            rows.ids,
-            rows.values,
-            rows.lengths,
-            self._factors,
-            self._back_off,
-            self._totals,
-            view.shares,
-            view.covisit_norms,
-            catalogue.available,
-            forced,
-            unseen,
-            view.newest,
-            view.recent,
-            view.by_history[history_bucket(state.count)],
-            view.ever,
-            catalogue.tokens,
-            view.token_offsets,
-            view.token_carriers,
-            len(catalogue),
-            CANDIDATES,
-            self.marks,
-            self._scores,
-            self._pool,
-        )
-        return self._pool[:size]
-
 
 def _fresh(array: _Array) -> _Array:
     """Return a copy: for a read-only array, as decoded from bytes, numba would compile a kernel a second time."""
     return array.copy()
-
-
-def _year_of(now_ms: int) -> float:
-    """Return the time as a year with a fraction, exact to a day."""
-    return _EPOCH_YEAR + now_ms / _YEAR_MS

@@ -64,8 +64,6 @@ CONTEXT_NAMES: Final = (
     "pick_count",  # decayed mean of their log counts, divided by 5, less 1
 )
 CONTEXTS: Final = len(CONTEXT_NAMES)
-# The last entries of the context that `context_of` leaves to `profile_kernel.taste_of`.
-TASTES: Final = 2
 NEUTRAL_VALUE: Final = 3.5
 LOG_HISTORY_SCALE: Final = 5.0
 
@@ -73,7 +71,7 @@ LOG_HISTORY_SCALE: Final = 5.0
 def context_of(state: UserState, now_ms: int) -> NDArray[np.float32]:
     """Return the context [U] of a request made at `now_ms`, in the order of CONTEXT_NAMES.
 
-    The last two entries are left 0: they need item statistics, see `profile_kernel.taste_of`.
+    The last two entries are left 0: they need item statistics, see `taste_kernel.taste_of`.
     """
     context = np.zeros(CONTEXTS, np.float32)
     context[history_bucket(state.count)] = 1.0

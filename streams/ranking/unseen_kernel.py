@@ -4,7 +4,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from streams.compiled import compiled
-from streams.ranking.marks_kernel import FREE, block
+from streams.ranking.marks_kernel import FREE
 from streams.ranking.taste_kernel import (
     SET_EXACT,
     SET_LAST,
@@ -14,70 +14,12 @@ from streams.ranking.taste_kernel import (
     YEAR_LONG,
     YEAR_RECENT,
     YEAR_UNRELEASED,
-    compare_taste,
 )
 
+# Never-seen items that join the pool.
+POOL_UNSEEN = 48
 # Items whose scores are computed together, before it is asked whether the rest can be left out.
 _BLOCK = 256
-
-
-@compiled
-def unseen_by_taste(
-    history: NDArray[np.int32],
-    now_year: float,
-    items: NDArray[np.float32],
-    set_genres: NDArray[np.int16],
-    set_norms: NDArray[np.float64],
-    genre_shares: NDArray[np.float64],
-    year_shares: NDArray[np.float64],
-    class_shares: NDArray[np.float64],
-    era_shares: NDArray[np.float64],
-    set_shares: NDArray[np.float64],
-    weights: NDArray[np.float32],
-    unseen: NDArray[np.int32],
-    unseen_sets: NDArray[np.int32],
-    unseen_eras: NDArray[np.int16],
-    unseen_years: NDArray[np.int16],
-    unseen_rates: NDArray[np.float32],
-    touched: NDArray[np.int32],
-    classes: NDArray[np.float64],
-    eras: NDArray[np.float32],
-    sets: NDArray[np.float32],
-    years: NDArray[np.float32],
-    marks: NDArray[np.uint8],
-    best: NDArray[np.int32],
-) -> int:
-    """Block what the user has touched, compare the taste, find never-seen items that suit it; see what is called."""
-    block(touched, marks)
-    compare_taste(
-        history,
-        now_year,
-        items,
-        set_genres,
-        set_norms,
-        genre_shares,
-        year_shares,
-        class_shares,
-        era_shares,
-        set_shares,
-        classes,
-        eras,
-        sets,
-        years,
-    )
-    return search_unseen(
-        weights,
-        sets,
-        eras,
-        years,
-        unseen,
-        unseen_sets,
-        unseen_eras,
-        unseen_years,
-        unseen_rates,
-        marks,
-        best,
-    )
 
 
 @compiled

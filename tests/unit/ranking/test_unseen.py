@@ -4,10 +4,11 @@ import numpy as np
 import pytest
 from small_world import NOW_MS, make_world
 
+from streams.catalogue import MAX_GENRES
 from streams.ranking import CONTEXT_NAMES, FEATURE_NAMES, FusionWeights
 from streams.ranking.features import CONTEXTS, FEATURES
 from streams.ranking.item_kernel import ITEM_CLASS, ITEM_LESSER_CLASS
-from streams.ranking.taste_kernel import SET_LONG
+from streams.ranking.profile_kernel import PROFILES, YEARS, profile_ratios
 from streams.ranking.unseen_kernel import best_unseen
 from streams.statistics.popularity import popularity_class
 
@@ -41,7 +42,11 @@ def test_never_seen_items_of_the_users_genres_are_candidates():
     assert (world.statistics.popularity.counts[top] == 0).all()
     assert (np.diff(batch.linear[0, :20]) <= 0).all()
     everything = world.step.view.content.unseen
-    affinity = world.step._taste.sets[world.step.view.content.genre_sets[everything], SET_LONG]
+    view, genres = world.step.view, world.catalogue.genres[everything]
+    by_genre, by_year = np.zeros((PROFILES, MAX_GENRES)), np.zeros((PROFILES, YEARS), np.float32)
+    profiles = (view.items, view.content.set_genres, view.genre_shares, view.year_shares)
+    profile_ratios(world.users["u1"].items.copy(), *profiles, by_genre, by_year)
+    affinity = np.where(genres > 0, by_genre[PROFILES - 1][genres], 0.0).sum(axis=1) / np.sqrt(2.0)
     assert batch.linear[0, 0] == pytest.approx(affinity.max(), rel=1e-4)
 
 
