@@ -1,13 +1,17 @@
 """How fast one writer fills the event log, and how fast it is read back.
 
-`python -m load_tests.bench.event_log` measures the log that MILLRACE_EVENT_LOG names, under a name of its own.
+`python -m load_tests.bench.event_log` measures the log that MILLRACE_EVENT_LOG names: a file of its own beside an SQLite
+log, which is removed, or a log of another name in the same tables of Cassandra, whose rows stay.
 """
 
+import argparse
+import tempfile
 import time
 import uuid
-from collections.abc import Sequence
-from contextlib import closing
+from collections.abc import Iterator, Sequence
+from contextlib import closing, contextmanager
 from itertools import islice
+from pathlib import Path
 from urllib.parse import urlsplit
 
 from consumers.event_log import LoggedEvent, open_event_log
@@ -34,7 +38,7 @@ def measure_event_log(settings: Settings, events: int = EVENTS) -> EventLogThrou
         MillraceError: The log cannot be used.
     """
     adapter = urlsplit(settings.event_log_url).scheme
-    with closing(open_event_log(_of_its_own(settings))) as log:
+    with _of_its_own(settings) as own, closing(open_event_log(own)) as log:
         logged = _logged(_WARM_UP_EVENTS + events)
         log.append(logged[:_WARM_UP_EVENTS])
         started_s = time.monotonic()
@@ -49,13 +53,18 @@ def measure_event_log(settings: Settings, events: int = EVENTS) -> EventLogThrou
     )
 
 
-def _of_its_own(settings: Settings) -> Settings:
-    """Return settings of a log that nobody else uses: a file of its own, or another name in the same tables."""
-    mark = uuid.uuid4().hex[:10]
-    changes = {"topic_prefix": f"bench-{mark}."}
-    if urlsplit(settings.event_log_url).scheme == "sqlite":
-        changes["event_log"] = f"sqlite:///{(settings.home / f'bench-{mark}.sqlite').absolute()}"
-    return settings.model_copy(update=changes)
+@contextmanager
+def _of_its_own(settings: Settings) -> Iterator[Settings]:
+    """Give settings of a log that nobody else uses."""
+    changes = {"topic_prefix": f"bench-{uuid.uuid4().hex[:10]}."}
+    if urlsplit(settings.event_log_url).scheme != "sqlite":
+        yield settings.model_copy(update=changes)
+        return
+    settings.home.mkdir(parents=True, exist_ok=True)
+    # On the same disk as the log itself.
+    with tempfile.TemporaryDirectory(dir=settings.home, prefix="bench-") as folder:
+        changes["event_log"] = f"sqlite:///{Path(folder).absolute() / 'events.sqlite'}"
+        yield settings.model_copy(update=changes)
 
 
 def _logged(count: int) -> Sequence[LoggedEvent]:
@@ -68,7 +77,10 @@ def _logged(count: int) -> Sequence[LoggedEvent]:
 
 def main() -> None:
     """Print the figures as JSON."""
-    print(measure_event_log(load_settings()).model_dump_json(indent=2))  # noqa: T201 - its purpose
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--events", type=int, default=EVENTS)
+    options = parser.parse_args()
+    print(measure_event_log(load_settings(), options.events).model_dump_json(indent=2))  # noqa: T201 - its purpose
 
 
 if __name__ == "__main__":
