@@ -1,7 +1,7 @@
 """How fast one writer fills the event log, and how fast it is read back.
 
-`python -m load_tests.bench.event_log` measures the log that MILLRACE_EVENT_LOG names: beside an SQLite log a file of its
-own, which is removed; in Cassandra a log of another name in the same tables, whose rows stay.
+`python -m load_tests.bench.event_log` measures the log that MILLRACE_EVENT_LOG names: beside an SQLite log a file of
+its own, which is removed; in Cassandra a log of another name in the same tables, whose rows stay.
 """
 
 import argparse
