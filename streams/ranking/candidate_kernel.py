@@ -74,7 +74,7 @@ def find_candidates(
     features: NDArray[np.float32],
     linear: NDArray[np.float32],
 ) -> None:
-    """Write the candidates of one user: `candidates` [C], zero before, `features` [C, F], `linear` [C], -inf before.
+    """Write the candidates of one user: `candidates` [C] and `features` [C, F], zero before, and `linear` [C].
 
     Of the user: `history` [H] items, newest first, with their `values` and `ts_ms`; the items `touched`; items `forced`
     to be candidates unless touched or not available; `mean_value`; `bucket`, that of the history's length, whose

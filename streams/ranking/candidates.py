@@ -96,7 +96,7 @@ class CandidateStep:
         candidates = np.zeros((users, CANDIDATES), np.int32)
         features = np.zeros((users, CANDIDATES, FEATURES), np.float32)
         context = np.zeros((users, CONTEXTS), np.float32)
-        linear = np.full((users, CANDIDATES), -np.inf, np.float32)
+        linear = np.empty((users, CANDIDATES), np.float32)
         for row, (state, time_ms) in enumerate(zip(states, now_ms, strict=True)):
             context[row] = context_of(state, time_ms)
             self._find(state, time_ms, weights, context[row], candidates[row], features[row], linear[row])
@@ -104,17 +104,21 @@ class CandidateStep:
 
     def prepare(self) -> None:
         """Give every array room for all known indexes, and renew the view if enough has happened."""
-        size = max(len(self.catalogue.known), len(self.statistics.rows), len(self.statistics.popularity))
-        self.catalogue.ensure(size)
-        self.statistics.ensure(size)
-        size = len(self.catalogue.known)
-        if len(self.marks) != size:
-            self.marks = np.zeros(size, np.uint8)
-            self._places = np.zeros(size, np.int32)
-            self._scores = np.zeros(size, np.float32)
+        sizes = (len(self.catalogue.known), len(self.statistics.rows), len(self.statistics.popularity))
+        size = len(self.marks)
+        if sizes != (size, size, size):
+            self._make_room(max(sizes))
         if len(self._token_weights) != len(self.catalogue.token_items):
             self._token_weights = np.zeros(len(self.catalogue.token_items), np.float32)
         self.view.refresh(self.statistics, self.catalogue)
+
+    def _make_room(self, size: int) -> None:
+        self.catalogue.ensure(size)
+        self.statistics.ensure(size)
+        size = len(self.catalogue.known)
+        self.marks = np.zeros(size, np.uint8)
+        self._places = np.zeros(size, np.int32)
+        self._scores = np.zeros(size, np.float32)
 
     def _find(
         self,

@@ -37,7 +37,7 @@ def linear_cut(
         marks: [N]; the items that stay are KEPT on return.
         candidates: [C] out, untouched beyond the pool's size.
         features: [C, F] out.
-        linear: [C] out.
+        linear: [C] out, -inf beyond the pool's size.
     """
     size = len(pool)
     scores = np.empty(size, np.float32)
@@ -52,6 +52,7 @@ def linear_cut(
         first = np.uint64(0x80000000) if marks[pool[place]] == KEPT else np.uint64(0)
         keys[place] = ((ordered(bits[place]) >> np.uint64(1) | first) << np.uint64(32)) | np.uint64(size - place)
     taken = min(size, len(candidates))
+    linear[taken:] = -np.inf
     largest(keys, size, taken)
     for rank in range(taken):
         place = int(np.int64(size) - np.int64(keys[rank] & np.uint64(0xFFFFFFFF)))

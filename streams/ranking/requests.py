@@ -1,5 +1,6 @@
 """The tensors of one scoring request."""
 
+from bisect import bisect_left
 from collections.abc import Sequence
 
 import numpy as np
@@ -26,8 +27,8 @@ def score_request(
     history = np.zeros((users, HISTORY_TENSOR_LENGTH), np.int32)
     values = np.zeros((users, HISTORY_TENSOR_LENGTH), np.float32)
     ages_s = np.zeros((users, HISTORY_TENSOR_LENGTH), np.float32)
-    longest = max((len(state.touched) for state in states), default=0) + len(unavailable)
-    width = next((size for size in EXCLUDE_BUCKETS if size >= longest), EXCLUDE_BUCKETS[-1])
+    longest = max([len(state.touched) for state in states], default=0) + len(unavailable)
+    width = EXCLUDE_BUCKETS[min(bisect_left(EXCLUDE_BUCKETS, longest), len(EXCLUDE_BUCKETS) - 1)]
     exclude = np.zeros((users, width), np.int32)
     for row, (state, time_ms) in enumerate(zip(states, now_ms, strict=True)):
         fill_request(
