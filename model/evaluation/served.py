@@ -28,6 +28,7 @@ from streams.scoring.onnx import OnnxScorer
 from streams.scoring.protocol import CANDIDATES, ScoreRequest
 from streams.statistics import ItemStatistics
 from streams.users import ResolvedEvent, UserState
+from streams.worker.warm_up import warm_up_lists
 
 # Parts that can be left out, and the beginnings of the names of the features each brings.
 FEATURE_GROUPS: Mapping[str, tuple[str, ...]] = {
@@ -114,11 +115,16 @@ class ServedSystem:
         self._unrated: list[tuple[int, ScoreRequest, int]] = []
         self._vectors = np.zeros((0, 0), np.float32)
         self._lists = 0
+        self._compiled = False
         self._exploration = ExplorationPolicy()
         self._explored: dict[str, int] = {}
 
     def prepare(self, row: int) -> None:
         """Refresh what is due."""
+        if not self._compiled:
+            # Here, and not in the first list or the first event, whose time is told.
+            warm_up_lists(self._rules, self.statistics.rows.neighbours)
+            self._compiled = True
         if row == self.lists_from:
             self.learner.refresh_encoder()
         if row >= self.lists_from and (row == self.lists_from or self.learner.refresh_due()):
@@ -192,7 +198,7 @@ class ServedSystem:
 
     def __getstate__(self) -> dict[str, Any]:
         """Return all but the artifact, which is written anew from the learner's network."""
-        return {**self.__dict__, "_artifact": None}
+        return {**self.__dict__, "_artifact": None, "_compiled": False}
 
     def _scorer(self) -> OnnxScorer:
         return self._artifact or self._deploy()
