@@ -13,6 +13,7 @@
 import asyncio
 import logging
 from collections.abc import Mapping
+from time import monotonic
 from typing import Any
 
 from aiokafka.errors import KafkaError
@@ -82,16 +83,15 @@ class ConsumerThread(driver.AIOKafkaConsumerThread):  # type: ignore[misc]
 
     async def _commit(self, offsets: Mapping[Any, int]) -> bool:
         assigned = self.assignment()
-        wanted = {
-            TopicPartition(tp.topic, tp.partition): OffsetAndMetadata(offset, "")
-            for tp, offset in offsets.items()
-            if tp in assigned
-        }
+        mine = {tp: offset for tp, offset in offsets.items() if tp in assigned}
+        wanted = {TopicPartition(tp.topic, tp.partition): OffsetAndMetadata(offset, "") for tp, offset in mine.items()}
         try:
             await self._ensure_consumer().commit(wanted)
         except KafkaError as error:
             logger.warning("Kafka did not take the offsets (%s); the state store has them, going on.", error)
             return False
+        # Faust reports partitions without a commit for minutes as errors.
+        self.tp_last_committed_at.update(dict.fromkeys(mine, monotonic()))
         return True
 
     async def seek_others_to_committed(self, partitions: list[Any]) -> Mapping[Any, int]:
