@@ -24,7 +24,9 @@ ITEMS = 60
 # One of the seven users of `publish_events`; every 17th of their events repeats another.
 FORGOTTEN = "u3"
 FIRST = 300
-BATCH = 30
+BATCH = 10
+# The embedded broker keeps the newest megabytes of a partition: short lists, so that all can be read in the end.
+LIST_LENGTH = 2
 
 
 class Publisher(threading.Thread):
@@ -100,7 +102,7 @@ async def verified(settings: Settings, wait_s: float) -> Verification:
 @pytest.mark.slow
 @pytest.mark.timeout(1800)
 def test_roles_go_on_while_redis_is_rebuilt(bare_settings: Settings, tmp_path: Path) -> None:
-    settings, log = bare_settings, tmp_path / "roles.log"
+    settings, log = bare_settings.model_copy(update={"list_length": LIST_LENGTH}), tmp_path / "roles.log"
     stores = Stores(settings)
     stores.seed_items(ITEMS)
     published = publish_events(settings, FIRST)

@@ -77,8 +77,13 @@ def test_an_absent_server_refuses(proxies: Proxies) -> None:
     with closing(socket.create_server(("127.0.0.1", 0))) as unused:
         port = unused.getsockname()[1]
     proxies.serve({"echo": port})
-    with closing(connect(proxies["echo"].port)) as connection:
-        assert ask(connection) == b""
+    # Accepted, and gone at once: whoever connects may hear of it before or after.
+    try:
+        with closing(connect(proxies["echo"].port)) as connection:
+            answer = ask(connection)
+    except ConnectionResetError:
+        answer = b""
+    assert answer == b""
 
 
 def test_closing_ends_connections_that_are_open(proxies: Proxies, echo: tuple[int, list[bytes]]) -> None:
