@@ -11,15 +11,28 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import HealthCheck
+from hypothesis import HealthCheck, given
 from hypothesis import settings as hypothesis_settings
+from hypothesis import strategies as st
 from local_servers import cassandra, local_kafka, started  # noqa: F401 - fixtures
 
 from millrace.config import Settings
 
-# How fast inputs are made says something about the machine, which may be busy, and nothing about what is tested.
-hypothesis_settings.register_profile("millrace", suppress_health_check=[HealthCheck.too_slow])
-hypothesis_settings.load_profile("millrace")
+
+@pytest.fixture(scope="session", autouse=True)
+def characters_known() -> None:
+    """Have Hypothesis make its table of characters.
+
+    It does so once for each checkout, at the first text it draws, and takes over a second: more than its own check of
+    how fast a test draws allows.
+    """
+
+    @hypothesis_settings(max_examples=1, deadline=None, database=None, suppress_health_check=[HealthCheck.too_slow])
+    @given(st.text())
+    def draw(_: str) -> None:
+        pass
+
+    draw()
 
 
 @pytest.fixture(scope="session")

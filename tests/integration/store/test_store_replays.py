@@ -195,9 +195,7 @@ async def check_against(stores: Stores, log: Log) -> None:
     assert await stores.users.watermarks("worker", "millrace.events") == ends
 
 
-@settings(
-    max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow]
-)
+@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(log=logs(), lives=runs)
 def test_state_equals_a_recomputation_whatever_crashes(store_url: str, log: Log, lives: list[tuple[int, str]]) -> None:
     config = Settings(redis_url=store_url, redis_prefix=f"replay-{uuid4().hex}:", topic_partitions=PARTITIONS)
