@@ -32,7 +32,7 @@ class NetworkChoices(_Section):
     id_dropout: float = Field(
         default=0.25, ge=0.0, lt=1.0, description="Share of items that a training step sees by their content alone."
     )
-    ranker_units: tuple[int, int] = Field(default=(64, 32), description="Hidden units of the re-ranker's two layers.")
+    ranker_units: tuple[int, int] = Field(default=(128, 64), description="Hidden units of the re-ranker's two layers.")
 
     @model_validator(mode="after")
     def _heads_divide_width(self) -> Self:
@@ -67,6 +67,9 @@ class RankerChoices(_Section):
     epochs: int = Field(default=4, ge=1, le=50, description="Passes over its moments in the first training.")
     learning_rate: float = Field(default=2e-3, gt=0.0, le=0.1, description="Peak rate (AdamW).")
     weight_decay: float = Field(default=0.01, ge=0.0, le=1.0, description="Of AdamW.")
+    averaging: float = Field(
+        default=0.98, ge=0.0, lt=1.0, description="What a step leaves of the average that is served; 0: the newest."
+    )
     replay_share: float = Field(
         default=2.0, ge=0.0, le=20.0, description="Old moments replayed in a refresh for each new one."
     )

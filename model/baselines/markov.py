@@ -14,17 +14,42 @@ _DECAY = 0.8
 _BACK_OFF = 10.0
 
 
+_FIRST_ROOM = 8
+
+
+class _Followers:
+    """What followed one item, in arrays that can be added up as they are."""
+
+    __slots__ = ("_items", "_places", "_sums")
+
+    def __init__(self) -> None:
+        self._places: dict[int, int] = {}
+        self._items = np.zeros(_FIRST_ROOM, np.int64)
+        self._sums = np.zeros(_FIRST_ROOM)
+
+    def add(self, item: int, amount: float) -> None:
+        place = self._places.setdefault(item, len(self._places))
+        if place >= len(self._items):
+            self._items, self._sums = grown(self._items, place + 1), grown(self._sums, place + 1)
+        self._items[place] = item
+        self._sums[place] += amount
+
+    def add_to(self, scores: NDArray[np.float64], factor: float) -> None:
+        count = len(self._places)
+        scores[self._items[:count]] += factor * self._sums[:count]
+
+
 class DecayedMarkov:
     """Transitions A[j_d, i] += .8^d over 5 lags; scores sum_d .8^d (A + 10 p_i) / (row sum + 10) over 20 lags.
 
-    Plain Python and exact: no row is ever cut. p is recent popularity (3,000 and 30,000 events) with a uniform floor.
+    Exact: no row is ever cut. p is recent popularity (3,000 and 30,000 events) with a uniform floor.
 
     Args:
         size: Item indexes are below this, or the tables grow.
     """
 
     def __init__(self, size: int) -> None:
-        self._rows: defaultdict[int, dict[int, float]] = defaultdict(dict)
+        self._rows: defaultdict[int, _Followers] = defaultdict(_Followers)
         self._sums = np.zeros(size)
         self._recent = (RecentPopularity(size, 3_000.0), RecentPopularity(size, 30_000.0))
 
@@ -39,10 +64,8 @@ class DecayedMarkov:
         for lag, row in enumerate(state.items[:_SCORED_LAGS].tolist()):
             factor = _DECAY**lag / ((self._sums[row] if row < len(self._sums) else 0.0) + _BACK_OFF)
             from_popularity += factor * _BACK_OFF
-            followers = self._rows.get(row)
-            if followers:
-                items = np.fromiter(followers.keys(), np.int64, len(followers))
-                scores[items] += factor * np.fromiter(followers.values(), np.float64, len(followers))
+            if row in self._rows:
+                self._rows[row].add_to(scores, factor)
         return scores + from_popularity * popularity
 
     def learn(self, before: UserState, item: int, value: float, ts_ms: int) -> None:
@@ -53,7 +76,7 @@ class DecayedMarkov:
             self._sums = grown(self._sums, highest + 1)
         for lag, row in enumerate(history):
             if row != item:
-                self._rows[row][item] = self._rows[row].get(item, 0.0) + _DECAY**lag
+                self._rows[row].add(item, _DECAY**lag)
                 self._sums[row] += _DECAY**lag
         for recent in self._recent:
             recent.learn(before, item, value, ts_ms)

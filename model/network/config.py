@@ -36,7 +36,7 @@ class NetworkConfig(BaseModel):
     length: int = Field(default=DEFAULT_LENGTH, ge=1, le=HISTORY_TENSOR_LENGTH)
     dropout: float = 0.3
     id_dropout: float = 0.25
-    ranker_units: tuple[int, int] = (64, 32)
+    ranker_units: tuple[int, int] = (128, 64)
 
     @property
     def rows(self) -> int:

@@ -52,7 +52,7 @@ SEARCH_SPACE: Space = {
     "network.blocks": OneOf((1, 2, 3)),
     "network.dropout": Range(0.1, 0.5),
     "network.id_dropout": Range(0.0, 0.5),
-    "network.ranker_units": OneOf(((32, 16), (64, 32), (128, 128))),
+    "network.ranker_units": OneOf(((32, 16), (64, 32), (128, 64))),
     "encoder.learning_rate": Range(5e-4, 4e-3, log=True),
     "encoder.weight_decay": Range(1e-3, 0.1, log=True),
     "encoder.refresh_learning_rate": Range(1e-4, 2e-3, log=True),
