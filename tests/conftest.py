@@ -14,7 +14,7 @@ import pytest
 from hypothesis import HealthCheck, given
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
-from local_servers import cassandra, local_kafka, started  # noqa: F401 - fixtures
+from local_servers import cassandra, local_kafka, running_redis_cluster, started  # noqa: F401 - fixtures
 
 from millrace.config import Settings
 
@@ -58,25 +58,8 @@ def redis_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
 @pytest.fixture(scope="session")
 def redis_cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """Return the URL of a Redis Cluster of six nodes."""
-    from millrace.stacks.redis_cluster import RedisCluster
-    from millrace.stacks.service import wait_ready
-
-    folder = tmp_path_factory.mktemp("redis-cluster")
-    cluster = RedisCluster(folder, folder / "data")
-
-    def start() -> None:
-        cluster.prepare()
-        for node in cluster.nodes:
-            node.start()
-        wait_ready(cluster.nodes, timeout_s=30)
-        cluster.form()
-
-    try:
-        started(start, "a Redis Cluster")
+    with running_redis_cluster(tmp_path_factory.mktemp("redis-cluster")) as cluster:
         yield cluster.url
-    finally:
-        for node in cluster.nodes:
-            node.stop()
 
 
 @pytest.fixture(scope="session")

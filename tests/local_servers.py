@@ -6,13 +6,18 @@ run; with MILLRACE_REQUIRE_SERVICES=1 it fails instead.
 
 import os
 from collections.abc import Callable, Iterator
-from typing import Any
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from millrace.config import Settings
 from millrace.errors import FatalError
 from millrace.stacks.service import Service, wait_ready
+
+if TYPE_CHECKING:
+    from millrace.stacks.redis_cluster import RedisCluster
 
 REQUIRE = "MILLRACE_REQUIRE_SERVICES"
 # A JVM starts in seconds; beside everything else a test machine does it may take many.
@@ -38,6 +43,28 @@ def _run(services: list[Service], what: str) -> None:
         wait_ready(services, READY_DEADLINE_S)
 
     started(start, what)
+
+
+@contextmanager
+def running_redis_cluster(folder: Path) -> Iterator["RedisCluster"]:
+    """Run a Redis Cluster of six nodes for the length of a block."""
+    from millrace.stacks.redis_cluster import RedisCluster
+
+    cluster = RedisCluster(folder, folder / "data")
+
+    def start() -> None:
+        cluster.prepare()
+        for node in cluster.nodes:
+            node.start()
+        wait_ready(cluster.nodes, READY_DEADLINE_S)
+        cluster.form()
+
+    try:
+        started(start, "a Redis Cluster")
+        yield cluster
+    finally:
+        for node in cluster.nodes:
+            node.stop()
 
 
 @pytest.fixture(scope="session")

@@ -89,15 +89,17 @@ class SteadyLoad:
         self._idle.clear()
         self._running.set()
 
-    def pause(self) -> None:
-        """Publish nothing more for now; returns when everything sent is confirmed.
+    def pause(self) -> float:
+        """Publish nothing more for now; returns when everything sent is confirmed, and how many seconds that took.
 
         Raises:
             TransientError: Kafka has not confirmed everything.
         """
+        paused_s = time.monotonic()
         self._running.clear()
         self._idle.wait()
         self._flush()
+        return time.monotonic() - paused_s
 
     def close(self) -> None:
         """End the thread."""

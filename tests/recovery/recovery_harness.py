@@ -6,6 +6,7 @@ import os
 import subprocess
 import sys
 import time
+import uuid
 from collections import Counter, defaultdict
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -26,6 +27,13 @@ from streams.users import UserState
 
 KILLED = -9
 DEADLINE_S = 120.0
+
+
+def own_settings(home: Path, kafka: str, redis: str, **others: Any) -> Settings:
+    """Return settings of a broker and a Redis, with names of one test's own and without a model server."""
+    mark = uuid.uuid4().hex[:10]
+    names = {"topic_prefix": f"t{mark}.", "group_prefix": f"t{mark}-", "redis_prefix": f"t{mark}:"}
+    return Settings(home=home, kafka_bootstrap=kafka, redis_url=redis, triton_url="in-process", **names, **others)
 
 
 class Role:

@@ -1,12 +1,11 @@
 """The whole path on real Kafka and Cassandra, with the log writer killed on the way."""
 
-import uuid
 from contextlib import closing
 from pathlib import Path
 
 import pytest
 from recovery_checks import ITEMS, check_lists, check_state
-from recovery_harness import Published, Role, Stores, publish_events, wait_until
+from recovery_harness import Published, Role, Stores, own_settings, publish_events, wait_until
 
 from consumers.event_log import EventLog, open_event_log
 from millrace.config import Settings
@@ -18,19 +17,9 @@ EVENTS = 600
 @pytest.fixture
 def local_settings(local_kafka: str, cassandra: str, redis_server: str, tmp_path: Path) -> Settings:
     """Return settings of real servers, with topics of this test's own."""
-    mark = uuid.uuid4().hex[:10]
-    settings = Settings(
-        home=tmp_path,
-        stack="local",
-        kafka_bootstrap=local_kafka,
-        kafka_session_timeout_ms=6000,
-        event_log=cassandra,
-        redis_url=redis_server,
-        triton_url="in-process",
-        topic_prefix=f"t{mark}.",
-        group_prefix=f"t{mark}-",
-        redis_prefix=f"t{mark}:",
-        statistics_flush_ms=50,
+    servers = {"stack": "local", "event_log": cassandra}
+    settings = own_settings(
+        tmp_path, local_kafka, redis_server, **servers, kafka_session_timeout_ms=6000, statistics_flush_ms=50
     )
     assert ensure_topics(settings) == []
     return settings

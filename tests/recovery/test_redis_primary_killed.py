@@ -1,20 +1,18 @@
 """A primary of a Redis Cluster dies under load: its replica takes over, and users and watermarks stay consistent."""
 
-import uuid
 from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
 
 import pytest
 import redis
-from local_servers import started
+from local_servers import running_redis_cluster
 from recovery_checks import ITEMS, check_lists, check_state
-from recovery_harness import Role, Stores, publish_events, wait_until
+from recovery_harness import Role, Stores, own_settings, publish_events, wait_until
 
 from millrace.config import Settings
 from millrace.keys import Keys
 from millrace.stacks.redis_cluster import PRIMARIES, RedisCluster
-from millrace.stacks.service import wait_ready
 from millrace.topic_admin import ensure_topics
 
 # Minutes on a machine that is busy with something else, where Kafka alone takes two to start.
@@ -27,39 +25,15 @@ EVENTS = 150
 
 @pytest.fixture
 def cluster(tmp_path: Path) -> Iterator[RedisCluster]:
-    made = RedisCluster(tmp_path, tmp_path / "redis")
-
-    def start() -> None:
-        made.prepare()
-        for node in made.nodes:
-            node.start()
-        wait_ready(made.nodes, timeout_s=120)
-        made.form()
-
-    try:
-        started(start, "a Redis Cluster")
+    with running_redis_cluster(tmp_path) as made:
         yield made
-    finally:
-        for node in made.nodes:
-            node.stop()
 
 
 @pytest.fixture
 def settings(cluster: RedisCluster, local_kafka: str, tmp_path: Path) -> Settings:
-    mark = uuid.uuid4().hex[:10]
-    made = Settings(
-        home=tmp_path,
-        kafka_bootstrap=local_kafka,
-        kafka_fetch_wait_ms=10,
-        topic_partitions=PARTITIONS,
-        redis_url=cluster.url,
-        triton_url="in-process",
-        topic_prefix=f"t{mark}.",
-        group_prefix=f"t{mark}-",
-        redis_prefix=f"t{mark}:",
-        max_batch_events=16,
-        statistics_flush_ms=50,
-    )
+    sizes = {"topic_partitions": PARTITIONS, "max_batch_events": 16}
+    quick = {"kafka_fetch_wait_ms": 10, "statistics_flush_ms": 50}
+    made = own_settings(tmp_path, local_kafka, cluster.url, **sizes, **quick)
     ensure_topics(made)
     return made
 

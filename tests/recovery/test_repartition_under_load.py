@@ -3,12 +3,11 @@
 import os
 import subprocess
 import sys
-import uuid
 from pathlib import Path
 
 import pytest
 from recovery_checks import ITEMS, check_lists, check_state
-from recovery_harness import Role, Stores, publish_events, wait_until
+from recovery_harness import Role, Stores, own_settings, publish_events, wait_until
 
 from millrace.config import Settings
 from millrace.topic_admin import ensure_topics, grow_topic
@@ -25,19 +24,8 @@ EVENTS = 120
 
 @pytest.fixture(params=["redis_server", "redis_cluster"])
 def settings(request: pytest.FixtureRequest, local_kafka: str, tmp_path: Path) -> Settings:
-    mark = uuid.uuid4().hex[:10]
-    made = Settings(
-        home=tmp_path,
-        kafka_bootstrap=local_kafka,
-        kafka_fetch_wait_ms=10,
-        topic_partitions=OLD,
-        redis_url=request.getfixturevalue(request.param),
-        triton_url="in-process",
-        topic_prefix=f"t{mark}.",
-        group_prefix=f"t{mark}-",
-        redis_prefix=f"t{mark}:",
-        max_batch_events=16,
-    )
+    sizes = {"kafka_fetch_wait_ms": 10, "topic_partitions": OLD, "max_batch_events": 16}
+    made = own_settings(tmp_path, local_kafka, request.getfixturevalue(request.param), **sizes)
     ensure_topics(made)
     return made
 

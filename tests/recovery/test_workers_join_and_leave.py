@@ -2,14 +2,13 @@
 
 import signal
 import threading
-import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 from recovery_checks import ITEMS, check_lists, check_state
-from recovery_harness import Role, Stores, publish_events, wait_until
+from recovery_harness import Role, Stores, own_settings, publish_events, wait_until
 
 from millrace.config import Settings
 from millrace.topic_admin import ensure_topics
@@ -57,19 +56,8 @@ class Load:
 
 @pytest.fixture
 def settings(local_kafka: str, redis_server: str, tmp_path: Path) -> Settings:
-    mark = uuid.uuid4().hex[:10]
-    made = Settings(
-        home=tmp_path,
-        kafka_bootstrap=local_kafka,
-        kafka_fetch_wait_ms=10,
-        topic_partitions=PARTITIONS,
-        redis_url=redis_server,
-        triton_url="in-process",
-        topic_prefix=f"t{mark}.",
-        group_prefix=f"t{mark}-",
-        redis_prefix=f"t{mark}:",
-        max_batch_events=64,
-    )
+    sizes = {"kafka_fetch_wait_ms": 10, "topic_partitions": PARTITIONS, "max_batch_events": 64}
+    made = own_settings(tmp_path, local_kafka, redis_server, **sizes)
     ensure_topics(made)
     return made
 

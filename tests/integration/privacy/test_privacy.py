@@ -9,6 +9,7 @@ from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
 import pytest
+from both_logs import ON_BOTH, chosen_log
 
 from consumers.event_log import IMPORT_PARTITION, EventLog, LoggedEvent, open_event_log
 from consumers.privacy import export, forget
@@ -30,22 +31,10 @@ EVENTS = 120
 REPEATED = {number for number in range(EVENTS) if number % 37 == 36 and number % OTHERS == 3}
 
 
-def sqlite(request: pytest.FixtureRequest, folder: Path) -> dict[str, str]:
-    return {"event_log": f"sqlite:///{folder / 'events.sqlite'}"}
-
-
-def cassandra(request: pytest.FixtureRequest, folder: Path) -> dict[str, str]:
-    return {"event_log": request.getfixturevalue("cassandra"), "topic_prefix": f"t{uuid.uuid4().hex[:10]}."}
-
-
-ON_BOTH = pytest.mark.parametrize("config", [sqlite, cassandra], indirect=True)
-
-
 @pytest.fixture
 def config(request: pytest.FixtureRequest, redis_server: str, tmp_path: Path) -> Settings:
     prefix = f"{uuid.uuid4().hex[:10]}:"
-    address = getattr(request, "param", sqlite)(request, tmp_path)
-    return Settings(redis_url=redis_server, redis_prefix=prefix, home=tmp_path, **address)
+    return Settings(redis_url=redis_server, redis_prefix=prefix, home=tmp_path, **chosen_log(request, tmp_path))
 
 
 @pytest.fixture

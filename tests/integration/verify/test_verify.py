@@ -9,6 +9,7 @@ from collections.abc import AsyncIterator, Callable, Iterator
 from pathlib import Path
 
 import pytest
+from both_logs import ON_BOTH, chosen_log
 
 from consumers.event_log import IMPORT_PARTITION, EventLog, LoggedEvent, open_event_log
 from millrace.config import Settings
@@ -28,27 +29,10 @@ ITEMS = 40
 IMPORTED = 60
 
 
-def sqlite(request: pytest.FixtureRequest, folder: Path) -> dict[str, str]:
-    return {"event_log": f"sqlite:///{folder / 'events.sqlite'}"}
-
-
-def cassandra(request: pytest.FixtureRequest, folder: Path) -> dict[str, str]:
-    return {"event_log": request.getfixturevalue("cassandra"), "topic_prefix": f"t{uuid.uuid4().hex[:10]}."}
-
-
-# What is compared does not depend on the log: one test of each kind on Cassandra is enough.
-ON_BOTH = pytest.mark.parametrize("config", [sqlite, cassandra], indirect=True)
-
-
 @pytest.fixture
 def config(request: pytest.FixtureRequest, redis_server: str, tmp_path: Path) -> Settings:
     prefix = f"{uuid.uuid4().hex[:10]}:"
-    return Settings(
-        redis_url=redis_server,
-        redis_prefix=prefix,
-        home=tmp_path,
-        **getattr(request, "param", sqlite)(request, tmp_path),
-    )
+    return Settings(redis_url=redis_server, redis_prefix=prefix, home=tmp_path, **chosen_log(request, tmp_path))
 
 
 @pytest.fixture
@@ -91,6 +75,7 @@ async def check(log: EventLog, stores: Stores, config: Settings) -> Verification
     return await verify(log, stores, config, patience_s=0.3)
 
 
+# What is compared does not depend on the log: one test of each kind on Cassandra is enough.
 @ON_BOTH
 @pytest.mark.parametrize("partitions", [1, 3])
 async def test_what_was_rebuilt_is_equal(log: EventLog, stores: Stores, config: Settings, partitions: int) -> None:
