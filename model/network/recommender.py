@@ -47,6 +47,9 @@ class Recommender(keras.layers.Layer):  # type: ignore[misc]
             name="logit_bias",
         )
 
+    def build(self, input_shape: Any) -> None:
+        """Do nothing: every weight is there from the start."""
+
     def bake(self) -> None:
         """Fix the catalogue's vectors and biases as the tower has them now."""
         vectors, bias = self.tower(ops.arange(self.config.rows), training=False)

@@ -1,5 +1,6 @@
 """Export to ONNX: equal outputs, and no file when they are not."""
 
+import warnings
 from pathlib import Path
 
 import numpy as np
@@ -11,10 +12,11 @@ from tritonclient.grpc import model_config_pb2 as pb
 
 from millrace.errors import FatalError
 from model import export as exporting
-from model.export import Tensors, export, random_request, run
+from model.export import Exporter, Tensors, export, random_request, run
+from model.learning.growth import frozen, thawed
 from model.network.recommender import Recommender
 from model.triton_admin import TEMPLATE_DIR
-from tests.unit.model.small import small_recommender
+from tests.unit.model.small import ITEMS, small_recommender
 
 DTYPES = {pb.TYPE_INT32: "tensor(int32)", pb.TYPE_FP32: "tensor(float)"}
 
@@ -103,3 +105,11 @@ def test_an_export_that_differs_leaves_no_file(
     with pytest.raises(FatalError, match="must not be served"):
         export(recommender, path)
     assert not path.exists()
+
+
+def test_a_restored_network_is_written_without_a_word_of_keras(tmp_path: Path) -> None:
+    restored = thawed(frozen(small_recommender(items=ITEMS + 1)))  # of a size that no other test has had converted
+    with warnings.catch_warnings(record=True) as said:
+        warnings.simplefilter("always")
+        Exporter().write(restored, tmp_path / "model.onnx")
+    assert not [str(each.message) for each in said if "build()" in str(each.message)]
