@@ -17,6 +17,7 @@ from typing import Any
 
 import psutil
 import pytest
+from processes import running
 
 from millrace.config import load_settings
 from millrace.errors import FatalError
@@ -57,10 +58,6 @@ def answers(port: int) -> bool:
     with socket.socket() as probe:
         probe.settimeout(1.0)
         return probe.connect_ex(("127.0.0.1", port)) == 0
-
-
-def running(processes: list[psutil.Process]) -> list[psutil.Process]:
-    return [one for one in processes if one.is_running() and one.status() != psutil.STATUS_ZOMBIE]
 
 
 @pytest.fixture

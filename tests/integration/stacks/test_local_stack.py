@@ -14,6 +14,7 @@ import psutil
 import pytest
 from confluent_kafka import Producer
 from local_servers import started
+from processes import running
 
 from consumers.event_log import LoggedEvent, open_event_log
 from consumers.subscriber_reader import TopicReader
@@ -25,11 +26,6 @@ from millrace.topic_admin import ensure_topics
 pytestmark = [pytest.mark.services, pytest.mark.slow]
 
 DEADLINE_S = 120.0
-
-
-def running(processes: list[psutil.Process]) -> list[psutil.Process]:
-    """Return those that have not ended; one that nobody has waited for yet has."""
-    return [one for one in processes if one.is_running() and one.status() != psutil.STATUS_ZOMBIE]
 
 
 def until(condition: Callable[[], bool], what: str) -> None:
