@@ -26,6 +26,8 @@ _FIRST_PAUSE_S = 0.1
 _LONGEST_PAUSE_S = 2.0
 # A flush may take this share of the keeper's time: when flushes get long, they get rarer.
 _FLUSH_SHARE = 0.2
+# But not rarer than this, however slow Redis was once.
+_LONGEST_INTERVAL_S = 10.0
 
 
 class Keeper:
@@ -102,9 +104,10 @@ class Keeper:
         if time.monotonic() < self._flush_due:
             return False
         started = time.monotonic()
-        await self.flush()
-        took_s = time.monotonic() - started
-        self._flush_due = time.monotonic() + max(self._flush_s, took_s / _FLUSH_SHARE)
+        lost_s = await self.flush()
+        took_s = time.monotonic() - started - lost_s
+        interval_s = min(max(self._flush_s, took_s / _FLUSH_SHARE), max(self._flush_s, _LONGEST_INTERVAL_S))
+        self._flush_due = time.monotonic() + interval_s
         return True
 
     @property
@@ -112,35 +115,43 @@ class Keeper:
         """Seconds until the next flush is due."""
         return max(self._flush_due - time.monotonic(), 0.0)
 
-    async def flush(self) -> None:
-        """Write what has been learned in one transaction; waits while Redis is away."""
+    async def flush(self) -> float:
+        """Write what has been learned in one transaction; waits while Redis is away.
+
+        Returns:
+            The seconds lost to a Redis that did not answer.
+        """
         learner, owner = self.learner, self._owner
         flush = learner.take_flush()
         if flush is None:
-            return
+            return 0.0
         self._crash("flush")
         with self.times.measure("flush"):
-            await self._write(learner, owner, flush)
+            lost_s = await self._write(learner, owner, flush)
         self._crash("flushed")
         learner.forget_oldest()
+        return lost_s
 
-    async def _write(self, learner: Learner, owner: str, flush: StatisticsFlush) -> None:
-        pause_s = _FIRST_PAUSE_S
+    async def _write(self, learner: Learner, owner: str, flush: StatisticsFlush) -> float:
+        """Try until it is written or another keeper has taken over; returns the seconds before the last attempt."""
+        pause_s, began, lost_s = _FIRST_PAUSE_S, time.monotonic(), 0.0
         while learner is self.learner:
+            lost_s = time.monotonic() - began
             try:
                 await self._store.flush(owner, flush)
             except FencedError as error:
                 logger.warning("%s What was learned since the last flush is learned again.", error)
                 for partition in self._gate.partitions:
                     self._gate.close(partition, owner)
-                return
+                break
             except TransientError as error:
                 pause_s = await self._wait(error, pause_s)
             else:
                 self.waiting_for = None
                 for partition, offset in flush.watermarks.items():
                     self._gate.advance(partition, owner, state=offset, done=offset)
-                return
+                break
+        return lost_s
 
     async def _wait(self, error: TransientError, pause_s: float) -> float:
         self.waiting_for = str(error)
