@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from millrace.errors import FatalError
-from millrace.stacks.ports import LOOPBACK, choose_port
+from millrace.stacks.ports import LAST_FREE_PORT, LOOPBACK, choose_port
 from millrace.stacks.redis_server import RedisServer
 
 PRIMARIES = 3
@@ -18,7 +18,6 @@ SLOTS = 16_384
 NODE_TIMEOUT_MS = 2000
 # Nodes talk to each other on the port this far above the one for clients.
 _BUS = 10_000
-_LAST_PORT = 65_535
 _FORM_DEADLINE_S = 30.0
 _POLL_S = 0.05
 _PORT_ATTEMPTS = 200
@@ -167,9 +166,7 @@ def _free_ports(count: int) -> list[int]:
     found: list[int] = []
     for _ in range(_PORT_ATTEMPTS):
         port = choose_port(0, "Redis")
-        if port + _BUS > _LAST_PORT:
-            port -= _BUS
-        if port not in found and _free(port) and _free(port + _BUS):
+        if port + _BUS <= LAST_FREE_PORT and _free(port + _BUS):
             found.append(port)
         if len(found) == count:
             return found
