@@ -1,6 +1,7 @@
 """How `millrace status` looks in a terminal."""
 
 from datetime import UTC, datetime
+from typing import Literal
 
 from rich.console import Group, RenderableType
 from rich.table import Table
@@ -42,10 +43,15 @@ def render(status: Status) -> RenderableType:
     )
 
 
+# A cluster has many addresses, and a state may say what to do: a second line is better than an ellipsis.
+_FOLDED = ("address", "state")
+
+
 def _table(*columns: str, right: tuple[str, ...] = ()) -> Table:
     table = Table(box=None, header_style="bold", pad_edge=False, padding=(0, 2, 0, 0))
     for column in columns:
-        table.add_column(column, justify="right" if column in right else "left", no_wrap=column != "state")
+        justify: Literal["left", "right"] = "right" if column in right else "left"
+        table.add_column(column, justify=justify, no_wrap=column not in _FOLDED, overflow="fold")
     return table
 
 

@@ -127,3 +127,10 @@ def test_lists_from_counts_are_named_so() -> None:
     text = shown(status_of(versions=only, champion=None, challenger=None))
     assert "online counts champion" in text
     assert "No model version serves yet" in text
+
+
+def test_the_many_addresses_of_a_cluster_leave_room_for_its_name_and_state() -> None:
+    address = "redis+cluster://" + ",".join(f"127.0.0.1:{16_900 + node}" for node in range(6))
+    text = shown(status_of(servers=[Server(name="redis", address=address, ok=True, detail="six nodes")]), width=80)
+    assert re.search(r"^redis .* up six nodes", text, re.MULTILINE)
+    assert address in re.sub(r"\s", "", text.split("redis ", 1)[1]).replace("upsixnodes", "")
