@@ -58,7 +58,7 @@ def redis_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
 @pytest.fixture(scope="session")
 def redis_cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """Return the URL of a Redis Cluster of six nodes."""
-    with running_redis_cluster(tmp_path_factory.mktemp("redis-cluster")) as cluster:
+    with running_redis_cluster(tmp_path_factory.mktemp("redis-cluster"), ready_s=30) as cluster:
         yield cluster.url
 
 

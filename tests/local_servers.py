@@ -46,8 +46,8 @@ def _run(services: list[Service], what: str) -> None:
 
 
 @contextmanager
-def running_redis_cluster(folder: Path) -> Iterator["RedisCluster"]:
-    """Run a Redis Cluster of six nodes for the length of a block."""
+def running_redis_cluster(folder: Path, ready_s: float) -> Iterator["RedisCluster"]:
+    """Run a Redis Cluster of six nodes, up within `ready_s` seconds, for the length of a block."""
     from millrace.stacks.redis_cluster import RedisCluster
 
     cluster = RedisCluster(folder, folder / "data")
@@ -56,7 +56,7 @@ def running_redis_cluster(folder: Path) -> Iterator["RedisCluster"]:
         cluster.prepare()
         for node in cluster.nodes:
             node.start()
-        wait_ready(cluster.nodes, READY_DEADLINE_S)
+        wait_ready(cluster.nodes, ready_s)
         cluster.form()
 
     try:

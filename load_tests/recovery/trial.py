@@ -121,8 +121,7 @@ class Trials:
             for fault in faults:
                 fault.end(self._stand)
         fresh_list_s = self._await_fresh_lists()
-        last_awaited = self._await_health()
-        last_awaited = self._catch_up() or last_awaited
+        last_awaited = "; ".join(filter(None, (self._await_health(), self._catch_up())))
         findings = self._checker.look()
         return TrialResult(kinds, fresh_list_s, time.monotonic() - started_s, findings, last_awaited)
 
@@ -141,7 +140,7 @@ class Trials:
         behind = wait_until_nothing(self._checker.behind, "everything is caught up", DEADLINE_S)
         if confirmed_s < _SLOW_S:
             return behind
-        return f"Kafka confirmed the load's last records {confirmed_s:.0f} s after they were sent"
+        return f"Kafka took {confirmed_s:.0f} s more to confirm the load's last records"
 
     def verify(self) -> list[str]:
         """Recompute all state from the event log, as `millrace verify` does, and return each difference."""

@@ -12,8 +12,6 @@ from streams.users import UserState
 _LEARNED_LAGS, _SCORED_LAGS = 5, 20
 _DECAY = 0.8
 _BACK_OFF = 10.0
-
-
 _FIRST_ROOM = 8
 
 

@@ -25,7 +25,7 @@ EVENTS = 150
 
 @pytest.fixture
 def cluster(tmp_path: Path) -> Iterator[RedisCluster]:
-    with running_redis_cluster(tmp_path) as made:
+    with running_redis_cluster(tmp_path, ready_s=120) as made:
         yield made
 
 
