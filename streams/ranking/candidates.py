@@ -8,6 +8,18 @@ import numpy as np
 from numpy.typing import NDArray
 
 from streams.catalogue import Catalogue
+from streams.ranking.arrays import (
+    Everyone,
+    Found,
+    ItemArrays,
+    ItemLists,
+    LinearWeights,
+    LinkRows,
+    Scratch,
+    TitleWords,
+    UnseenItems,
+    User,
+)
 from streams.ranking.candidate_kernel import find_candidates
 from streams.ranking.features import CONTEXTS, FEATURE_NAMES, FEATURES, NEUTRAL_VALUE, context_of
 from streams.ranking.fusion import FusionWeights
@@ -97,9 +109,11 @@ class CandidateStep:
         features = np.zeros((users, CANDIDATES, FEATURES), np.float32)
         context = np.zeros((users, CONTEXTS), np.float32)
         linear = np.empty((users, CANDIDATES), np.float32)
+        shared = self._shared(weights)
         for row, (state, time_ms) in enumerate(zip(states, now_ms, strict=True)):
             context[row] = context_of(state, time_ms)
-            self._find(state, time_ms, weights, context[row], candidates[row], features[row], linear[row])
+            found = Found(context[row], candidates[row], features[row], linear[row])
+            find_candidates(self._user(state, time_ms), *shared, found)
         return CandidateBatch(candidates, features, context, linear, self.view.unavailable)
 
     def prepare(self) -> None:
@@ -120,75 +134,40 @@ class CandidateStep:
         self._places = np.zeros(size, np.int32)
         self._scores = np.zeros(size, np.float32)
 
-    def _find(
-        self,
-        state: UserState,
-        now_ms: int,
-        weights: FusionWeights,
-        context: NDArray[np.float32],
-        candidates: NDArray[np.int32],
-        features: NDArray[np.float32],
-        linear: NDArray[np.float32],
-    ) -> None:
-        """Fill one user's row of a batch."""
-        statistics, catalogue, view = self.statistics, self.catalogue, self.view
-        rows, popularity, content = statistics.rows, statistics.popularity, view.content
-        bucket = history_bucket(state.count)
-        find_candidates(
-            _fresh(state.items),
-            _fresh(state.values),
-            _fresh(state.ts_ms),
-            _fresh(state.touched),
-            _fresh(state.proposals),
-            int(now_ms),
-            state.mean_value or NEUTRAL_VALUE,
-            bucket,
-            weights.weights,
-            weights.context_weights,
-            _SEARCHED,
-            statistics.clock,
-            rows.ids,
-            rows.values,
-            rows.lengths,
-            rows.sums,
-            rows.landmarks,
-            popularity.counts,
-            popularity.by_history,
-            statistics.bucket_totals,
-            view.items,
-            view.shares,
-            view.covisit_norms,
-            content.set_genres,
-            content.set_norms,
-            view.genre_shares,
-            view.year_shares,
-            content.class_shares,
-            content.era_shares,
-            content.set_shares,
+    def link_rows(self) -> LinkRows:
+        """Return the rows of the statistics."""
+        rows = self.statistics.rows
+        return LinkRows(rows.ids, rows.values, rows.lengths, rows.sums, rows.landmarks, self.statistics.clock)
+
+    def item_arrays(self) -> ItemArrays:
+        """Return what is known of each item."""
+        view, popularity = self.view, self.statistics.popularity
+        counts = (popularity.counts, popularity.by_history, self.statistics.bucket_totals)
+        catalogue = (self.catalogue.available, len(self.catalogue))
+        return ItemArrays(view.items, view.shares, view.covisit_norms, *counts, *catalogue)
+
+    def _shared(
+        self, weights: FusionWeights
+    ) -> tuple[LinearWeights, LinkRows, ItemArrays, Everyone, UnseenItems, ItemLists, TitleWords, Scratch]:
+        """Return what is the same for all users of a batch, in the order of `find_candidates`."""
+        view, content = self.view, self.view.content
+        shares = (content.class_shares, content.era_shares, content.set_shares)
+        return (
+            LinearWeights(weights.weights, weights.context_weights, _SEARCHED),
+            self.link_rows(),
+            self.item_arrays(),
+            Everyone(view.genre_shares, view.year_shares, *shares, content.set_genres, content.set_norms),
             content.unseen,
-            content.unseen_sets,
-            content.unseen_eras,
-            content.unseen_years,
-            content.unseen_rates,
-            view.newest,
-            view.recent,
-            view.by_history[bucket],
-            view.ever,
-            catalogue.available,
-            len(catalogue),
-            catalogue.tokens,
-            view.token_idf,
-            view.token_offsets,
-            view.token_carriers,
-            self._token_weights,
-            self.marks,
-            self._places,
-            self._scores,
-            context,
-            candidates,
-            features,
-            linear,
+            ItemLists(view.newest, view.recent, view.ever),
+            TitleWords(self.catalogue.tokens, view.token_idf, view.token_offsets, view.token_carriers),
+            Scratch(self.marks, self._places, self._scores, self._token_weights),
         )
+
+    def _user(self, state: UserState, now_ms: int) -> User:
+        bucket = history_bucket(state.count)
+        history = (_fresh(state.items), _fresh(state.values), _fresh(state.ts_ms))
+        others = (_fresh(state.touched), _fresh(state.proposals), self.view.by_history[bucket])
+        return User(*history, *others, int(now_ms), state.mean_value or NEUTRAL_VALUE, bucket)
 
 
 def _fresh(array: _Array) -> _Array:

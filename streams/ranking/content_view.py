@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from streams.catalogue import GENRES_PER_ITEM, MAX_GENRES, Catalogue
+from streams.ranking.arrays import UnseenItems
 from streams.ranking.item_kernel import fade_firsts
 from streams.ranking.profile_kernel import FIRST_YEAR, YEARS
 from streams.ranking.view_kernel import rate_genres, rate_items, rate_keys, tally_firsts, tally_shares
@@ -46,9 +47,7 @@ class ContentView:
         set_shares: [S] float64 share of recent events.
         first_rates: [N] float32 log of how often never-seen items of the same age, era and genres have lately met
             their first event, relative to all never-seen items.
-        unseen: [M] int32 known, available items without events, highest first rate first.
-        unseen_sets: [M] int32 their genre sets; `unseen_eras` int16, `unseen_rates` float32: the same of these.
-        unseen_years: [M] int16 the same of `year_places`.
+        unseen: Known, available items without events, with what of the above is theirs.
         catalogue_sequence: As of which catalogue, and for how many items, the classes are.
     """
 
@@ -63,11 +62,7 @@ class ContentView:
         self.set_norms: NDArray[np.float64] = np.ones(1)
         self.set_shares: NDArray[np.float64] = np.zeros(1)
         self.first_rates: NDArray[np.float32] = np.zeros(0, np.float32)
-        self.unseen: NDArray[np.int32] = np.empty(0, np.int32)
-        self.unseen_sets: NDArray[np.int32] = np.empty(0, np.int32)
-        self.unseen_eras: NDArray[np.int16] = np.empty(0, np.int16)
-        self.unseen_rates: NDArray[np.float32] = np.empty(0, np.float32)
-        self.unseen_years: NDArray[np.int16] = np.empty(0, np.int16)
+        self.unseen = self._described(np.empty(0, np.int32))
         self.catalogue_sequence = (-1, -1)
 
     def renew(self, statistics: ItemStatistics, catalogue: Catalogue, shares: NDArray[np.float32]) -> None:
@@ -120,9 +115,11 @@ class ContentView:
 
     def _renew_unseen(self, wanted: NDArray[np.bool_]) -> None:
         keys = np.sort(rate_keys(self.first_rates, wanted))[:_MOST_UNSEEN]
-        self.unseen = (keys & np.uint64(0xFFFFFFFF)).astype(np.int32)
-        self.unseen_sets, self.unseen_eras = self.genre_sets[self.unseen], self.eras[self.unseen]
-        self.unseen_rates, self.unseen_years = self.first_rates[self.unseen], self.year_places[self.unseen]
+        self.unseen = self._described((keys & np.uint64(0xFFFFFFFF)).astype(np.int32))
+
+    def _described(self, items: NDArray[np.int32]) -> UnseenItems:
+        classes = (self.genre_sets[items], self.eras[items], self.year_places[items])
+        return UnseenItems(items, *classes, self.first_rates[items])
 
 
 def _ages(now_year: float) -> NDArray[np.int32]:

@@ -7,6 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from streams.compiled import compiled
+from streams.ranking.arrays import HistoryWeights, ItemArrays, LinkRows
 from streams.ranking.history_kernel import TRANSITIONS
 from streams.ranking.marks_kernel import FREE, POOLED
 from streams.ranking.selection_kernel import largest_by_bits
@@ -19,16 +20,9 @@ CUT_WEIGHTS = (0.5, 0.5, 0.5, 1.0, 2.0, 0.02)
 @compiled
 def pool_by_links(
     history: NDArray[np.int32],
-    lags: int,
-    ids: NDArray[np.int32],
-    values: NDArray[np.float32],
-    lengths: NDArray[np.int32],
-    factors: NDArray[np.float32],
-    back_off: NDArray[np.float64],
-    totals: NDArray[np.float64],
-    shares: NDArray[np.float32],
-    norms: NDArray[np.float32],
-    available: NDArray[np.bool_],
+    rows: LinkRows,
+    weighed: HistoryWeights,
+    items: ItemArrays,
     marks: NDArray[np.uint8],
     scores: NDArray[np.float32],
     wanted: int,
@@ -37,17 +31,10 @@ def pool_by_links(
     """Put the `wanted` available items with the most evidence into the pool; ties go to the lower index.
 
     Args:
-        history: [H] items, newest first; the first `lags` count.
-        lags: See history.
-        ids: [N, K], `values` [N, K, S], `lengths` [N]: the rows of the statistics.
-        values: See ids.
-        lengths: See ids.
-        factors: [EVIDENCE_LAGS, LINK_KERNELS], `back_off` [TRANSITIONS], `totals`: as of `weigh_history`.
-        back_off: See factors.
-        totals: See factors.
-        shares: [N] recent share of each item.
-        norms: [N] what the co-visitation of each item is multiplied by.
-        available: [N].
+        history: [H] items, newest first; as many as are weighed count.
+        rows: Links.
+        weighed: What those of each entry weigh.
+        items: Shares, norms, and what is available.
         marks: [N] items not FREE are left out, items put into the pool become POOLED.
         scores: [N] scratch, all zero before and after.
         wanted: Most items to put there.
@@ -56,13 +43,13 @@ def pool_by_links(
     Returns:
         How many were put there.
     """
-    weights = np.empty((lags, STATISTICS), np.float32)
-    shared = _weigh_links(factors, back_off, totals, weights)
+    weights = np.empty((len(weighed.factors), STATISTICS), np.float32)
+    shared = _weigh_links(weighed, weights)
     # Room for every link: one that adds nothing does not tell that its item has been found.
-    found = np.empty(lags * ids.shape[1] + 1, np.int32)
-    number = _score_links(history, ids, values, lengths, weights, norms, scores, found)
+    found = np.empty(len(weights) * rows.ids.shape[1] + 1, np.int32)
+    number = _score_links(history, rows, weights, items.covisit_norms, scores, found)
     keys = np.empty(number, np.uint64)
-    size = _score_items(found[:number], shared, shares, available, marks, scores, keys)
+    size = _score_items(found[:number], shared, items.shares, items.available, marks, scores, keys)
     taken = min(size, wanted)
     largest_by_bits(keys, size, taken)
     for place in range(taken):
@@ -73,21 +60,16 @@ def pool_by_links(
 
 
 @compiled
-def _weigh_links(
-    factors: NDArray[np.float32],
-    back_off: NDArray[np.float64],
-    totals: NDArray[np.float64],
-    weights: NDArray[np.float32],
-) -> np.float32:
+def _weigh_links(weighed: HistoryWeights, weights: NDArray[np.float32]) -> np.float32:
     """Write what the links of each lag count in the score [lags, S]; return what an item's share counts."""
     parts, shared = np.zeros(TRANSITIONS + 1), 0.0
     for kernel in range(TRANSITIONS + 1):
-        if totals[kernel] > 0.0:
-            parts[kernel] = CUT_WEIGHTS[kernel] / totals[kernel]
+        if weighed.totals[kernel] > 0.0:
+            parts[kernel] = CUT_WEIGHTS[kernel] / weighed.totals[kernel]
             if kernel < TRANSITIONS:
-                shared += parts[kernel] * back_off[kernel]
+                shared += parts[kernel] * weighed.back_off[kernel]
     for lag in range(len(weights)):
-        own = factors[lag]
+        own = weighed.factors[lag]
         weights[lag, SHORT] = parts[0] * own[0] + parts[1] * own[1] + parts[2] * own[2]
         weights[lag, WIDE] = parts[3] * own[3]
         weights[lag, TIMED] = parts[4] * own[4]
@@ -98,22 +80,21 @@ def _weigh_links(
 @compiled
 def _score_links(
     history: NDArray[np.int32],
-    ids: NDArray[np.int32],
-    values: NDArray[np.float32],
-    lengths: NDArray[np.int32],
+    rows: LinkRows,
     weights: NDArray[np.float32],
     norms: NDArray[np.float32],
     scores: NDArray[np.float32],
     found: NDArray[np.int32],
 ) -> int:
     """Add every link, weighed, to the score of its item; return how many items were `found`, some perhaps twice."""
-    following, together = np.empty(ids.shape[1], np.float32), np.empty(ids.shape[1], np.float32)
+    neighbours = rows.ids.shape[1]
+    following, together = np.empty(neighbours, np.float32), np.empty(neighbours, np.float32)
     number = 0
     for lag in range(len(weights)):
         row = history[lag]
-        size = lengths[row]
-        _weigh_row(values[row], size, weights[lag], following, together)
-        number = _add_row(ids[row], size, following, together, norms, scores, found, number)
+        size = rows.lengths[row]
+        _weigh_row(rows.links[row], size, weights[lag], following, together)
+        number = _add_row(rows.ids[row], size, following, together, norms, scores, found, number)
     return number
 
 

@@ -4,6 +4,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from streams.compiled import compiled
+from streams.ranking.arrays import HistoryWeights, LinkRows
 from streams.ranking.history_kernel import BACK_OFF, FADE, LINK_KERNELS, SESSION_LIFT, TIMED_LIFT, TRANSITIONS
 from streams.statistics.row_kernels import COVISITED, SHORT, TIMED, WIDE
 
@@ -22,16 +23,11 @@ _BITS_OF_ONE = np.int32(0x3F800000)
 def gather_evidence(
     pool: NDArray[np.int32],
     history: NDArray[np.int32],
-    lags: int,
-    ids: NDArray[np.int32],
-    values: NDArray[np.float32],
-    lengths: NDArray[np.int32],
-    factors: NDArray[np.float32],
-    worths: NDArray[np.float64],
+    rows: LinkRows,
+    weighed: HistoryWeights,
     shares: NDArray[np.float32],
     places: NDArray[np.int32],
-    evidence: NDArray[np.float32],
-) -> None:
+) -> NDArray[np.float32]:
     """Add up, for every item of the pool, what the kernels over the links of the history give it.
 
     Beside the arithmetic means over the history (see `weigh_history`) stand two geometric ones, sum_d w_d log(1 +
@@ -39,38 +35,36 @@ def gather_evidence(
 
     Args:
         pool: [P] items.
-        history: [H] items, newest first; the first `lags` count.
-        lags: See history.
-        ids: [N, K], `values` [N, K, S], `lengths` [N]: the rows of the statistics.
-        values: See ids.
-        lengths: See ids.
-        factors: [EVIDENCE_LAGS, LINK_KERNELS] as of `weigh_history`.
-        worths: [EVIDENCE_LAGS, WORTHS] the same.
+        history: [H] items, newest first; as many as are weighed count.
+        rows: Links.
+        weighed: What those of each entry weigh.
         shares: [N] recent shares, the p_i.
         places: [N] scratch, all zero before and after.
-        evidence: [>= P, EVIDENCE] out.
+
+    Returns:
+        [P, EVIDENCE].
     """
-    neighbours = ids.shape[1]
+    neighbours = rows.ids.shape[1]
     slots, targets = np.empty(neighbours, np.int32), np.empty(neighbours, np.int32)
     session_lifts, timed_lifts = np.empty(neighbours, np.float32), np.empty(neighbours, np.float32)
-    scales = np.empty(len(pool), np.float32)
+    scales, evidence = np.empty(len(pool), np.float32), np.zeros((len(pool), EVIDENCE), np.float32)
     for place in range(len(pool)):
         item = pool[place]
         places[item] = place + 1
         scales[place] = np.float32(1.0 / BACK_OFF) / shares[item]
-        for column in range(EVIDENCE):
-            evidence[place, column] = 0.0
-    for lag in range(lags):
-        row, worth = history[lag], worths[lag]
-        number = _find_links(ids[row], lengths[row], places, slots, targets)
+    for lag in range(len(weighed.factors)):
+        row, worth = history[lag], weighed.worths[lag]
+        links = rows.links[row]
+        number = _find_links(rows.ids[row], rows.lengths[row], places, slots, targets)
         linked = slots[:number]
         if lag < _LIFT_LAGS:
-            _lift(values[row, :, SHORT], linked, targets, 1.0, scales, worth[SESSION_LIFT], session_lifts)
-            _lift(values[row, :, TIMED], linked, targets, worth[FADE], scales, worth[TIMED_LIFT], timed_lifts)
+            _lift(links[:, SHORT], linked, targets, 1.0, scales, worth[SESSION_LIFT], session_lifts)
+            _lift(links[:, TIMED], linked, targets, worth[FADE], scales, worth[TIMED_LIFT], timed_lifts)
             _add_lifts(targets[:number], session_lifts, timed_lifts, evidence)
-        _add_links(values[row], linked, targets, factors[lag], evidence)
+        _add_links(links, linked, targets, weighed.factors[lag], evidence)
     for place in range(len(pool)):
         places[pool[place]] = 0
+    return evidence
 
 
 @compiled

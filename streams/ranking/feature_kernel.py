@@ -4,6 +4,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from streams.compiled import compiled
+from streams.ranking.arrays import HistoryWeights, ItemArrays, Taste, TitleWords, User
 from streams.ranking.evidence_kernel import LIFTS, STRONGEST
 from streams.ranking.history_kernel import COVISITS, TRANSITIONS
 from streams.ranking.item_kernel import (
@@ -45,37 +46,37 @@ _LOGS = _LOG_STRONGEST + 1
 @compiled
 def compute_features(
     pool: NDArray[np.int32],
-    history: NDArray[np.int32],
-    bucket: int,
+    user: User,
     evidence: NDArray[np.float32],
-    back_off: NDArray[np.float64],
-    totals: NDArray[np.float64],
-    by_history: NDArray[np.float32],
-    bucket_total: float,
-    items: NDArray[np.float32],
-    tokens: NDArray[np.int32],
-    token_idf: NDArray[np.float32],
+    weighed: HistoryWeights,
+    items: ItemArrays,
+    titles: TitleWords,
+    taste: Taste,
     token_weights: NDArray[np.float32],
-    classes: NDArray[np.float64],
-    eras: NDArray[np.float32],
-    sets: NDArray[np.float32],
-    years: NDArray[np.float32],
-    out: NDArray[np.float32],
-) -> None:
-    """Fill `out` [>= P, F] with the features of the pool [P].
+    features: int,
+) -> NDArray[np.float32]:
+    """Return [P, F] the features of the pool.
 
-    Most arguments are the arrays of `Popularity`, `PopularityView`, `Catalogue` and the outputs of `weigh_history`,
-    `gather_evidence` and `compare_taste`; `bucket` is that of the user's history length, `bucket_total` everyone's
-    events in it; `token_weights` [T] is scratch, all zero before and after.
+    Args:
+        pool: [P] items.
+        user: Whose history.
+        evidence: [P, EVIDENCE] as of `gather_evidence`.
+        weighed: What the history weighs.
+        items: What is known of the items.
+        titles: Their words.
+        taste: The user's tables.
+        token_weights: [T] scratch, all zero before and after.
+        features: F.
     """
-    size = len(pool)
+    size, tokens = len(pool), titles.tokens
     lines, words = np.empty((size, ITEM_COLUMNS), np.float32), np.empty((size, tokens.shape[1]), np.int32)
     by_bucket, logs = np.empty(size, np.float32), np.empty((size, _LOGS), np.float32)
-    _bring_together(pool, items, tokens, by_history[:, bucket], lines, words, by_bucket)
-    _log_arguments(lines, evidence, back_off, totals, by_bucket, bucket_total, logs)
+    out = np.empty((size, features), np.float32)
+    _bring_together(pool, items.lines, tokens, items.by_history[:, user.bucket], lines, words, by_bucket)
+    _log_arguments(lines, evidence, weighed, by_bucket, items.bucket_totals[user.bucket], logs)
     flat = logs.reshape(size * _LOGS)
     log_all(flat, np.empty(len(flat), np.float32))
-    _weigh_titles(history, tokens, token_idf, token_weights)
+    _weigh_titles(user.items, tokens, titles.idf, token_weights)
     for place in range(size):
         row, line, found = out[place], lines[place], evidence[place]
         for column in range(TRANSITIONS):
@@ -98,8 +99,9 @@ def compute_features(
         row[25] = found[LIFTS + 1]
         row[26] = logs[place, _LOG_STRONGEST]
         row[30] = line[ITEM_AGE]
-        _content_features(line, classes, eras, sets, years, row)
-    _forget_titles(history, tokens, token_weights)
+        _content_features(line, taste, row)
+    _forget_titles(user.items, tokens, token_weights)
+    return out
 
 
 @compiled
@@ -123,29 +125,22 @@ def _bring_together(
 
 
 @compiled
-def _content_features(
-    line: NDArray[np.float32],
-    classes: NDArray[np.float64],
-    eras: NDArray[np.float32],
-    sets: NDArray[np.float32],
-    years: NDArray[np.float32],
-    row: NDArray[np.float32],
-) -> None:
+def _content_features(line: NDArray[np.float32], taste: Taste, row: NDArray[np.float32]) -> None:
     """Fill the features [F] that an item's line leads to in the user's tables."""
     popularity, era = np.uint32(line[ITEM_CLASS]), np.uint32(line[ITEM_ERA])
-    by_set, by_year = sets[np.uint32(line[ITEM_SET])], years[np.uint32(line[ITEM_YEAR])]
+    by_set, by_year = taste.sets[np.uint32(line[ITEM_SET])], taste.years[np.uint32(line[ITEM_YEAR])]
     row[13], row[14], row[15] = by_set[SET_LAST], by_set[SET_RECENT], by_set[SET_LONG]
     row[16], row[17] = by_year[YEAR_RECENT], by_year[YEAR_LONG]
     row[20], row[21] = by_year[YEAR_AGE], by_year[YEAR_UNRELEASED]
-    row[27], row[28] = classes[0, popularity], classes[1, popularity]
+    row[27], row[28] = taste.classes[0, popularity], taste.classes[1, popularity]
     row[29] = by_set[SET_EXACT]
-    row[31] = eras[era]
+    row[31] = taste.eras[era]
     never_seen = np.float32(1.0) if popularity == 0 else np.float32(0.0)
     row[19] = never_seen
     row[32] = never_seen * line[ITEM_FIRST_RATE]
     row[33] = never_seen * by_set[SET_LONG]
     row[34] = never_seen * by_year[YEAR_RECENT]
-    row[35] = never_seen * eras[era]
+    row[35] = never_seen * taste.eras[era]
 
 
 @compiled
@@ -176,16 +171,22 @@ def _forget_titles(history: NDArray[np.int32], tokens: NDArray[np.int32], token_
 def _log_arguments(
     lines: NDArray[np.float32],
     evidence: NDArray[np.float32],
-    back_off: NDArray[np.float64],
-    totals: NDArray[np.float64],
+    weighed: HistoryWeights,
     by_bucket: NDArray[np.float32],
     bucket_total: float,
     out: NDArray[np.float32],
 ) -> None:
     """Fill `out` [P, _LOGS] with the numbers of which features are the logarithms.
 
-    The arguments are as those of `compute_features`, `lines` and `by_bucket` [P] those of the pool.
+    Args:
+        lines: [P, ITEM_COLUMNS] of the pool.
+        evidence: [P, EVIDENCE].
+        weighed: What the history weighs.
+        by_bucket: [P] counts among users with a history of this length, `bucket_total` that of all items.
+        bucket_total: See by_bucket.
+        out: See above.
     """
+    totals, back_off = weighed.totals, weighed.back_off
     # Without a history the transitions are all back-off.
     factors, shares = np.zeros(TRANSITIONS), np.ones(TRANSITIONS)
     for kernel in range(TRANSITIONS):

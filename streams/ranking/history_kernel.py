@@ -4,6 +4,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from streams.compiled import compiled
+from streams.ranking.arrays import HistoryWeights, LinkRows, User
 from streams.statistics.row_kernels import SHORT, TIMED, WIDE, fading
 
 # Kernels over the links of a history: five of transitions, three of co-visitation.
@@ -23,64 +24,36 @@ _SESSION, _COVISIT, _TIMED_LIFT_DECAY = 1, 5, 6
 
 
 @compiled
-def weigh_history(
-    history: NDArray[np.int32],
-    values: NDArray[np.float32],
-    ts_ms: NDArray[np.int64],
-    now_ms: int,
-    mean_value: float,
-    clock: int,
-    sums: NDArray[np.float64],
-    landmarks: NDArray[np.float64],
-    counts: NDArray[np.int64],
-    factors: NDArray[np.float32],
-    worths: NDArray[np.float64],
-    back_off: NDArray[np.float64],
-    totals: NDArray[np.float64],
-) -> int:
-    """Turn each entry's weights into the factors of its links.
+def weigh_history(user: User, rows: LinkRows, counts: NDArray[np.int64]) -> HistoryWeights:
+    """Turn the weights of a user's newest EVIDENCE_LAGS entries into the factors of their links.
 
     The chance that i comes next is estimated as sum_d w_d (A[j_d, i] + m p_i) / (row sum of j_d + m) / sum_d w_d, with
     m = BACK_OFF and p_i the popularity: `factors` are those of A, `back_off` the factor of p_i, `totals` the sum of
     w_d.
 
     Args:
-        history: [H] items, newest first; the first EVIDENCE_LAGS count.
-        values: [H] their values.
-        ts_ms: [H] their times.
-        now_ms: Time of the request.
-        mean_value: The user's mean.
-        clock: The statistics' clock.
-        sums: [N, S], `landmarks` [N]: of the rows of the statistics.
-        landmarks: See sums.
+        user: Whose history, at which time.
+        rows: Sums and landmarks of the rows of the statistics.
         counts: [N] all-time counts.
-        factors: [EVIDENCE_LAGS, LINK_KERNELS] out.
-        worths: [EVIDENCE_LAGS, WORTHS] out: weights of the two lifts, and what timed transitions are worth now.
-        back_off: [TRANSITIONS] out.
-        totals: [LINK_KERNELS] out.
-
-    Returns:
-        How many entries count.
     """
-    lags = min(len(history), EVIDENCE_LAGS)
-    back_off[:] = 0.0
-    totals[:] = 0.0
-    weights = np.zeros(LINK_KERNELS)
+    lags = min(len(user.items), EVIDENCE_LAGS)
+    factors, worths = np.empty((lags, LINK_KERNELS), np.float32), np.empty((lags, WORTHS))
+    back_off, totals, weights = np.zeros(TRANSITIONS), np.zeros(LINK_KERNELS), np.zeros(LINK_KERNELS)
     for lag in range(lags):
-        row, decayed = history[lag], _DECAYED[lag]
-        gap_s = max(now_ms - ts_ms[lag], 0) / 1000.0
+        row, decayed = user.items[lag], _DECAYED[lag]
+        gap_s = max(user.now_ms - user.ts_ms[lag], 0) / 1000.0
         session = decayed[_SESSION] / np.sqrt(1.0 + gap_s / _SESSION_S)
-        fade = fading(landmarks[row], clock)
+        fade = fading(rows.landmarks[row], rows.clock)
         worths[lag, SESSION_LIFT], worths[lag, TIMED_LIFT], worths[lag, FADE] = (
             session,
             decayed[_TIMED_LIFT_DECAY],
             fade,
         )
-        _weigh(lag, session, values[lag] - mean_value, weights)
-        _divide(weights, sums[row], fade, counts[row], factors[lag], back_off)
+        _weigh(lag, session, user.values[lag] - user.mean_value, weights)
+        _divide(weights, rows.sums[row], fade, counts[row], factors[lag], back_off)
         for kernel in range(LINK_KERNELS):
             totals[kernel] += weights[kernel]
-    return lags
+    return HistoryWeights(factors, worths, back_off, totals)
 
 
 @compiled

@@ -4,6 +4,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from streams.compiled import compiled
+from streams.ranking.arrays import HistoryWeights, ItemArrays, ItemLists, LinkRows, Scratch, TitleWords, User
 from streams.ranking.cut_kernel import pool_by_links
 from streams.ranking.marks_kernel import FREE, POOLED
 from streams.ranking.title_kernel import RELATIVES, find_relatives
@@ -22,93 +23,48 @@ _RELATIVES_OF_LAST = 5
 
 @compiled
 def fill_pool(
-    history: NDArray[np.int32],
-    lags: int,
-    ids: NDArray[np.int32],
-    values: NDArray[np.float32],
-    lengths: NDArray[np.int32],
-    factors: NDArray[np.float32],
-    back_off: NDArray[np.float64],
-    totals: NDArray[np.float64],
-    shares: NDArray[np.float32],
-    norms: NDArray[np.float32],
-    available: NDArray[np.bool_],
-    forced: NDArray[np.int32],
+    user: User,
+    rows: LinkRows,
+    weighed: HistoryWeights,
+    items: ItemArrays,
     unseen: NDArray[np.int32],
-    newest: NDArray[np.int32],
-    recent: NDArray[np.int32],
-    by_history: NDArray[np.int32],
-    ever: NDArray[np.int32],
-    tokens: NDArray[np.int32],
-    token_offsets: NDArray[np.int32],
-    token_carriers: NDArray[np.int32],
-    catalogue_size: int,
+    lists: ItemLists,
+    titles: TitleWords,
     least: int,
-    marks: NDArray[np.uint8],
-    scores: NDArray[np.float32],
-    pool: NDArray[np.int32],
-) -> int:
-    """Pool items from every source.
+    scratch: Scratch,
+) -> NDArray[np.int32]:
+    """Pool items from every source; in the lists, those out of range or not available are passed over.
 
     Args:
-        history: [H] items, newest first; the links of the first `lags` count.
-        lags: See history.
-        ids: See `pool_by_links`, also for the next seven.
-        values: Likewise.
-        lengths: Likewise.
-        factors: Likewise.
-        back_off: Likewise.
-        totals: Likewise.
-        shares: Likewise.
-        norms: Likewise.
-        available: [N].
-        forced: Items that are pooled in any case; like those below passed over where out of range or not available.
+        user: Whose history, proposals and popular items.
+        rows: Links of the history.
+        weighed: What they weigh.
+        items: What is available, and what the links need besides.
         unseen: Never-seen items, all of them pooled.
-        newest: Items with few events, latest first.
-        recent: Items by recent popularity.
-        by_history: Items by popularity among users with a history of this length.
-        ever: Items by all-time popularity.
-        tokens: [N, W] title words, see `find_relatives`, also for the next three.
-        token_offsets: Likewise.
-        token_carriers: Likewise.
-        catalogue_size: Likewise.
-        least: Size that the pool should have at least: what is missing comes from `ever`.
-        marks: [N] items put into the pool become POOLED.
-        scores: [N] scratch, all zero before and after.
-        pool: [POOL_SIZE] out.
+        lists: Items that are new, popular of late, popular ever.
+        titles: Words that relate the last items to others.
+        least: Size that the pool should have at least: what is missing comes from those popular ever.
+        scratch: Items put into the pool are marked as POOLED.
 
     Returns:
-        The size of the pool.
+        [<= POOL_SIZE] the pool.
     """
-    size = pool_by_links(
-        history,
-        lags,
-        ids,
-        values,
-        lengths,
-        factors,
-        back_off,
-        totals,
-        shares,
-        norms,
-        available,
-        marks,
-        scores,
-        _BY_LINKS,
-        pool,
-    )
-    size = _pool_from_list(forced, POOL_SIZE, available, marks, pool, size)
+    available, marks, pool = items.available, scratch.marks, np.empty(POOL_SIZE, np.int32)
+    size = pool_by_links(user.items, rows, weighed, items, marks, scratch.scores, _BY_LINKS, pool)
+    size = _pool_from_list(user.proposals, POOL_SIZE, available, marks, pool, size)
     size = _pool_from_list(unseen, POOL_SIZE, available, marks, pool, size)
-    size = _pool_from_list(newest, _NEWEST, available, marks, pool, size)
+    size = _pool_from_list(lists.newest, _NEWEST, available, marks, pool, size)
     relatives = np.empty(RELATIVES, np.int32)
-    for item in history[:_RELATIVES_OF_LAST]:
-        number = find_relatives(item, tokens, token_offsets, token_carriers, catalogue_size, relatives)
+    for item in user.items[:_RELATIVES_OF_LAST]:
+        number = find_relatives(item, titles.tokens, titles.offsets, titles.carriers, items.known, relatives)
         size = _pool_from_list(relatives[:number], number, available, marks, pool, size)
-    size = _pool_from_list(recent, _RECENT, available, marks, pool, size)
-    size = _pool_from_list(by_history, _HISTORY_LENGTH, available, marks, pool, size)
-    size = _pool_from_list(ever, _POPULAR, available, marks, pool, size)
+    size = _pool_from_list(lists.recent, _RECENT, available, marks, pool, size)
+    size = _pool_from_list(user.popular, _HISTORY_LENGTH, available, marks, pool, size)
+    size = _pool_from_list(lists.ever, _POPULAR, available, marks, pool, size)
     # Whoever has touched most of the popular items still gets a full pool.
-    return _pool_from_list(ever, least, available, marks, pool, size) if size < least else size
+    if size < least:
+        size = _pool_from_list(lists.ever, least, available, marks, pool, size)
+    return pool[:size]
 
 
 @compiled

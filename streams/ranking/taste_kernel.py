@@ -7,6 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from streams.compiled import compiled
+from streams.ranking.arrays import Everyone, Taste
 from streams.ranking.item_kernel import ITEM_ERA, ITEM_LESSER_CLASS, ITEM_SET
 from streams.ranking.logarithm_kernel import log_all
 from streams.ranking.profile_kernel import FIRST_YEAR, PROFILES, YEARS, profile_ratios
@@ -34,47 +35,30 @@ _COUNT_SCALE = 5.0
 
 
 @compiled
-def compare_taste(
-    history: NDArray[np.int32],
-    now_year: float,
-    items: NDArray[np.float32],
-    set_genres: NDArray[np.int16],
-    set_norms: NDArray[np.float64],
-    genre_shares: NDArray[np.float64],
-    year_shares: NDArray[np.float64],
-    class_shares: NDArray[np.float64],
-    era_shares: NDArray[np.float64],
-    set_shares: NDArray[np.float64],
-    classes: NDArray[np.float64],
-    eras: NDArray[np.float32],
-    sets: NDArray[np.float32],
-    years: NDArray[np.float32],
-) -> None:
+def compare_taste(history: NDArray[np.int32], now_year: float, lines: NDArray[np.float32], everyone: Everyone) -> Taste:
     """Compare a user's history with everyone's picks.
 
     Args:
         history: [H] items, newest first.
         now_year: Time of the request.
-        items: [N, ITEM_COLUMNS] lines.
-        set_genres: [S, G] genre ids of each set of genres, 0 where fewer.
-        set_norms: [S] one over the root of their number.
-        genre_shares: [MAX_GENRES] share of recent events by genre; the others likewise, years smoothed.
-        year_shares: [YEARS].
-        class_shares: [POPULARITY_CLASSES].
-        era_shares: [ERAS].
-        set_shares: [S].
-        classes: [CLASS_PROFILES, POPULARITY_CLASSES] out: log ratios by popularity class.
-        eras: [ERAS] out: log ratios by place in the catalogue.
-        sets: [S, SET_COLUMNS] out.
-        years: [YEARS + 1, YEAR_COLUMNS] out; the last row is of items of unknown year.
+        lines: [N, ITEM_COLUMNS] of the items.
+        everyone: What it is compared with.
+
+    Returns:
+        Log ratios by popularity class, place in the catalogue, set of genres and year, see the columns above.
     """
-    genre_ratios, year_ratios = np.empty((PROFILES, len(genre_shares))), np.empty((PROFILES, YEARS), np.float32)
-    profile_ratios(history, items, set_genres, genre_shares, year_shares, genre_ratios, year_ratios)
-    _sum_genres(genre_ratios, set_genres, set_norms, sets)
-    _set_profile(history, items, set_shares, sets)
+    genres, years = len(everyone.genres), np.empty((YEARS + 1, YEAR_COLUMNS), np.float32)
+    genre_ratios, year_ratios = np.empty((PROFILES, genres)), np.empty((PROFILES, YEARS), np.float32)
+    shares = (everyone.genres, everyone.years)
+    profile_ratios(history, lines, everyone.set_genres, *shares, genre_ratios, year_ratios)
+    sets = np.empty((len(everyone.sets), SET_COLUMNS), np.float32)
+    _sum_genres(genre_ratios, everyone.set_genres, everyone.set_norms, sets)
+    _set_profile(history, lines, everyone.sets, sets)
     _tell_years(year_ratios, now_year - FIRST_YEAR, years)
-    _class_profiles(history, items, class_shares, classes)
-    _era_profile(history, items, era_shares, eras)
+    classes, eras = np.empty((CLASS_PROFILES, len(everyone.classes))), np.empty(len(everyone.eras), np.float32)
+    _class_profiles(history, lines, everyone.classes, classes)
+    _era_profile(history, lines, everyone.eras, eras)
+    return Taste(classes, eras, sets, years)
 
 
 @compiled

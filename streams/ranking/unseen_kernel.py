@@ -4,6 +4,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from streams.compiled import compiled
+from streams.ranking.arrays import Taste, UnseenItems
 from streams.ranking.marks_kernel import FREE
 from streams.ranking.taste_kernel import (
     SET_EXACT,
@@ -24,57 +25,27 @@ _BLOCK = 256
 
 @compiled
 def search_unseen(
-    weights: NDArray[np.float32],
-    sets: NDArray[np.float32],
-    eras: NDArray[np.float32],
-    years: NDArray[np.float32],
-    unseen: NDArray[np.int32],
-    unseen_sets: NDArray[np.int32],
-    unseen_eras: NDArray[np.int16],
-    unseen_years: NDArray[np.int16],
-    unseen_rates: NDArray[np.float32],
-    marks: NDArray[np.uint8],
-    best: NDArray[np.int32],
-) -> int:
-    """Write the never-seen items with the best linear fusion, title words left aside, best first.
+    weights: NDArray[np.float32], taste: Taste, unseen: UnseenItems, marks: NDArray[np.uint8]
+) -> NDArray[np.int32]:
+    """Return the never-seen items with the best linear fusion, title words left aside, best first.
 
     Args:
         weights: [13] of the features in this order: three genre profiles, the last again for never-seen items, the
             set of genres; recent years, the same for never-seen items, long years; age, unreleased; era, the same for
             never-seen items; first rate.
-        sets: [S, SET_COLUMNS], `eras` [ERAS], `years` [YEARS + 1, YEAR_COLUMNS]: the user's tables.
-        eras: See sets.
-        years: See sets.
-        unseen: [M] items to look at, highest first rate first; those not FREE are left out.
-        unseen_sets: [M] their sets of genres; `unseen_eras`, `unseen_years`, `unseen_rates`: the same of these.
-        unseen_eras: See unseen_sets.
-        unseen_years: See unseen_sets.
-        unseen_rates: See unseen_sets.
+        taste: The user's tables.
+        unseen: Items to look at; those not FREE are left out.
         marks: [N].
-        best: [W] out.
 
     Returns:
-        How many were written: W, or fewer if there are not as many.
+        [<= POOL_UNSEEN].
     """
-    set_scores, year_scores = np.empty(len(sets), np.float32), np.empty(len(years), np.float32)
-    era_scores = np.empty(len(eras), np.float32)
-    most = float(_score_sets(weights[:5], sets, set_scores))
-    most += float(_score_years(weights[5:10], years, year_scores))
-    most += float(_score_eras(weights[10] + weights[11], eras, era_scores))
-    return best_unseen(
-        unseen,
-        unseen_sets,
-        unseen_eras,
-        unseen_years,
-        unseen_rates,
-        marks,
-        set_scores,
-        era_scores,
-        year_scores,
-        weights[12],
-        most,
-        best,
-    )
+    set_scores, year_scores = np.empty(len(taste.sets), np.float32), np.empty(len(taste.years), np.float32)
+    era_scores, best = np.empty(len(taste.eras), np.float32), np.empty(POOL_UNSEEN, np.int32)
+    most = float(_score_sets(weights[:5], taste.sets, set_scores))
+    most += float(_score_years(weights[5:10], taste.years, year_scores))
+    most += float(_score_eras(weights[10] + weights[11], taste.eras, era_scores))
+    return best[: best_unseen(unseen, marks, set_scores, era_scores, year_scores, weights[12], most, best)]
 
 
 @compiled
@@ -118,11 +89,7 @@ def _score_eras(weight: float, eras: NDArray[np.float32], scores: NDArray[np.flo
 
 @compiled
 def best_unseen(
-    unseen: NDArray[np.int32],
-    sets: NDArray[np.int32],
-    eras: NDArray[np.int16],
-    years: NDArray[np.int16],
-    rates: NDArray[np.float32],
+    unseen: UnseenItems,
     marks: NDArray[np.uint8],
     set_scores: NDArray[np.float32],
     era_scores: NDArray[np.float32],
@@ -134,11 +101,7 @@ def best_unseen(
     """Write the never-seen items with the highest sums of scores, highest first; of equal ones any, always the same.
 
     Args:
-        unseen: [M] items to look at, highest first rate first; those not FREE are left out.
-        sets: [M] their places in `set_scores`.
-        eras: [M] their places in `era_scores`.
-        years: [M] their places in `year_scores`.
-        rates: [M] their first rates.
+        unseen: Items to look at; those not FREE are left out.
         marks: [N].
         set_scores: [S] by set of genres.
         era_scores: [ERAS].
@@ -154,11 +117,12 @@ def best_unseen(
     # A heap of the best so far, the least of them first: few items get past it.
     scores, totals = np.empty(wanted, np.float32), np.empty(_BLOCK, np.float32)
     size, least = 0, np.float32(-np.inf)
-    for begin in range(0, len(unseen), _BLOCK):
+    sets, eras, years, rates = unseen.sets, unseen.eras, unseen.years, unseen.rates
+    for begin in range(0, len(rates), _BLOCK):
         # The rates fall, so that the rest can be left out at some point.
         if slope >= 0.0 and most + slope * rates[begin] <= least:
             break
-        number = min(_BLOCK, len(unseen) - begin)
+        number = min(_BLOCK, len(rates) - begin)
         for place in range(number):
             by_class = set_scores[np.uint32(sets[begin + place])] + era_scores[np.uint16(eras[begin + place])]
             by_year = year_scores[np.uint16(years[begin + place])]
@@ -166,7 +130,7 @@ def best_unseen(
         for place in range(number):
             if totals[place] <= least:
                 continue
-            item = unseen[begin + place]
+            item = unseen.items[begin + place]
             if marks[item] != FREE:
                 continue
             if size < wanted:

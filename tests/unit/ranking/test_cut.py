@@ -2,9 +2,10 @@ import numpy as np
 import pytest
 from small_world import make_world
 
+from streams.ranking.arrays import HistoryWeights
 from streams.ranking.cut_kernel import CUT_WEIGHTS, pool_by_links
 from streams.ranking.exponential_kernel import exp_all
-from streams.ranking.history_kernel import EVIDENCE_LAGS, LINK_KERNELS, TRANSITIONS
+from streams.ranking.history_kernel import EVIDENCE_LAGS, LINK_KERNELS, TRANSITIONS, WORTHS
 from streams.ranking.marks_kernel import BLOCKED, POOLED
 from streams.statistics.row_kernels import COVISITED, SHORT, TIMED, WIDE
 
@@ -17,14 +18,15 @@ def test_the_first_cut_keeps_the_items_with_the_most_evidence(wanted):
     world.candidates_of(world.users["u1"])
     view, rows, random = world.step.view, world.statistics.rows, np.random.default_rng(wanted)
     history, lags = world.users["u3"].items[:EVIDENCE_LAGS].copy(), min(len(world.users["u3"].items), EVIDENCE_LAGS)
-    factors = random.random((EVIDENCE_LAGS, LINK_KERNELS)).astype(np.float32)
+    factors = random.random((lags, LINK_KERNELS)).astype(np.float32)
     back_off, totals = random.random(TRANSITIONS), 1.0 + random.random(LINK_KERNELS)
+    weighed = HistoryWeights(factors, np.zeros((lags, WORTHS)), back_off, totals)
     size = len(view.shares)
     available, marks = random.random(size) < 0.8, np.where(random.random(size) < 0.2, BLOCKED, 0).astype(np.uint8)
     free = available & (marks == 0)
     pool, scores = np.zeros(1_000, np.int32), np.zeros(size, np.float32)
-    arguments = (history, lags, rows.ids, rows.values, rows.lengths, factors, back_off, totals)
-    number = pool_by_links(*arguments, view.shares, view.covisit_norms, available, marks, scores, wanted, pool)
+    links, items = world.step.link_rows(), world.step.item_arrays()._replace(available=available)
+    number = pool_by_links(history, links, weighed, items, marks, scores, wanted, pool)
 
     evidence = np.zeros((size, TRANSITIONS + 1))
     for lag, row in enumerate(history.tolist()):

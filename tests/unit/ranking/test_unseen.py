@@ -6,6 +6,7 @@ from small_world import NOW_MS, make_world
 
 from streams.catalogue import MAX_GENRES
 from streams.ranking import CONTEXT_NAMES, FEATURE_NAMES, FusionWeights
+from streams.ranking.arrays import UnseenItems
 from streams.ranking.features import CONTEXTS, FEATURES
 from streams.ranking.item_kernel import ITEM_CLASS, ITEM_LESSER_CLASS
 from streams.ranking.profile_kernel import PROFILES, YEARS, profile_ratios
@@ -22,11 +23,11 @@ def test_the_search_finds_what_sorting_all_finds():
     rates, marks = random.normal(size=items).astype(np.float32), (random.random(items) < 0.2).astype(np.uint8)
     unseen = np.argsort(-rates, kind="stable").astype(np.int32)
     places = np.where(years > 0, years - 1850, 256).astype(np.int16)
-    described = (sets[unseen], eras[unseen], places[unseen], rates[unseen], marks)
+    described = UnseenItems(unseen, sets[unseen], eras[unseen], places[unseen], rates[unseen])
     best = np.zeros(wanted, np.int32)
     for weight in (0.7, 5.0, -0.5):
         most = float(by_set.max() + by_era.max() + by_year.max())
-        number = best_unseen(unseen, *described, by_set, by_era, by_year, weight, most, best)
+        number = best_unseen(described, marks, by_set, by_era, by_year, weight, most, best)
         scores = np.where(marks > 0, -np.inf, by_set[sets] + by_era[eras] + by_year[places] + weight * rates)
         assert number == wanted
         assert scores[best] == pytest.approx(np.sort(scores)[::-1][:wanted])
@@ -41,7 +42,7 @@ def test_never_seen_items_of_the_users_genres_are_candidates():
     top = batch.candidates[0, :20]
     assert (world.statistics.popularity.counts[top] == 0).all()
     assert (np.diff(batch.linear[0, :20]) <= 0).all()
-    everything = world.step.view.content.unseen
+    everything = world.step.view.content.unseen.items
     view, genres = world.step.view, world.catalogue.genres[everything]
     by_genre, by_year = np.zeros((PROFILES, MAX_GENRES)), np.zeros((PROFILES, YEARS), np.float32)
     profiles = (view.items, view.content.set_genres, view.genre_shares, view.year_shares)
