@@ -3,7 +3,7 @@
 import threading
 import time
 from array import array
-from collections import Counter
+from collections import Counter, deque
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -17,7 +17,7 @@ from millrace.contracts import ActivityEvent
 from millrace.errors import ConfigurationError
 from producers.lag import LagMeter
 from producers.pacing import FixedRate, Pacer, RecordedSpeed, Unpaced
-from producers.publisher import ActivityPublisher
+from producers.publisher import ActivityPublisher, Pending
 from producers.window import ReplayWindow
 
 # The loop sleeps between passes and looks without waiting: a waiting poll of a few milliseconds spins in its last one.
@@ -93,7 +93,10 @@ class Answer:
 
 @dataclass(slots=True)
 class ReplayResult:
-    """What came out so far; the same object is passed to `on_progress` while it grows."""
+    """What came out so far; the same object is passed to `on_progress` while it grows.
+
+    `position` is how many events from the beginning Kafka has confirmed without a gap: where to go on after a crash.
+    """
 
     published: int = 0
     answered: int = 0
@@ -185,6 +188,36 @@ class Replayer:
         return TopicReader(self._settings, self._settings.topics.recommendations, "latest", fetch_wait_ms=wait_ms)
 
 
+class _Unconfirmed:
+    """The events that Kafka has yet to confirm, by position.
+
+    How many there are would not do: partitions confirm by themselves, so that one which is slow holds events far behind
+    the newest.
+    """
+
+    def __init__(self) -> None:
+        self._sent: deque[tuple[int, Pending]] = deque()
+
+    def add(self, position: int, pending: Pending) -> None:
+        """Take note of an event on its way."""
+        self._sent.append((position, pending))
+
+    def oldest(self) -> int | None:
+        """Return the first position that is not confirmed, None if all are.
+
+        Raises:
+            DeliveryError: The broker did not take an event.
+        """
+        on_the_way: deque[tuple[int, Pending]] = deque()
+        for position, pending in self._sent:
+            if pending.done:
+                pending.result()
+            else:
+                on_the_way.append((position, pending))
+        self._sent = on_the_way
+        return min((position for position, _ in on_the_way), default=None)
+
+
 class _Run:
     """One replay: the loop and what it keeps."""
 
@@ -207,6 +240,7 @@ class _Run:
         self._meter = meter
         self._on_progress = on_progress
         self._on_answer = on_answer
+        self._unconfirmed = _Unconfirmed()
         self._seen = RecentIds(_REMEMBERED_IDS)
         self._result = ReplayResult()
         self._started_s = time.monotonic()
@@ -244,9 +278,9 @@ class _Run:
             now_s = time.monotonic()
             if event is None or self._pacer.wait_s(now_s, event.ts_ms) > 0:
                 return False
-            self._publisher.publish_async(event)
+            pending = self._publisher.publish_async(event)
             self._pacer.sent(now_s)
-            self._window.sent(now_s)
+            self._unconfirmed.add(self._window.sent(now_s), pending)
             self._result.published += 1
             self._last_life_s = now_s
             self._result.sending_s = now_s - self._started_s
@@ -287,7 +321,9 @@ class _Run:
         self._progress_s = now_s
         self._result.seconds = now_s - self._started_s
         self._result.in_flight = self._window.in_flight
-        self._result.position = self._window.position
+        oldest = self._unconfirmed.oldest()
+        sent = self._window.position
+        self._result.position = sent if oldest is None else min(oldest, sent)
         if self._on_progress is not None:
             self._on_progress(self._result)
 

@@ -35,7 +35,7 @@ class ReplayState:
             ) from None
 
     def write(self, position: int) -> None:
-        """Remember that every event before `position` was sent."""
+        """Remember that Kafka has confirmed every event before `position`."""
         self.path.parent.mkdir(parents=True, exist_ok=True)
         temporary = self.path.with_suffix(".tmp")
         temporary.write_text(json.dumps({"position": position}))

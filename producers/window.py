@@ -51,7 +51,6 @@ class ReplayWindow:
         self._in_flight: OrderedDict[str, tuple[ActivityEvent, float]] = OrderedDict()  # oldest first
         self._taken = 0
         self._exhausted = False
-        self.sent_count = 0
         self.expired_count = 0
 
     @property
@@ -82,8 +81,8 @@ class ReplayWindow:
         self._fill()
         return self._free[0][1] if self._free else None
 
-    def sent(self, now_s: float) -> None:
-        """Take note that the event returned by `next` was sent."""
+    def sent(self, now_s: float) -> int:
+        """Take note that the event returned by `next` was sent, and return its position among all events."""
         position, event = heappop(self._free)
         del self._unsent[position]
         # An id that is still on its way names one answer for both: the earlier user must not wait for it in vain.
@@ -91,7 +90,7 @@ class ReplayWindow:
         if earlier is not None:
             self._release(earlier[0].user_id)
         self._in_flight[event.event_id] = (event, now_s)
-        self.sent_count += 1
+        return position
 
     def answered(self, event_id: str, now_s: float) -> Answered | None:
         """Take note of a list; None for a repeat, a stranger's event or one given up before."""
