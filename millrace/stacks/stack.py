@@ -140,7 +140,8 @@ class Stack:
         environment = {**os.environ, **self.settings.environment(), **(env or {})}
         child = start_child(role, argv, self._home.log_dir, environment)
         with self._lock:
-            self._roles.append(child)
+            # Its number may belong to somebody else by the time this stack ends.
+            self._roles = [*(one for one in self._roles if one.name != role or one.alive), child]
             self._publish()
         return child
 
