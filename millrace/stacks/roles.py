@@ -3,7 +3,7 @@
 import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Protocol
 
 from millrace.errors import FatalError
@@ -11,10 +11,10 @@ from millrace.stacks.child import Child
 from millrace.stacks.comeback import Comeback
 
 DEFAULT_RETRAIN_EVENTS = 2000
-# A role that gives up this often within this time is broken, not unlucky. One that is killed is neither: it is started
-# again as often as that happens, only later and later.
+# A role that has lasted so long has found its settings and servers usable: a start with unusable ones is over sooner.
+HEALTHY_AFTER_S = 30.0
+# One that gives up again after so many restarts, and has never been healthy, cannot run at all.
 MAX_RESTARTS = 3
-RESTART_WINDOW_S = 60.0
 
 
 class SpawnsRoles(Protocol):
@@ -43,10 +43,23 @@ def default_roles(retrain_every_events: int | None = DEFAULT_RETRAIN_EVENTS) -> 
 
 @dataclass
 class _Role:
+    """A role and its present process.
+
+    Args:
+        argv: Its command.
+        child: Its process.
+        comeback: Says when it may be started again.
+        started_s: When the process was started.
+        early_ends: How often in a row it gave up before it was healthy.
+        been_healthy: Whether any of its processes was.
+    """
+
     argv: list[str]
     child: Child
     comeback: Comeback
-    restarts: list[float] = field(default_factory=list)
+    started_s: float
+    early_ends: int = 0
+    been_healthy: bool = False
 
 
 class Roles:
@@ -76,7 +89,7 @@ class Roles:
             FatalError: A program cannot be started.
         """
         for name, argv in self._commands.items():
-            self._roles[name] = _Role(list(argv), self._stack.spawn(name, argv), Comeback(self._now))
+            self._roles[name] = _Role(list(argv), self._stack.spawn(name, argv), Comeback(self._now), self._now())
 
     @property
     def children(self) -> dict[str, Child]:
@@ -84,27 +97,49 @@ class Roles:
         return {name: role.child for name, role in self._roles.items()}
 
     def supervise(self) -> list[str]:
-        """Start again what has ended; call it every second or so.
+        """Start again what has ended, less and less often where it keeps ending; call it every second or so.
 
         Returns:
             A sentence for each role that had to be started again.
 
         Raises:
-            FatalError: A role keeps giving up.
+            FatalError: A role gives up time and again and has never been healthy, so that it cannot run at all.
         """
-        ended = [(name, role) for name, role in self._roles.items() if not role.child.alive]
-        return [self._restart(name, role) for name, role in ended if not _killed(role) or role.comeback.due()]
+        return [sentence for name, role in self._roles.items() if (sentence := self._look_after(name, role))]
+
+    def _look_after(self, name: str, role: _Role) -> str:
+        if role.child.alive:
+            if self._now() - role.started_s >= HEALTHY_AFTER_S:
+                role.been_healthy, role.early_ends = True, 0
+            return ""
+        _refuse_hopeless(name, role)
+        return self._restart(name, role) if role.comeback.due() else ""
 
     def _restart(self, name: str, role: _Role) -> str:
-        ended = f"{name} ended with code {role.child.exit_code}"
+        ended = _how_it_ended(name, role)
         if not _killed(role):
-            now = self._now()
-            role.restarts = [*(at for at in role.restarts if now - at < RESTART_WINDOW_S), now]
-        if len(role.restarts) > MAX_RESTARTS:
-            last_words = role.child.last_words() or "it said nothing"
-            raise FatalError(f"{ended} and keeps doing so: {last_words} (log: {role.child.log_path}).")
-        role.child = self._stack.spawn(name, role.argv)
-        return f"{ended} and was started again; see {role.child.log_path}."
+            role.early_ends += 1
+        role.child, role.started_s = self._stack.spawn(name, role.argv), self._now()
+        return f"{ended}; it was started again."
+
+
+def _refuse_hopeless(name: str, role: _Role) -> None:
+    """Let everything end for a role that has never run: whoever has just started it is there to read why.
+
+    One that has been healthy takes nothing with it, for what it complains about may pass.
+
+    Raises:
+        FatalError: It has ended by itself, as it did after each restart.
+    """
+    if not role.been_healthy and not _killed(role) and role.early_ends >= MAX_RESTARTS:
+        raise FatalError(f"{_how_it_ended(name, role)}.")
+
+
+def _how_it_ended(name: str, role: _Role) -> str:
+    """Return the words for a person, who may have to mend what it complains about."""
+    repeated = " and keeps doing so" if role.early_ends >= MAX_RESTARTS else ""
+    last_words = role.child.last_words() or "it said nothing"
+    return f"{name} ended with code {role.child.exit_code}{repeated}: {last_words} (log: {role.child.log_path})"
 
 
 def _killed(role: _Role) -> bool:

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from millrace.errors import FatalError
-from millrace.stacks.roles import MAX_RESTARTS, Roles, default_roles
+from millrace.stacks.roles import HEALTHY_AFTER_S, MAX_RESTARTS, Roles, default_roles
 
 
 class EndingChild:
@@ -43,38 +43,78 @@ def test_a_complete_system_has_four_roles() -> None:
     ]
 
 
+class Clock:
+    """Seconds that pass when a test says so."""
+
+    def __init__(self) -> None:
+        self.now_s = 1000.0
+
+    def __call__(self) -> float:
+        return self.now_s
+
+
+@pytest.fixture
+def clock() -> Clock:
+    return Clock()
+
+
+def end(roles: Roles, name: str, exit_code: int = 3) -> None:
+    roles.children[name].alive, roles.children[name].exit_code = False, exit_code  # type: ignore[misc]
+
+
+def seconds_to_restart(roles: Roles, clock: Clock, name: str = "a") -> int:
+    """Let a role end, and return how long nobody started it again."""
+    end(roles, name)
+    for second in range(100):
+        if roles.supervise():
+            return second
+        clock.now_s += 1
+    raise AssertionError("it was never started again")
+
+
 def test_only_what_has_ended_is_started_again() -> None:
     stack = RecordingStack()
     roles = Roles(stack, {"a": ["run", "a"], "b": ["run", "b"]})
     roles.start()
     assert roles.supervise() == []
-    roles.children["b"].alive = False
-    assert roles.supervise() == ["b ended with code 3 and was started again; see b.log."]
+    end(roles, "b")
+    assert roles.supervise() == ["b ended with code 3: Redis is away (log: b.log); it was started again."]
     assert stack.started == [("a", ["run", "a"]), ("b", ["run", "b"]), ("b", ["run", "b"])]
     assert roles.supervise() == []
 
 
-def test_a_role_that_keeps_ending_is_fatal() -> None:
-    roles = Roles(RecordingStack(), {"a": ["run"]})
+def test_a_role_that_never_runs_is_fatal(clock: Clock) -> None:
+    roles = Roles(RecordingStack(), {"a": ["run"]}, clock)
     roles.start()
     for _ in range(MAX_RESTARTS):
-        roles.children["a"].alive = False
-        roles.supervise()
-    roles.children["a"].alive = False
+        seconds_to_restart(roles, clock)
+    end(roles, "a")
     with pytest.raises(FatalError, match=r"^a ended with code 3 and keeps doing so: Redis is away \(log: a\.log\)\.$"):
         roles.supervise()
 
 
-def test_a_role_that_is_killed_is_started_again_as_often_as_that_happens() -> None:
-    now_s = 0.0
-    roles = Roles(RecordingStack(), {"a": ["run"]}, lambda: now_s)
+def test_a_role_that_has_been_healthy_is_started_again_for_ever_less_and_less_often(clock: Clock) -> None:
+    roles = Roles(RecordingStack(), {"a": ["run"]}, clock)
+    roles.start()
+    clock.now_s += HEALTHY_AFTER_S
+    assert roles.supervise() == []
+    assert [seconds_to_restart(roles, clock) for _ in range(8)] == [0, 1, 2, 4, 8, 16, 30, 30]
+    end(roles, "a")
+    clock.now_s += 30
+    assert roles.supervise() == [
+        "a ended with code 3 and keeps doing so: Redis is away (log: a.log); it was started again."
+    ]
+
+
+def test_a_role_that_is_killed_is_started_again_as_often_as_that_happens(clock: Clock) -> None:
+    roles = Roles(RecordingStack(), {"a": ["run"]}, clock)
     roles.start()
     for number in range(3 * MAX_RESTARTS):
-        roles.children["a"].alive, roles.children["a"].exit_code = False, -9
-        now_s += 100.0
+        end(roles, "a", -9)
+        clock.now_s += 100.0
         assert len(roles.supervise()) == 1, number
     # Killed again at once, it has to wait.
-    roles.children["a"].alive, roles.children["a"].exit_code = False, -9
+    end(roles, "a", -9)
     assert roles.supervise() == []
-    now_s += 100.0
+    clock.now_s += 100.0
     assert len(roles.supervise()) == 1
