@@ -2,7 +2,6 @@
 
 import contextlib
 import fcntl
-import json
 import os
 import subprocess
 import sys
@@ -10,9 +9,8 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from millrace.config import STACK_FILE
 from millrace.errors import FatalError
-from millrace.stacks.home import LOCK_FILE
+from millrace.stacks.home import LOCK_FILE, processes_of, runs
 
 if TYPE_CHECKING:
     import psutil
@@ -36,6 +34,7 @@ def start_detached(home: Path) -> str:
 
     Raises:
         FatalError: It ended, or did not come up in time.
+        BaseException: Whatever interrupts the wait; the stack has been told to end, and has.
     """
     output = home.absolute() / "logs" / OUTPUT
     output.parent.mkdir(parents=True, exist_ok=True)
@@ -49,15 +48,31 @@ def start_detached(home: Path) -> str:
             start_new_session=True,
             env={**os.environ, "PYTHONUNBUFFERED": "1", "MILLRACE_HOME": str(home.absolute())},
         )
+    try:
+        said = _await_running(process, output)
+    except BaseException:
+        # It has a session of its own: Ctrl-C here does not reach it.
+        process.terminate()
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            process.wait(_STOP_DEADLINE_S)
+        raise
+    return said.replace(RUNNING, "It runs in the background; `millrace down` ends it.")
+
+
+def _await_running(process: "subprocess.Popen[bytes]", output: Path) -> str:
+    """Return what it has said once everything runs.
+
+    Raises:
+        FatalError: It ended, or did not come up in time.
+    """
     deadline_s = time.monotonic() + _START_DEADLINE_S
     while RUNNING not in (said := output.read_text(errors="replace")):
         if process.poll() is not None:
             raise FatalError(said.strip() or f"It ended with code {process.returncode}; see {output}.")
         if time.monotonic() > deadline_s:
-            process.terminate()
             raise FatalError(f"It did not start within {_START_DEADLINE_S:.0f} s; see {output}.")
         time.sleep(_POLL_S)
-    return said.replace(RUNNING, "It runs in the background; `millrace down` ends it.")
+    return said
 
 
 def stop_running(home: Path) -> bool:
@@ -72,23 +87,14 @@ def stop_running(home: Path) -> bool:
     owner = _owner(home)
     if owner is None:
         return False
-    processes = [owner, *_children(home)]
+    processes = [owner, *processes_of(home)]
     owner.terminate()
     deadline_s = time.monotonic() + _STOP_DEADLINE_S
-    while any(_runs(process) for process in processes):
+    while any(runs(process) for process in processes):
         if time.monotonic() > deadline_s:
             raise FatalError(f"Process {owner.pid} did not end within {_STOP_DEADLINE_S:.0f} s; see {home / 'logs'}.")
         time.sleep(_POLL_S)
     return True
-
-
-def _runs(process: "psutil.Process") -> bool:
-    """Return whether a process has not ended, or been replaced by another with its number."""
-    import psutil
-
-    with contextlib.suppress(psutil.NoSuchProcess):
-        return bool(process.is_running() and process.status() != psutil.STATUS_ZOMBIE)
-    return False
 
 
 def _owner(home: Path) -> "psutil.Process | None":
@@ -104,20 +110,3 @@ def _owner(home: Path) -> "psutil.Process | None":
     except (OSError, ValueError, psutil.NoSuchProcess):
         return None
     return None
-
-
-def _children(home: Path) -> list["psutil.Process"]:
-    """Return the processes that the stack has started, as far as they can be told from others."""
-    import psutil
-
-    try:
-        processes = json.loads((home / STACK_FILE).read_text())["processes"].values()
-    except (OSError, ValueError, KeyError):
-        return []
-    found = []
-    for pid, started in processes:
-        with contextlib.suppress(psutil.Error):
-            process = psutil.Process(int(pid))
-            if process.create_time() == started:
-                found.append(process)
-    return found

@@ -8,11 +8,14 @@ import shutil
 import time
 from collections.abc import Iterable
 from pathlib import Path
-from typing import IO, Any
+from typing import IO, TYPE_CHECKING, Any
 
 from millrace.config import STACK_FILE
 from millrace.errors import FatalError
 from millrace.stacks.child import Child
+
+if TYPE_CHECKING:
+    import psutil
 
 LOCK_FILE = "stack.lock"
 EARLIER_DIR = "earlier"
@@ -77,15 +80,8 @@ class StackHome:
                 f"Only {free // 2**20} MB are free in {self.path}, and a stack needs {MIN_FREE_BYTES // 2**20}; make "
                 "room or set MILLRACE_HOME to another disk."
             )
-        _wait_for_orphans(self._former().get("processes", {}))
+        _wait_for_orphans(processes_of(self.path))
         (self.path / STACK_FILE).unlink(missing_ok=True)
-
-    def _former(self) -> dict[str, Any]:
-        try:
-            former = json.loads((self.path / STACK_FILE).read_text())
-        except (OSError, ValueError):
-            return {}
-        return former if isinstance(former, dict) else {}
 
     def publish(self, addresses: dict[str, Any], children: Iterable[Child]) -> None:
         """Write the addresses where `load_settings` finds them, and the children for whoever takes over after a crash.
@@ -157,15 +153,47 @@ def _start_time(pid: int) -> float:
         return 0.0
 
 
-def _wait_for_orphans(processes: dict[str, list[float]]) -> None:
+def processes_of(home: Path) -> list["psutil.Process"]:
+    """Return the processes that a stack in this folder has started, as far as they are there.
+
+    A later process with the number of one that has ended is none of them.
+    """
+    import psutil
+
+    try:
+        processes = json.loads((home / STACK_FILE).read_text())["processes"].values()
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+        return []
+    found = []
+    for pid, started in processes:
+        with contextlib.suppress(psutil.Error):
+            process = psutil.Process(int(pid))
+            if process.create_time() == started:
+                found.append(process)
+    return found
+
+
+def runs(process: "psutil.Process") -> bool:
+    """Return whether a process has not ended, or been replaced by another with its number.
+
+    One that its parent has not asked about has ended: some parents never ask.
+    """
+    import psutil
+
+    with contextlib.suppress(psutil.NoSuchProcess):
+        return bool(process.is_running() and process.status() != psutil.STATUS_ZOMBIE)
+    return False
+
+
+def _wait_for_orphans(processes: Iterable["psutil.Process"]) -> None:
     """Wait until the children of a killed stack have ended; past the deadline, end them."""
     import psutil
 
-    left = [(int(pid), started) for pid, started in processes.values()]
+    left = list(processes)
     deadline = time.monotonic() + ORPHAN_DEADLINE_S
-    while left := [(pid, started) for pid, started in left if started and _start_time(pid) == started]:
+    while left := [process for process in left if runs(process)]:
         if time.monotonic() > deadline:
-            for pid, _ in left:
+            for process in left:
                 with contextlib.suppress(psutil.Error):
-                    psutil.Process(pid).kill()
+                    process.kill()
         time.sleep(POLL_S)
