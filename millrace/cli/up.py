@@ -70,11 +70,15 @@ def up(
     console = Console()
     settings = load_settings()
     folder = home or settings.home
-    if detach:
-        console.print(start_detached(folder), markup=False)
-        return
     ports = Ports(redis=redis_port, triton_grpc=triton_port, kafka=kafka_port, cassandra=cassandra_port)
     chosen = make_stack(stack or settings.stack, folder, StackOptions(ports, fresh, brokers, redis == "cluster"))
+    if detach:
+        with ended_by_signals():
+            # Here, where it may take the minutes it needs and Ctrl-C ends it.
+            with console.status("Copying what the servers are made of, where it is not here yet ..."):
+                chosen.fetch()
+            console.print(start_detached(folder), markup=False)
+        return
     try:
         with ended_by_signals(), chosen as running:
             roles = Roles(running, {} if servers_only else default_roles(retrain_every_events))

@@ -45,6 +45,7 @@ def make_stack(name: str, home: Path, options: StackOptions | None = None) -> St
     """
     chosen = options or StackOptions()
     if name == "local":
+        _check_local(chosen)
         from millrace.stacks.local import LocalStack
 
         return LocalStack(
@@ -59,13 +60,29 @@ def make_stack(name: str, home: Path, options: StackOptions | None = None) -> St
         raise ConfigurationError(
             f"There is no stack {name} to start here; use --stack {' or --stack '.join(STARTABLE)}."
         )
-    if chosen.brokers != 1 or chosen.redis_cluster:
-        raise ConfigurationError(
-            "The embedded stack has one broker and one Redis; for more use --stack local --brokers 3 --redis cluster."
-        )
+    _check_embedded(chosen)
     from millrace.stacks.embedded import EmbeddedStack
 
     return EmbeddedStack(home, ports=chosen.ports, fresh=chosen.fresh, overrides=chosen.overrides)
+
+
+def _check_local(options: StackOptions) -> None:
+    if options.redis_cluster and options.ports.redis:
+        raise ConfigurationError(
+            "The nodes of a Redis Cluster take free ports and keep them: leave out --redis-port, or use --redis single."
+        )
+
+
+def _check_embedded(options: StackOptions) -> None:
+    if options.brokers != 1 or options.redis_cluster:
+        raise ConfigurationError(
+            "The embedded stack has one broker and one Redis; for more use --stack local --brokers 3 --redis cluster."
+        )
+    if options.ports.kafka or options.ports.cassandra:
+        raise ConfigurationError(
+            "The embedded stack has no Cassandra, and its Kafka takes any free port: leave out --kafka-port and "
+            "--cassandra-port, or use --stack local."
+        )
 
 
 def measuring_home(command: str, stack: str) -> Path:

@@ -8,6 +8,8 @@ from millrace.config import DEFAULT_HOME
 from millrace.stacks.cassandra_server import CassandraServer
 from millrace.stacks.comeback import Comeback
 from millrace.stacks.home import StackHome
+from millrace.stacks.jars import CASSANDRA_JARS, KAFKA_JARS, ensure_jars
+from millrace.stacks.java import find_java
 from millrace.stacks.kafka_server import KafkaCluster
 from millrace.stacks.ports import Ports
 from millrace.stacks.redis_cluster import RedisCluster
@@ -77,6 +79,16 @@ class LocalStack(Stack):
         if triton and reason:
             self.notes.append(f"Models run inside the workers: {reason}.")
         self._comebacks = {service.name: Comeback() for service in services}
+
+    def fetch(self) -> None:
+        """Look for Java, and copy the jars that are not here yet.
+
+        Raises:
+            FatalError: Java or Maven is missing, or Maven failed.
+        """
+        find_java()
+        for jars in (KAFKA_JARS, CASSANDRA_JARS):
+            ensure_jars(jars)
 
     def prepare(self) -> None:
         """Delete what an earlier run left, if asked to; set aside what an embedded stack left."""

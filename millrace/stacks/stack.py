@@ -44,6 +44,15 @@ class Stack:
         self._published: set[str] = set()
         self._lock = threading.RLock()
 
+    def fetch(self) -> None:
+        """Bring here what the servers need from a network; for a stack to override.
+
+        A start does that as well: this is for whoever wants it done, and be told of it, beforehand.
+
+        Raises:
+            FatalError: It cannot be had.
+        """
+
     def prepare(self) -> None:
         """Put the folder in order before the servers start; for a stack to override."""
 

@@ -54,6 +54,13 @@ def test_there_may_be_nothing_to_end(tmp_path: Path) -> None:
         (["--redis", "cluster"], ConfigurationError, "--stack local --brokers 3 --redis cluster"),
         (["--redis", "sentinel"], ConfigurationError, "There is no Redis sentinel"),
         (["--brokers", "3"], ConfigurationError, "--stack local --brokers 3"),
+        (["--kafka-port", "9092"], ConfigurationError, "leave out --kafka-port and --cassandra-port"),
+        (["--cassandra-port", "9042"], ConfigurationError, "leave out --kafka-port and --cassandra-port"),
+        (
+            ["--stack", "local", "--redis", "cluster", "--redis-port", "6379"],
+            ConfigurationError,
+            "leave out --redis-port",
+        ),
         (["--stack", "local", "--brokers", "2"], FatalError, "1 or 3 brokers, not 2"),
     ],
 )
@@ -61,3 +68,13 @@ def test_what_cannot_be_started_is_one_sentence(arguments: list[str], kind: type
     result = runner.invoke(build_app(), ["up", *arguments])
     assert isinstance(result.exception, kind)
     assert words in str(result.exception)
+
+
+def test_jars_are_copied_before_the_stack_leaves_the_terminal(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    done = []
+    monkeypatch.setattr("millrace.stacks.local.LocalStack.fetch", lambda _: done.append("copied"))
+    monkeypatch.setattr("millrace.stacks.detached.start_detached", lambda home: done.append(home) or "It runs.")
+    result = runner.invoke(build_app(), ["up", "--stack", "local", "--detach"])
+    assert result.exit_code == 0, result.output
+    assert done == ["copied", tmp_path]
+    assert result.stdout.endswith("It runs.\n")
