@@ -20,6 +20,9 @@ _PROBE_TIMEOUT_S = 0.5
 # CQL's binary protocol, version 4: the request OPTIONS and its answer SUPPORTED.
 _OPTIONS_REQUEST = bytes([0x04, 0, 0, 0, 0x05, 0, 0, 0, 0])
 _SUPPORTED_OPCODE = 0x06
+_COMMIT_LOG = "commitlog"
+# The version number with which a segment of the commit log begins; never 0.
+_SEGMENT_VERSION_BYTES = 4
 
 # Cassandra reaches into these parts of Java 17 (its own jvm17-server.options opens the same).
 _EXPORTS = (
@@ -90,6 +93,7 @@ class CassandraServer:
         self._storage_port = choose_port(self._storage_port, "Cassandra's other nodes")
         temporary = self._data_dir / "tmp"
         temporary.mkdir(parents=True, exist_ok=True)
+        remove_blank_segments(self._data_dir / _COMMIT_LOG)
         # JSON is YAML.
         (self._data_dir / "cassandra.yaml").write_text(json.dumps(self._configuration(), indent=1))
         (self._data_dir / "logback.xml").write_text(_LOGGING)
@@ -117,7 +121,7 @@ class CassandraServer:
             "rpc_address": LOOPBACK,
             "native_transport_port": self._port,
             "data_file_directories": [str(self._data_dir / "data")],
-            "commitlog_directory": str(self._data_dir / "commitlog"),
+            "commitlog_directory": str(self._data_dir / _COMMIT_LOG),
             "saved_caches_directory": str(self._data_dir / "saved_caches"),
             "hints_directory": str(self._data_dir / "hints"),
             # Nothing is acknowledged before it is on disk: there is no other node to have it.
@@ -176,3 +180,20 @@ class CassandraServer:
     def settings(self) -> dict[str, Any]:
         """Return the event log's address."""
         return {"event_log": f"cassandra://{LOOPBACK}:{self._port}/{KEYSPACE}?dc={DATA_CENTRE}"}
+
+
+def remove_blank_segments(commit_log: Path) -> list[str]:
+    """Remove segments of Cassandra's commit log that have no header, and return their names.
+
+    A segment's header is on disk before anything is written behind it, so one without holds nothing. A start on a full
+    disk leaves such a segment, and Cassandra refuses every later start once there is another one behind it.
+    """
+    blank = [segment for segment in sorted(commit_log.glob("CommitLog-*.log")) if not any(_beginning(segment))]
+    for segment in blank:
+        segment.unlink()
+    return [segment.name for segment in blank]
+
+
+def _beginning(segment: Path) -> bytes:
+    with segment.open("rb") as file:
+        return file.read(_SEGMENT_VERSION_BYTES)
