@@ -6,11 +6,12 @@ keeps in its home folder (so a second terminal finds the first one's servers), t
 
 import json
 import os
+import re
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
 from pydantic import Field, ValidationError
-from pydantic_settings import BaseSettings, SettingsConfigDict
+from pydantic_settings import BaseSettings, SettingsConfigDict, SettingsError
 
 from millrace.contracts.decode import DEFAULT_EVENT_WEIGHTS, DEFAULT_IMPLIED_VALUES, EventPolicy
 from millrace.contracts.event import MAX_RATING, MIN_RATING
@@ -20,7 +21,9 @@ from millrace.topics import Topics
 DEFAULT_HOME = Path(".millrace")
 STACK_FILE = "stack.json"
 
-StackName = Literal["embedded", "local", "compose", "external"]
+StackName = Literal["embedded", "local", "external"]
+# How pydantic names the field whose text it could not read.
+_FIELD = re.compile(r'field "(\w+)"')
 
 
 class Settings(BaseSettings):
@@ -223,10 +226,14 @@ def load_settings(**overrides: Any) -> Settings:
         return Settings(**{**from_stack, **overrides})
     except ValidationError as error:
         first = error.errors(include_url=False)[0]
-        name = "_".join(str(part) for part in first["loc"]).upper()
-        raise ConfigurationError(
-            f"The setting MILLRACE_{name} is unusable ({first['msg']}); see docs/configuration.md."
-        ) from None
+        raise _unusable("_".join(str(part) for part in first["loc"]), first["msg"]) from None
+    except SettingsError as error:
+        field = _FIELD.search(str(error))
+        raise _unusable(field[1] if field else "*", f"it is no JSON: {error.__cause__}") from None
+
+
+def _unusable(name: str, why: str) -> ConfigurationError:
+    return ConfigurationError(f"The setting MILLRACE_{name.upper()} is unusable ({why}); see docs/configuration.md.")
 
 
 def _read_stack_file(home: Path) -> dict[str, Any]:

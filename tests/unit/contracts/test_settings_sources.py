@@ -60,6 +60,14 @@ def test_an_implied_value_out_of_range_is_refused(monkeypatch: pytest.MonkeyPatc
         load_settings()
 
 
+@pytest.mark.parametrize("value", ["{dc1: 3}", "", "dc1=3"])
+@pytest.mark.parametrize("name", ["CASSANDRA_REPLICATION", "IMPLIED_VALUES", "EVENT_WEIGHTS"])
+def test_a_map_that_is_no_json_is_named(monkeypatch: pytest.MonkeyPatch, name: str, value: str) -> None:
+    monkeypatch.setenv(f"MILLRACE_{name}", value)
+    with pytest.raises(ConfigurationError, match=rf"^The setting MILLRACE_{name} is unusable \(it is no JSON: .+\); see"):
+        load_settings()
+
+
 def test_a_child_process_gets_the_very_same_settings(monkeypatch: pytest.MonkeyPatch) -> None:
     settings = Settings(list_length=7, implied_values={"wish": 4.0}, diversity=0.25, topic_prefix="x.")
     for name, value in settings.environment().items():
