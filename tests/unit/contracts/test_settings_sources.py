@@ -64,7 +64,7 @@ def test_an_implied_value_out_of_range_is_refused(monkeypatch: pytest.MonkeyPatc
 @pytest.mark.parametrize("name", ["CASSANDRA_REPLICATION", "IMPLIED_VALUES", "EVENT_WEIGHTS"])
 def test_a_map_that_is_no_json_is_named(monkeypatch: pytest.MonkeyPatch, name: str, value: str) -> None:
     monkeypatch.setenv(f"MILLRACE_{name}", value)
-    with pytest.raises(ConfigurationError, match=rf"^The setting MILLRACE_{name} is unusable \(it is no JSON: .+\); see"):
+    with pytest.raises(ConfigurationError, match=rf"^The setting MILLRACE_{name} is unusable \(it is no JSON: .+\);"):
         load_settings()
 
 
