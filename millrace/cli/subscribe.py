@@ -50,11 +50,13 @@ def subscribe(
     """Show recommendations as they are published."""
     from consumers.subscriber import Received, RecommendationSubscriber
     from consumers.subscriber_screen import render
-    from consumers.subscriber_titles import open_titles
+    from millrace.cli.titles import open_titles
 
     quiet_kafka()
     settings = load_settings()
-    out, notes = Console(highlight=False), Console(stderr=True, highlight=False)
+    # Ids and titles are no markup, whatever brackets they hold.
+    out = Console(highlight=False, markup=False)
+    notes = Console(stderr=True, highlight=False, markup=False)
     with RecommendationSubscriber(settings, start=start.value, group=group, user_id=user) as subscriber:
         if as_json:
 
@@ -62,7 +64,7 @@ def subscribe(
                 typer.echo(received.recommendation.model_dump_json())
 
         else:
-            titles = open_titles(settings)
+            titles = open_titles(settings, lambda sentence: notes.print(sentence, style="yellow"))
             who = f"user {user}" if user else "all users"
             notes.print(f"Waiting for lists of {who} ({start.value}); Ctrl-C stops.", style="dim")
 
