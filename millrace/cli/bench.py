@@ -33,6 +33,7 @@ def bench(
 
     from load_tests.bench.run import Bench, BenchOptions
     from load_tests.bench.summary import print_summary
+    from millrace.cli.options import check_writable, write_text
     from millrace.config import load_settings
     from millrace.stacks.choosing import measuring_home
     from millrace.stacks.signals import ended_by_signals
@@ -40,9 +41,10 @@ def bench(
     console = Console()
     chosen = stack or load_settings().stack
     folder = home or measuring_home("bench", chosen)
+    check_writable(report, made=folder)
     options = BenchOptions(data, events, seconds_per_rate=seconds_per_rate, soak_events=soak, home=folder, stack=chosen)
     with ended_by_signals():
         result = Bench(options, console).run()
     print_summary(console, result)
     if report is not None:
-        report.write_text(result.model_dump_json(indent=2) + "\n")
+        write_text(report, result.model_dump_json(indent=2) + "\n")

@@ -46,7 +46,9 @@ def demo(
       millrace demo --stack local
     """
     from rich.console import Console
+    from rich.markup import escape
 
+    from millrace.cli.options import check_writable, write_text
     from millrace.cli.watching import watch
     from millrace.config import load_settings
     from millrace.demo.options import DemoOptions
@@ -58,14 +60,15 @@ def demo(
     console = Console()
     chosen = stack or load_settings().stack
     folder = home or measuring_home("demo", chosen)
+    check_writable(report, made=folder)
     options = DemoOptions(data, bootstrap, events, rate or None, seed, folder, chosen)
 
     def at_the_end(figures: "DemoReport", stack: "Stack", roles: "Roles") -> None:
         print_summary(console, figures)
         if report is not None:
-            report.write_text(figures.model_dump_json(indent=2) + "\n")
+            write_text(report, figures.model_dump_json(indent=2) + "\n")
         if stay:
-            console.print(_NEXT.format(home=folder))
+            console.print(_NEXT.format(home=escape(str(folder))))
             watch(console, stack, roles)
 
     with ended_by_signals():

@@ -64,7 +64,8 @@ def list_(
         for letter in shown:
             typer.echo(orjson.dumps(_fields(letter)).decode())
         return
-    out = Console(highlight=False)
+    # What a record says is no markup, whatever brackets it holds.
+    out = Console(highlight=False, markup=False)
     if not letters:
         out.print("There are no dead letters." if reason is None else f"There are no dead letters for {reason}.")
         return

@@ -165,6 +165,7 @@ def evaluate(
     use_one_thread()
     from rich.console import Console
 
+    from millrace.cli.options import check_writable
     from model.evaluation.options import EvaluateOptions
     from model.evaluation.protocols import run_protocol
 
@@ -201,7 +202,7 @@ def evaluate(
         candidates=candidates,
         negatives=negatives,
     )
-    _check_writable(report, page)
+    check_writable(report, page)
     _finish(run_protocol(options, Console(stderr=True)), report, page, console)
 
 
@@ -292,15 +293,6 @@ def parse_baselines(names: list[str] | None) -> tuple[str, ...]:
         if name not in BASELINES:
             raise ConfigurationError(f"There is no baseline {name}; choose from: {', '.join(BASELINES)}, all, none.")
     return tuple(dict.fromkeys(names))
-
-
-def _check_writable(*paths: Path | None) -> None:
-    """Refuse before an hour of work what could not be written after it."""
-    from millrace.errors import ConfigurationError
-
-    for path in paths:
-        if path is not None and not path.resolve().parent.is_dir():
-            raise ConfigurationError(f"The folder of {path} does not exist; create it or choose another file.")
 
 
 def _finish(report: "ProtocolReport", figures: Path | None, page: Path | None, console: "Console") -> None:

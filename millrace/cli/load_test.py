@@ -62,7 +62,8 @@ def load_test(
     from load_tests.users.run import run_load
     from load_tests.users.summary import print_summary
     from load_tests.users.target import target
-    from millrace.cli.options import write_text
+    from millrace.cli.options import check_writable, write_text
+    from millrace.stacks.choosing import STARTABLE, measuring_home
     from millrace.stacks.signals import ended_by_signals
 
     console = Console()
@@ -80,6 +81,7 @@ def load_test(
         web_port=web_port if web else None,
         page=page,
     )
+    check_writable(report, made=home or measuring_home("load", stack or STARTABLE[0]))
     with ended_by_signals(), target(options, console) as (settings, fitting):
         result = run_load(fitting, settings, console)
     print_summary(console, result, page)

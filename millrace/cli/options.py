@@ -20,6 +20,27 @@ def quiet_kafka() -> None:
     logging.getLogger("kafka").setLevel(logging.CRITICAL)
 
 
+def check_writable(*paths: Path | None, made: Path | None = None) -> None:
+    """Refuse before the work what could not be written after it.
+
+    Args:
+        paths: Files that a person wants written; None for those nobody asked for.
+        made: A folder that the work makes, with those above it.
+
+    Raises:
+        ConfigurationError: A file's folder does not exist, or it is a folder itself.
+    """
+    to_come = (made.resolve(), *made.resolve().parents) if made is not None else ()
+    for path in paths:
+        if path is None:
+            continue
+        if path.is_dir():
+            raise ConfigurationError(f"{path} is a folder; give the name of a file.")
+        folder = path.resolve().parent
+        if not folder.is_dir() and folder not in to_come:
+            raise ConfigurationError(f"The folder of {path} does not exist; create it or choose another file.")
+
+
 def write_report(path: Path | None, report: dict[str, Any]) -> None:
     """Write a JSON report if a path was given.
 

@@ -55,19 +55,19 @@ def publish(
     if source is None and (user is None or item is None):
         raise ConfigurationError("An event needs --user and --item; or give - to read JSON lines.")
     settings = load_settings()
-    console = Console(stderr=True)
+    console = Console(stderr=True, markup=False, highlight=False)
     if source is None:
         event = make_event(user or "", item or "", value, type=type, ts_ms=ts_ms, event_id=event_id)
         with ActivityPublisher(settings) as publisher:
             sent = publisher.publish(event)
         console.print(
             f"Sent {event.type} of item {event.item_id} by user {event.user_id}: {sent.topic}, partition "
-            f"{sent.partition}, offset {sent.offset}.", highlight=False,
-        )  # fmt: skip
+            f"{sent.partition}, offset {sent.offset}."
+        )
         return
     with ActivityPublisher(settings) as publisher:
         count = _publish_lines(publisher, sys.stdin)
-    console.print(f"Sent {count} events.", highlight=False)
+    console.print(f"Sent {count} events.")
 
 
 def _publish_lines(publisher: "ActivityPublisher", lines: TextIO) -> int:

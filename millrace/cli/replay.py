@@ -8,7 +8,7 @@ import typer
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
 
-from millrace.cli.options import PANEL_APP, quiet_kafka, stop_on_signals, write_report
+from millrace.cli.options import PANEL_APP, check_writable, quiet_kafka, stop_on_signals, write_report
 from millrace.config import load_settings
 from millrace.errors import ConfigurationError
 
@@ -67,6 +67,7 @@ def replay(
         rate=rate, speed=_speed(speed), closed_loop=closed_loop, window=window, max_in_flight=in_flight, max_lag=max_lag
     )
     options.pacer()  # says what is wrong before anything is read or sent
+    check_writable(report)
     console = Console(stderr=True)
     with console.status("Reading the data ..."):
         source = open_source(path, synthetic, start=start, stop=stop, seed=seed, as_activities=as_activities)

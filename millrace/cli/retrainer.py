@@ -45,4 +45,4 @@ def retrainer(
     schedule = Schedule(parse_duration(every) if every else None, every_events)
     status = run_retrainer(settings, schedule, once)
     if once:
-        Console().print(status.last_result, highlight=False, soft_wrap=True)
+        Console().print(status.last_result, markup=False, highlight=False, soft_wrap=True)

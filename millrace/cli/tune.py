@@ -46,12 +46,13 @@ def tune(
     use_one_thread()
     from rich.console import Console
 
-    from millrace.cli.options import write_report
+    from millrace.cli.options import check_writable, write_report
     from millrace.cli.progress import progress_bar
     from millrace.config import load_settings
     from model.tuning.processes import SearchOptions, search
 
     budget_s = seconds_of(budget)
+    check_writable(report)
     stream = _stream(path, seed)
     options = SearchOptions(work or load_settings().home / "tuning", trials, budget_s, jobs, seed)
     with progress_bar(Console(stderr=True)) as bar:
@@ -61,7 +62,7 @@ def tune(
         found = search(stream, make_served, options, told=lambda finished: bar.update(task, completed=finished))
     _write(output, found, path, stream)
     write_report(report, as_json(found, stream))
-    Console().print(summary(found, stream, output))
+    Console(markup=False).print(summary(found, stream, output))
 
 
 def seconds_of(text: str) -> float:

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Table
 
 from millrace.cli.watching import watch
@@ -115,7 +116,7 @@ def _introduce(console: Console, stack: "Stack", roles: Roles) -> None:
     for name in dict.fromkeys([*addresses, *children]):
         child = children.get(name)
         log = str(child.log_path) if child else ""
-        table.add_row(name, addresses.get(name, ""), str(child.pid) if child else "in process", log)
+        table.add_row(name, addresses.get(name, ""), str(child.pid) if child else "in process", escape(log))
     console.print(table)
     console.print(f"The servers were ready after {stack.started_in_s:.1f} s.", highlight=False)
     for note in stack.notes:

@@ -42,9 +42,10 @@ def verify(
     from rich.console import Console
 
     from consumers.event_log import open_event_log
-    from millrace.cli.options import write_report
+    from millrace.cli.options import check_writable, write_report
     from millrace.config import load_settings
 
+    check_writable(report)
     settings, console = load_settings(), Console(stderr=True)
     log = open_event_log(settings)
     try:

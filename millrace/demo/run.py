@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from itertools import islice
 
 from rich.console import Console
+from rich.markup import escape
 
 from consumers.event_log import EventLog, open_event_log
 from consumers.retrainer.requests import request_retraining
@@ -71,7 +72,7 @@ class Demo:
                 with self._phase(screen, "start", f"Starting the {self.options.stack} stack"):
                     stack.start()
                 for note in stack.notes:
-                    screen.say(note)
+                    screen.say(escape(note))
                 roles = Roles(stack, default_roles(RETRAIN_EVERY_EVENTS))
                 with StoreView(stack.settings) as view:
                     report = self._run(screen, data, stack.settings, roles, view)

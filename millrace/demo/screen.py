@@ -156,7 +156,8 @@ def _figures_table(figures: StreamFigures) -> Table:
 
 def _followed_panel(followed: FollowedList) -> Panel:
     body = Text("\n".join(followed.lines))
-    return Panel(body, title=f"user {followed.user_id}: {followed.cause}", title_align="left", border_style="cyan")
+    title = Text(f"user {followed.user_id}: {followed.cause}")
+    return Panel(body, title=title, title_align="left", border_style="cyan")
 
 
 def _plain(figures: StreamFigures) -> str:
