@@ -17,7 +17,7 @@ def register(app: typer.Typer) -> None:
 
 def log_schema(
     check: Annotated[bool, typer.Option("--check", help="Change nothing; exit code 1 unless it is current.")] = False,
-    show: Annotated[bool, typer.Option("--show", help="Print the CQL instead of running it.")] = False,
+    show: Annotated[bool, typer.Option("--show", help="Print the CQL that is missing instead of running it.")] = False,
 ) -> None:
     """Create the tables of the event log, or bring them to this version; doing it again changes nothing.
 
@@ -51,9 +51,38 @@ def _check(settings: "Settings") -> None:
 
 def _show(settings: "Settings") -> None:
     from consumers.event_log.cassandra_address import parse_address
-    from consumers.event_log.cassandra_schema import DEFAULT_REPLICAS, replication_cql, statements
+    from consumers.event_log.cassandra_schema import (
+        DEFAULT_REPLICAS,
+        SCHEMA_VERSION,
+        refuse_newer,
+        replication_cql,
+        statements,
+    )
 
     address = parse_address(settings.event_log_url)
+    version = _version_there(settings)
+    refuse_newer(address, version)
+    if version == SCHEMA_VERSION:
+        typer.echo("-- The event log is current: there is nothing to run.")
+        return
     replicas = settings.cassandra_replication or {address.data_centre: DEFAULT_REPLICAS}
-    for statement in statements(address.keyspace, 0, replication_cql(replicas)):
+    # The rows come last: roles take them for the word that all before them has been run.
+    rows = (
+        f"INSERT INTO {address.keyspace}.schema_versions (version, applied_at) "  # noqa: S608 - a checked name
+        f"VALUES ({number}, toTimestamp(now()))"
+        for number in range(version + 1, SCHEMA_VERSION + 1)
+    )
+    for statement in (*statements(address.keyspace, version, replication_cql(replicas)), *rows):
         typer.echo(statement.strip() + ";\n")
+
+
+def _version_there(settings: "Settings") -> int:
+    """Return the version that the keyspace has, 0 where that cannot be asked: whoever asks may have no login."""
+    from consumers.event_log.cassandra_schema import cassandra_schema_state
+    from millrace.errors import MillraceError
+
+    try:
+        return cassandra_schema_state(settings).version
+    except MillraceError as error:
+        typer.echo(f"{error}\nThe version there is not known, so this is everything from the beginning.", err=True)
+        return 0

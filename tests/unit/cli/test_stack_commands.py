@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
+from consumers.event_log import cassandra_schema
 from millrace.cli.app import build_app
 from millrace.errors import ConfigurationError, FatalError
 
@@ -35,6 +36,23 @@ def test_the_tables_can_be_made_by_hand(monkeypatch: pytest.MonkeyPatch) -> None
         "logs",
         "forgotten",
     ]
+    # Without these rows roles would say that there is no event log.
+    assert re.findall(r"INSERT INTO log\.schema_versions \(version, applied_at\) VALUES \((\d), ", shown) == ["1", "2"]
+    assert shown.rindex("CREATE TABLE") < shown.index("INSERT")
+
+
+def test_only_what_is_missing_is_shown_where_the_version_is_known(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MILLRACE_EVENT_LOG", "cassandra://db/log?dc=europe")
+
+    def shown(version: int) -> str:
+        state = cassandra_schema.SchemaState("log", version)
+        monkeypatch.setattr(cassandra_schema, "cassandra_schema_state", lambda _: state)
+        return runner.invoke(build_app(), ["log-schema", "--show"], catch_exceptions=False).stdout
+
+    assert re.findall(r"log\.(events|forgotten)\b|VALUES \((\d)", shown(1)) == [("forgotten", ""), ("", "2")]
+    assert shown(cassandra_schema.SCHEMA_VERSION) == "-- The event log is current: there is nothing to run.\n"
+    with pytest.raises(ConfigurationError, match="use the newer Millrace"):
+        shown(99)
 
 
 def test_a_log_in_a_file_needs_no_tables_made(tmp_path: Path) -> None:
