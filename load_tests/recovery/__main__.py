@@ -65,10 +65,16 @@ def choose(text: str) -> list[str]:
         ConfigurationError: There is no such kind.
     """
     wanted = [part.strip() for part in text.split(",") if part.strip()]
-    for part in wanted:
-        if not any(kind.startswith(part) for kind in KINDS):
-            raise ConfigurationError(f"There is no fault {part}; there are {', '.join(KINDS)}.")
-    return [kind for kind in KINDS if not wanted or any(kind == part or kind.startswith(f"{part}-") for part in wanted)]
+    chosen = {kind for part in wanted for kind in _kinds_of(part)}
+    return [kind for kind in KINDS if not wanted or kind in chosen]
+
+
+def _kinds_of(part: str) -> list[str]:
+    """Return the kind of this name, or all whose names begin so: `kill-worker` is not `kill-workers`."""
+    kinds = [part] if part in KINDS else [kind for kind in KINDS if kind.startswith(part)]
+    if not kinds:
+        raise ConfigurationError(f"There is no fault {part}; there are {', '.join(KINDS)}.")
+    return kinds
 
 
 def _run(

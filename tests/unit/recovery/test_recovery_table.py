@@ -22,6 +22,7 @@ def test_kinds_are_chosen_by_name_or_beginning() -> None:
     assert choose("") == list(KINDS)
     assert choose("cut, kill-redis") == ["kill-redis", "cut-redis", "cut-kafka", "cut-triton", "cut-cassandra"]
     assert choose("kill-worker") == ["kill-worker"]
+    assert choose("cut-r,kill-work") == ["kill-worker", "kill-workers", "cut-redis"]
     with pytest.raises(ConfigurationError, match="There is no fault flood"):
         choose("kill,flood")
 
