@@ -12,7 +12,7 @@ from urllib.parse import urlsplit
 
 from load_tests.recovery.proxy import Proxies
 from millrace.stacks.child import Child
-from millrace.stacks.kafka_server import KafkaBroker, KafkaCluster
+from millrace.stacks.kafka_server import KafkaCluster
 from millrace.stacks.local import DATA_DIR, LocalStack
 from millrace.stacks.ports import LOOPBACK, choose_port
 from millrace.stacks.roles import Roles, default_roles
@@ -122,11 +122,6 @@ class FaultStack(LocalStack):
     def services(self) -> dict[str, Service]:
         """The servers by name."""
         return {service.name: service for service in self._services}
-
-    @property
-    def broker_list(self) -> list[KafkaBroker]:
-        """The brokers."""
-        return self.kafka.brokers
 
 
 class Stand:

@@ -71,7 +71,6 @@ class KafkaCluster:
         self._data_dir = data_dir
         self._wanted_port = port
         self._nodes: tuple[_Node, ...] = ()
-        self._cluster_id = ""
         self.replicas = brokers
         self.jvm_options = tuple(jvm_options)
         self.format_options: tuple[str, ...] = ()
