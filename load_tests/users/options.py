@@ -7,7 +7,6 @@ from pathlib import Path
 from millrace.errors import ConfigurationError
 
 DEFAULT_PAGE = Path(".millrace/load-test.html")
-_SECONDS = {"s": 1.0, "m": 60.0, "h": 3600.0}
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,19 +45,6 @@ class LoadOptions:
     def users_per_s(self) -> float:
         """How many users start per second."""
         return self.spawn_rate or max(1.0, self.users / 5)
-
-
-def parse_seconds(text: str) -> float:
-    """Return the seconds of `90`, `90s`, `10m` or `2h`.
-
-    Raises:
-        ConfigurationError: It is none of these, or 0.
-    """
-    found = re.fullmatch(r"(\d+(?:\.\d+)?)([smh]?)", text)
-    seconds = float(found[1]) * _SECONDS[found[2] or "s"] if found else 0.0
-    if not seconds:
-        raise ConfigurationError(f"The run time {text!r} is not of the form 90, 90s, 10m or 2h.")
-    return seconds
 
 
 def parse_range_s(text: str) -> tuple[float, float]:

@@ -16,7 +16,7 @@ def register(app: typer.Typer) -> None:
 
 def load_test(
     users: Annotated[int, typer.Option(min=1, help="Simulated users.")] = 20,
-    run_time: Annotated[str, typer.Option(help="How long they are at it: 90, 90s, 10m.")] = "60s",
+    run_time: Annotated[str, typer.Option(help="How long they are at it: 90s, 10m, 2h.")] = "60s",
     spawn_rate: Annotated[
         float | None, typer.Option(min=0.1, help="Users that start per second; default: all within 5 s.")
     ] = None,
@@ -58,11 +58,12 @@ def load_test(
         raise ModuleNotFoundError("locust", name="locust")
     from rich.console import Console
 
-    from load_tests.users.options import LoadOptions, parse_range_s, parse_seconds
+    from load_tests.users.options import LoadOptions, parse_range_s
     from load_tests.users.run import run_load
     from load_tests.users.summary import print_summary
     from load_tests.users.target import target
     from millrace.cli.options import check_writable, write_text
+    from millrace.durations import seconds_of
     from millrace.stacks.choosing import STARTABLE, measuring_home
     from millrace.stacks.signals import ended_by_signals
 
@@ -70,7 +71,7 @@ def load_test(
     options = LoadOptions(
         users=users,
         spawn_rate=spawn_rate,
-        run_time_s=parse_seconds(run_time),
+        run_time_s=seconds_of(run_time),
         think_s=parse_range_s(think),
         deadline_s=deadline,
         data=data,

@@ -38,11 +38,12 @@ def retrainer(
     from rich.console import Console
 
     from consumers.retrainer.run import run_retrainer
-    from consumers.retrainer.schedule import Schedule, parse_duration
+    from consumers.retrainer.schedule import Schedule
     from millrace.cli.logs import log_to_stderr
+    from millrace.durations import seconds_of
 
     log_to_stderr()
-    schedule = Schedule(parse_duration(every) if every else None, every_events)
+    schedule = Schedule(seconds_of(every) if every else None, every_events)
     status = run_retrainer(settings, schedule, once)
     if once:
         Console().print(status.last_result, markup=False, highlight=False, soft_wrap=True)

@@ -11,8 +11,6 @@ if TYPE_CHECKING:
     from model.tuning.search import Found
     from model.tuning.warm_up import WarmUpStream
 
-_UNITS_S = {"s": 1.0, "m": 60.0, "h": 3600.0}
-
 
 def register(app: typer.Typer) -> None:
     """Add the command."""
@@ -49,6 +47,7 @@ def tune(
     from millrace.cli.options import check_writable, write_report
     from millrace.cli.progress import progress_bar
     from millrace.config import load_settings
+    from millrace.durations import seconds_of
     from model.tuning.processes import SearchOptions, search
 
     budget_s = seconds_of(budget)
@@ -63,24 +62,6 @@ def tune(
     _write(output, found, path, stream)
     write_report(report, as_json(found, stream))
     Console(markup=False).print(summary(found, stream, output))
-
-
-def seconds_of(text: str) -> float:
-    """Return the seconds of `90s`, `30m` or `2h`.
-
-    Raises:
-        ConfigurationError: It is no such time.
-    """
-    from millrace.errors import ConfigurationError
-
-    number, unit = text[:-1], text[-1:]
-    try:
-        seconds = float(number) * _UNITS_S[unit]
-    except (KeyError, ValueError):
-        seconds = 0.0
-    if not 0.0 < seconds < float("inf"):
-        raise ConfigurationError(f"The time {text!r} is unusable; give a number and a unit, as 90s, 30m or 2h.")
-    return seconds
 
 
 def _stream(path: Path, seed: int) -> "WarmUpStream":

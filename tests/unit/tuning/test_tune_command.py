@@ -6,7 +6,6 @@ import tuning_world as world
 from tuning_world import events, make
 
 from millrace.cli import tune as command
-from millrace.errors import ConfigurationError
 from model.configuration import ModelConfiguration, read_configuration
 from model.tuning.search import Found
 from model.tuning.warm_up import warm_up_stream
@@ -51,17 +50,6 @@ def test_what_is_handed_to_a_search_does_not_depend_on_the_graded_part(tmp_path:
     )
     assert first.fingerprint == second.fingerprint
     assert len(first.events) == cut
-
-
-@pytest.mark.parametrize(("text", "seconds"), [("90s", 90.0), ("30m", 1800.0), ("1.5h", 5400.0)])
-def test_times_have_units(text: str, seconds: float) -> None:
-    assert command.seconds_of(text) == seconds
-
-
-@pytest.mark.parametrize("text", ["", "30", "m", "-1m", "0s", "inf h", "infh", "nanm"])
-def test_a_time_without_sense_is_refused(text: str) -> None:
-    with pytest.raises(ConfigurationError, match="90s, 30m or 2h"):
-        command.seconds_of(text)
 
 
 def test_the_result_says_what_the_defaults_are_worth() -> None:

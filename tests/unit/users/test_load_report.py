@@ -5,7 +5,7 @@ import pytest
 from load_tests.users.figures import LoadReport, Row, Snapshot, read_snapshot, report_of
 from load_tests.users.matching import Counts
 from load_tests.users.messages import Kind, Reply, Send, decode_reply, decode_send, encode
-from load_tests.users.options import parse_range_s, parse_seconds
+from load_tests.users.options import parse_range_s
 from millrace.demo.report import Percentiles
 from millrace.errors import ConfigurationError
 
@@ -72,17 +72,6 @@ def test_messages_survive_their_line() -> None:
         Reply(Kind.COUNTS, counts=Counts(sent=2, answered=1)),
     ):
         assert decode_reply(encode(reply)) == reply
-
-
-@pytest.mark.parametrize(("text", "seconds"), [("90", 90), ("1.5s", 1.5), ("10m", 600), ("2h", 7200)])
-def test_run_times(text: str, seconds: float) -> None:
-    assert parse_seconds(text) == seconds
-
-
-@pytest.mark.parametrize("text", ["", "0s", "soon", "5d", "-3"])
-def test_run_times_that_are_none(text: str) -> None:
-    with pytest.raises(ConfigurationError, match="run time"):
-        parse_seconds(text)
 
 
 def test_think_times() -> None:

@@ -13,7 +13,7 @@ from millrace.errors import ConfigurationError
     ("arguments", "words"),
     [
         (["--stack", "mainframe"], "There is no stack mainframe to load; use --stack embedded or --stack local"),
-        (["--run-time", "soon"], "The run time 'soon'"),
+        (["--run-time", "soon"], "'soon' is not a length of time; write for example 90s"),
         (["--think", "2-1"], "The think time '2-1'"),
     ],
 )
