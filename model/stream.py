@@ -53,11 +53,17 @@ def load_stream(path: str | Path, seed: int = 0) -> RecordedStream:
     data = load_movielens(path, seed)
     catalogue = Catalogue()
     indexes: dict[str, int] = {}
-    for index, item in enumerate(data.items, start=1):
+
+    def register(item: CatalogueItem) -> int:
+        index = indexes.setdefault(item.item_id, len(indexes) + 1)
         catalogue.upsert(index, item)
-        indexes[item.item_id] = index
-    events = [
-        ResolvedEvent(event.event_id, event.user_id, indexes[event.item_id], float(event.value or 0.0), event.ts_ms)
-        for event in data.events()
-    ]
+        return index
+
+    for item in data.items:
+        register(item)
+    events = []
+    for event in data.events():
+        # As in service, an event that names an item nobody has described registers it.
+        index = indexes.get(event.item_id) or register(CatalogueItem(item_id=event.item_id))
+        events.append(ResolvedEvent(event.event_id, event.user_id, index, float(event.value or 0.0), event.ts_ms))
     return RecordedStream(events, catalogue, data.users)

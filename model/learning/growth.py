@@ -17,8 +17,8 @@ from model.versions import load_weights, named_weights
 from streams.ranking import CONTEXT_NAMES, FEATURE_NAMES
 from streams.scoring.protocol import HISTORY_TENSOR_LENGTH
 
-# Events for each touched item from which a log counts as dense.
-_DENSE_EVENTS = 10
+# Events for each touched item from which a log counts as dense. The first training asks, on a tenth of what will come.
+_DENSE_EVENTS = 5
 
 
 def fresh_network(items: Mapping[int, CatalogueItem], choices: NetworkChoices, seed: int) -> Recommender:

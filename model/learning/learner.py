@@ -23,7 +23,7 @@ from model.learning.rhythm import Rhythm
 from model.learning.shelf import EncoderShelf
 from model.registry import Version
 from model.training.encoder import EncoderPass, EncoderTrainer
-from model.training.first import train_first
+from model.training.first import FirstTraining, HeldOut, train_first
 from model.training.plan import plan_training
 from model.training.progress import Progress, silent
 from model.training.rating import FIRST_PASS, REFRESH_PASS, fit_rating
@@ -67,7 +67,7 @@ class Learner:
         start: Linear weights to start from.
         parent: Version to go on from; None begins with random weights.
         seed: Of everything random.
-        progress: Told phase and share of what takes long.
+        progress: See the attribute.
         shelf: Where trained encoders are kept for other systems on the same log.
 
     Attributes:
@@ -75,6 +75,8 @@ class Learner:
         log: The events so far.
         seconds: Wall-clock seconds by phase.
         refreshes: Times each part was refreshed.
+        progress: Told phase and share of what takes long.
+        first_training: What came of the encoder's first training, if it counted its passes here.
     """
 
     def __init__(
@@ -93,7 +95,7 @@ class Learner:
         self._configuration = configuration
         self._parts = parts or Parts()
         self._seed = seed
-        self._progress = progress
+        self.progress = progress
         self.recommender = resume(parent, items, seed) if parent else fresh_network(items, configuration.network, seed)
         self.recommender.ranker.perceptron = self._parts.perceptron
         cut = FusionWeights.from_card(parent.card.serving) if parent else start or FusionWeights.default()
@@ -113,6 +115,7 @@ class Learner:
         self.exporter = Exporter()
         self.seconds: dict[str, float] = {"encoder": 0.0, "ranker": 0.0, "rating": 0.0, "export": 0.0}
         self.refreshes: dict[str, int] = {"encoder": 0, "ranker": 0}
+        self.first_training: FirstTraining | None = None
 
     @property
     def rhythm(self) -> Rhythm:
@@ -178,8 +181,12 @@ class Learner:
         self.seconds["ranker"] += time.perf_counter() - began
         return metrics
 
-    def refresh_encoder(self) -> None:
-        """Let the encoder learn the events since the last time, and as many of the older ones."""
+    def refresh_encoder(self, held_out: HeldOut | None = None) -> None:
+        """Let the encoder learn the events since the last time, and as many of the older ones.
+
+        Args:
+            held_out: For the first training of a protocol that has held-out events of its own.
+        """
         if not self._parts.encoder:
             return
         events, first = self.log.table(), self._encoder_at == 0
@@ -187,16 +194,16 @@ class Learner:
             self._size(events)
         self._grow()
         if self._shelf is None or not self._shelf.take(self.recommender, self.log.count):
-            self._train(events, first)
+            self._train(events, first, held_out)
         self._encoder_at = self.log.count
         self.refreshes["encoder"] += 1
 
-    def _train(self, events: EventTable, first: bool) -> None:
+    def _train(self, events: EventTable, first: bool, held_out: HeldOut | None) -> None:
         began = time.perf_counter()
         windows = cut_windows(events, self.recommender.config.length, self._window_targets(events))
         trainer = self._trainer_of(windows)
         if first:
-            self._train_first(trainer, events, windows)
+            self._train_first(trainer, events, windows, held_out)
         else:
             self._train_again(trainer, events, windows)
         middle = time.perf_counter()
@@ -205,11 +212,6 @@ class Learner:
             self._shelf.put(self.recommender, self.log.count)
         self.seconds["encoder"] += middle - began
         self.seconds["rating"] += time.perf_counter() - middle
-
-    def encoder_learned(self) -> None:
-        """Take note that the encoder has learned the whole log from outside: a protocol has its own held-out events."""
-        self._encoder_at = self.log.count
-        self.refreshes["encoder"] += 1
 
     def _window_targets(self, events: EventTable) -> int:
         """Return the targets of a window; they stay as the first log asked for: another number is traced anew."""
@@ -229,19 +231,22 @@ class Learner:
             self._trainer.cover(windows, self._seed + self._encoder_at)
         return self._trainer
 
-    def _train_first(self, trainer: EncoderTrainer, events: EventTable, windows: Windows) -> None:
-        chosen = self._configuration.encoder
+    def _train_first(
+        self, trainer: EncoderTrainer, events: EventTable, windows: Windows, held_out: HeldOut | None
+    ) -> None:
+        chosen, seed = self._configuration.encoder, self._seed
         if chosen.epochs is None:
-            train_first(self.recommender, trainer, events, windows, chosen.learning_rate, self._seed, self._progress)
+            log = (events, windows, chosen.learning_rate)
+            self.first_training = train_first(self.recommender, trainer, *log, seed, self.progress, held_out)
         else:
-            trainer.run(windows, EncoderPass(chosen.epochs, chosen.learning_rate), self._seed, self._progress)
+            trainer.run(windows, EncoderPass(chosen.epochs, chosen.learning_rate), seed, self.progress)
 
     def _train_again(self, trainer: EncoderTrainer, events: EventTable, windows: Windows) -> None:
         chosen = self._configuration.encoder
         part = refresh_windows(windows, self._encoder_at, chosen.replay_share, self._seed)
         planned = plan_training(events, self.recommender.config.length).refresh
         how = EncoderPass(chosen.refresh_epochs or planned.epochs, chosen.refresh_learning_rate)
-        trainer.run(part, how, self._seed + self._encoder_at, self._progress)
+        trainer.run(part, how, self._seed + self._encoder_at, self.progress)
 
     def write(self, path: Path) -> None:
         """Write the network as it is now as ONNX, unchecked."""
@@ -263,7 +268,7 @@ class Learner:
 
     def __getstate__(self) -> dict[str, Any]:
         """Return all but what belongs to TensorFlow, the network as arrays."""
-        without = {"exporter": None, "_progress": silent, "_trainer": None, "_scores": None}
+        without = {"exporter": None, "progress": silent, "_trainer": None, "_scores": None}
         state = self._trainer.optimizer_state if self._trainer else self._optimizer_state
         return {**self.__dict__, "recommender": frozen(self.recommender), "_optimizer_state": state, **without}
 

@@ -15,19 +15,56 @@ from model.training.progress import Progress
 # The newest part of the log, held out while passes are counted; the last pass learns it too.
 _HELD_OUT_SHARE = 0.1
 _MOST_GRADED = 3_000
-# A round sees about this many targets, so that a small log is not graded after every glance; but few passes, since a
-# small log is soon learned by heart.
-_ROUND_TARGETS = 60_000
-_ROUND_EPOCHS = (1, 4)
-_MOST_ROUNDS = 12
-# What all rounds see together at most: about six minutes of one core. Of a log too long even for a few rounds the
-# newest windows are learned: older events change little.
-_MOST_TARGETS = 4_000_000
-_LEAST_ROUNDS = 4
 _PATIENCE = 2
 # The last pass falls from half the rate to nothing over all events, held-out ones included.
 _LAST_SHARE = 0.5
 _LAST_EPOCHS = 2
+
+
+@dataclass(frozen=True, slots=True)
+class Effort:
+    """How much a first training may do.
+
+    Args:
+        round_targets: A round sees about this many targets, so that a small log is not graded after every glance.
+        round_epochs: Fewest and most passes of a round: a small log is soon learned by heart.
+        most_targets: What all rounds see together at most.
+        most_epochs: Most passes of all rounds together.
+        least_rounds: Of a log too long even for these, the newest windows are learned: older events change little.
+    """
+
+    round_targets: int
+    round_epochs: tuple[int, int]
+    most_targets: int
+    most_epochs: int
+    least_rounds: int
+
+    def rounds(self, targets: int) -> tuple[int, int]:
+        """Return the passes of a round, and the most rounds, over so many targets."""
+        epochs = int(np.clip(round(self.round_targets / targets), *self.round_epochs))
+        rounds = min(self.most_targets // (epochs * targets), self.most_epochs // epochs)
+        return epochs, max(rounds, self.least_rounds)
+
+
+# Beside a stream: about six minutes of one core.
+IN_SERVICE = Effort(60_000, (1, 4), 4_000_000, 48, 4)
+# With the time of an offline protocol: about forty minutes of two cores.
+OFFLINE = Effort(2_000_000, (1, 5), 32_000_000, 100, 1)
+
+
+@dataclass(frozen=True, slots=True)
+class HeldOut:
+    """Events that tell when the encoder has learned enough.
+
+    Args:
+        events: The log, and behind it what is held out.
+        first: First row that is held out.
+        most: Grade no more than this many of them; None grades all.
+    """
+
+    events: EventTable
+    first: int
+    most: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +88,7 @@ def train_first(
     rate: float,
     seed: int,
     progress: Progress,
+    held_out: HeldOut | None = None,
 ) -> FirstTraining:
     """Train at a constant rate until held-out events are ranked no better, then let the rate fall over all events.
 
@@ -62,16 +100,19 @@ def train_first(
         rate: Learning rate of AdamW.
         seed: Of the order of the windows.
         progress: Told the share of the most that may be done.
+        held_out: Events from outside of the log, for which an offline effort is made; None holds out the log's newest.
     """
-    first = len(events) - round(len(events) * _HELD_OUT_SHARE)
-    older = _newest(cut_windows(events.head(first), recommender.config.length, windows.target.shape[1]))
-    targets = max(int((older.target > 0).sum()), 1)
-    epochs = int(np.clip(round(_ROUND_TARGETS / targets), *_ROUND_EPOCHS))
-    rounds = int(np.clip(_MOST_TARGETS // (epochs * targets), _LEAST_ROUNDS, _MOST_ROUNDS))
+    effort, older = OFFLINE, windows
+    if held_out is None:
+        effort, first = IN_SERVICE, len(events) - round(len(events) * _HELD_OUT_SHARE)
+        held_out = HeldOut(events, first, _MOST_GRADED)
+        older = cut_windows(events.head(first), recommender.config.length, windows.target.shape[1])
+    older = _newest(older, effort)
+    epochs, rounds = effort.rounds(max(int((older.target > 0).sum()), 1))
     kept, gains = _weights(recommender), list[float]()
     for number in range(rounds):
         trainer.run(older, EncoderPass(epochs, rate, falling=False), seed + number, _part(progress, number, rounds))
-        gains.append(grade_encoder(recommender, events, first, most=_MOST_GRADED).gain)
+        gains.append(grade_encoder(recommender, held_out.events, held_out.first, most=held_out.most).gain)
         if gains[-1] == max(gains):
             kept = _weights(recommender)
         elif len(gains) - 1 - int(np.argmax(gains)) >= _PATIENCE:
@@ -79,7 +120,7 @@ def train_first(
     for weight, value in zip(recommender.weights, kept, strict=True):
         weight.assign(value)
     last = EncoderPass(_LAST_EPOCHS, rate * _LAST_SHARE)
-    trainer.run(_newest(windows), last, seed, _part(progress, rounds, rounds))
+    trainer.run(_newest(windows, effort), last, seed, _part(progress, rounds, rounds))
     return FirstTraining((int(np.argmax(gains)) + 1) * epochs, tuple(gains))
 
 
@@ -87,9 +128,9 @@ def _weights(recommender: Recommender) -> list[NDArray[np.float32]]:
     return [np.array(weight) for weight in recommender.weights]
 
 
-def _newest(windows: Windows) -> Windows:
-    """Return the newest windows, as many as a few rounds have time for."""
-    most = _MOST_TARGETS // (_LEAST_ROUNDS * windows.target.shape[1])
+def _newest(windows: Windows, effort: Effort) -> Windows:
+    """Return the newest windows, as many as the fewest rounds have time for."""
+    most = effort.most_targets // (effort.least_rounds * windows.target.shape[1])
     return windows.take(np.sort(np.argsort(-windows.newest, kind="stable")[:most]))
 
 

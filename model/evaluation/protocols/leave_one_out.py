@@ -196,7 +196,7 @@ def _report(
     parts: dict[str, tuple[list[ResolvedEvent], dict[str, _Graded]]],
 ) -> TablesReport:
     figures: dict[str, Any] = {}
-    tables = []
+    tables, first = [], served.learner.first_training
     for part, (events, graded) in parts.items():
         bootstrap = UserBootstrap(np.arange(len(events), dtype=np.int32), options.seed)
         systems = {name: _figures(one, bootstrap) for name, one in graded.items()}
@@ -209,8 +209,8 @@ def _report(
         "users": len(sequences),
         "items": len(sequences.item_ids),
         "events": sequences.events,
-        "encoder_epochs": served.rounds.epochs if served.rounds else 0,
-        "encoder_gains_by_round": list(served.rounds.gains) if served.rounds else [],
+        "encoder_epochs": first.epochs if first else 0,
+        "encoder_gains_by_round": list(first.gains) if first else [],
         "seconds": seconds[served.name],
         "seconds_by_system": seconds,
         "seconds_by_phase": dict(served.told.seconds),

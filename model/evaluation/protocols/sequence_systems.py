@@ -1,6 +1,6 @@
 """Systems that are graded on held-out items: they learn a stream, then rank for many users without learning."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import Protocol
 
@@ -9,22 +9,23 @@ from numpy.typing import NDArray
 
 from model.baselines.protocol import Baseline, FittedBaseline
 from model.dataset.events import EventTable
-from model.evaluation.protocols.encoder_rounds import Rounds, train_in_rounds
 from model.evaluation.protocols.sequences import LeaveOneOut
 from model.evaluation.protocols.steered import SteeredSystem
 from model.evaluation.served import ServedOptions
 from model.evaluation.system import Ranking
 from model.learning.log import GrowingLog
+from model.training.first import HeldOut
+from model.training.progress import Progress
 from streams.catalogue import Catalogue
 from streams.ranking import ListRules
 from streams.users import ResolvedEvent, UserState
 
-# The ranker learns from the newest part of the stream, which the encoder has not seen then.
-_MOMENTS_FROM = 0.9
-_MOST_MOMENTS = 30_000
+# The ranker learns from the newest part of the stream, which the encoder has not seen then: a tenth, and up to three
+# tenths of a stream in which a tenth holds few moments.
+_MOMENTS_SHARE = (0.1, 0.3)
+_WANTED_MOMENTS = 30_000
+_MOST_MOMENTS = 60_000
 _MOMENTS_A_REFRESH = 1_000
-
-Told = Callable[[str, float], None]
 
 
 class SequenceLearner(Protocol):
@@ -128,7 +129,8 @@ class ServedOnStream(SteeredSystem):
     def __init__(self, catalogue: Catalogue, events: int, options: ServedOptions) -> None:
         plain = replace(options, rules=ListRules(diversity=0.0, exploration_rate=0.0))
         super().__init__(catalogue, plain)
-        self._first_moment = max(round(events * _MOMENTS_FROM), 1)
+        newest = round(float(np.clip(_WANTED_MOMENTS / max(events, 1), *_MOMENTS_SHARE)) * events)
+        self._first_moment = max(events - newest, 1)
         self._every = max(-(-(events - self._first_moment) // _MOST_MOMENTS), 1)
         self._new_moments = 0
 
@@ -180,24 +182,15 @@ class ServedOnSequences(ServedOnStream):
         told: Told phase and share.
     """
 
-    def __init__(self, catalogue: Catalogue, parts: LeaveOneOut, options: ServedOptions, told: Told) -> None:
+    def __init__(self, catalogue: Catalogue, parts: LeaveOneOut, options: ServedOptions, told: Progress) -> None:
         super().__init__(catalogue, len(parts.training), options)
         self._parts = parts
-        self._told = told
-        self.rounds: Rounds | None = None
+        self.learner.progress = told
 
     def train_encoder(self) -> None:
         """Train in rounds until the validation items say that it is enough."""
-        if "encoder" in self._options.without:
-            return
-        self.rounds = train_in_rounds(
-            self.learner,
-            _table([*self._parts.training, *self._parts.validation.events]),
-            len(self._parts.training),
-            self._options.configuration.encoder.learning_rate,
-            self._options.seed,
-            lambda share: self._told("encoder", share),
-        )
+        known, validation = self._parts.training, self._parts.validation.events
+        self.learner.refresh_encoder(HeldOut(_table([*known, *validation]), len(known)))
 
     def learn_held_out(self, ranked: Sequence[tuple[UserState, ResolvedEvent]]) -> None:
         """Learn the validation items as the newest part of the stream."""

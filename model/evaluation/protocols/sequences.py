@@ -20,6 +20,8 @@ ARTIFICIAL_VALUE = 4.0
 ARTIFICIAL_TS_MS = 1_000_000_000_000
 # A user needs one event to train on besides the validation and the test item.
 LEAST_LENGTH = 3
+# Draws the numbers of the items, the same for every run.
+_NUMBERS_SEED = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,7 +31,8 @@ class Sequences:
     Args:
         user_ids: [U] names, in the order of the file.
         items: [U] arrays of int32 item indexes from 1, oldest first.
-        item_ids: Names by index minus 1, in the order of first appearance.
+        item_ids: Names by index minus 1, in no order: the place of an item's first appearance in the file would tell
+            who took it, held-out items included.
     """
 
     user_ids: tuple[str, ...]
@@ -105,7 +108,9 @@ def read_sequences(path: Path) -> Sequences:
         taken.setdefault(user, []).append(indexes.setdefault(item, len(indexes) + 1))
     if not taken:
         raise ConfigurationError(f"The sequences {path} are empty; give a file of lines 'user item'.")
-    return Sequences(tuple(taken), tuple(np.array(items, np.int32) for items in taken.values()), tuple(indexes))
+    drawn = np.random.default_rng(_NUMBERS_SEED).permutation(len(indexes)).astype(np.int32)
+    names = np.array(list(indexes), object)[np.argsort(drawn)]
+    return Sequences(tuple(taken), tuple(drawn[np.array(items) - 1] + 1 for items in taken.values()), tuple(names))
 
 
 def leave_one_out(sequences: Sequences, seed: int = 0) -> LeaveOneOut:

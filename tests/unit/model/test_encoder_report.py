@@ -1,5 +1,6 @@
 """The report on the encoder alone, and the first training it starts with."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -9,7 +10,7 @@ from model.dataset.events import EventTable
 from model.dataset.windows import cut_windows
 from model.training.encoder import EncoderTrainer
 from model.training.encoder_report import last_events_last, main
-from model.training.first import train_first
+from model.training.first import IN_SERVICE, OFFLINE, HeldOut, train_first
 from producers.dense import DenseOptions, make_world, write_folder
 from tests.unit.model.small import small_recommender
 
@@ -29,7 +30,7 @@ def test_the_last_event_of_each_user_goes_to_the_end() -> None:
 
 
 def test_the_first_training_keeps_the_best_round(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("model.training.first._ROUND_TARGETS", 300)
+    monkeypatch.setattr("model.training.first.IN_SERVICE", replace(IN_SERVICE, round_targets=300))
     rng = np.random.default_rng(1)
     users = np.repeat(np.arange(20), 15)
     start = rng.integers(0, 100, 20)
@@ -56,9 +57,8 @@ def test_the_first_training_keeps_the_best_round(monkeypatch: pytest.MonkeyPatch
 def test_the_report_has_a_row_for_each_training(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], options: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("model.training.first._MOST_ROUNDS", 1)
-    monkeypatch.setattr("model.training.first._LEAST_ROUNDS", 1)
-    monkeypatch.setattr("model.training.first._ROUND_TARGETS", 1000)
+    short = replace(IN_SERVICE, round_targets=1000, most_epochs=1, least_rounds=1)
+    monkeypatch.setattr("model.training.first.IN_SERVICE", short)
     monkeypatch.setenv("COLUMNS", "200")
     write_folder(make_world(DenseOptions(events=800, users=30, items=100, seed=1)), tmp_path)
     main([str(tmp_path), "--growth", "0.2", "--length", "12", *options])
@@ -67,3 +67,25 @@ def test_the_report_has_a_row_for_each_training(
     graded = [int(cells[4]) for cells in lines]
     assert graded[-1] == sum(graded[:-1]) > 0
     assert all(0 <= float(cells[5]) <= 1 for cells in lines)
+
+
+def test_a_long_log_gets_more_rounds_than_one_that_is_soon_known_by_heart() -> None:
+    assert IN_SERVICE.rounds(9_000) == (4, 12)
+    assert IN_SERVICE.rounds(90_000) == (1, 44)
+    assert IN_SERVICE.rounds(3_000_000) == (1, 4)
+    assert OFFLINE.rounds(900_000) == (2, 17)
+
+
+def test_events_from_outside_of_the_log_can_tell_when_it_is_enough() -> None:
+    users, items = np.tile(np.arange(20), 6), np.tile(np.arange(1, 7), 20)
+    table = EventTable(
+        users.astype(np.int32),
+        items.astype(np.int32),
+        np.full(120, 4.0, np.float32),
+        np.arange(120, dtype=np.int64) * 1000,
+    )
+    recommender, log = small_recommender(), table.head(100)
+    windows = cut_windows(log, recommender.config.length, 5)
+    trainer = EncoderTrainer(recommender, windows, 0)
+    done = train_first(recommender, trainer, log, windows, 3e-3, 0, lambda *_: None, HeldOut(table, 100))
+    assert done.epochs == 5 * (int(np.argmax(done.gains)) + 1)

@@ -1,10 +1,13 @@
 from collections import defaultdict
+from collections.abc import Sequence
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from millrace.errors import ConfigurationError
 from model.evaluation.protocols.sequences import LeaveOneOut, leave_one_out, read_sequences
+from streams.users import ResolvedEvent
 
 TEXT = "1 10\n1 20\n1 30\n1 40\n2 20\n2 10\n2 50\n3 10\n3 20\n"
 
@@ -22,20 +25,33 @@ def split(folder: Path, seed: int = 0) -> LeaveOneOut:
 def test_lines_become_sequences_with_dense_indexes(tmp_path: Path) -> None:
     sequences = read_sequences(written(tmp_path, TEXT + "\n\n"))
     assert sequences.user_ids == ("1", "2", "3")
-    assert sequences.item_ids == ("10", "20", "30", "40", "50")
-    assert [items.tolist() for items in sequences.items] == [[1, 2, 3, 4], [2, 1, 5], [1, 2]]
+    assert sorted(sequences.item_ids) == ["10", "20", "30", "40", "50"]
+    named = [[sequences.item_ids[item - 1] for item in items] for items in sequences.items]
+    assert named == [["10", "20", "30", "40"], ["20", "10", "50"], ["10", "20"]]
     assert sequences.events == 9
-    assert sequences.catalogue().item_id(5) == "50"
+    assert sequences.catalogue().item_id(5) == sequences.item_ids[4]
+
+
+def test_the_numbers_of_items_do_not_tell_where_they_first_appeared(tmp_path: Path) -> None:
+    text = "".join(f"{user} {100 * user + place}\n" for user in range(50) for place in range(20))
+    numbers = np.concatenate(read_sequences(written(tmp_path, text)).items)
+    assert sorted(numbers.tolist()) == list(range(1, 1001))
+    # Neighbours in the file would be one apart, and are a third of all on average where nothing orders them.
+    assert np.abs(np.diff(numbers)).mean() == pytest.approx(1000 / 3, rel=0.15)
 
 
 def test_the_last_item_tests_the_one_before_validates_and_short_users_train(tmp_path: Path) -> None:
-    parts = split(tmp_path)
-    assert [(event.user_id, event.item) for event in parts.test.events] == [("1", 4), ("2", 5)]
-    assert [(event.user_id, event.item) for event in parts.validation.events] == [("1", 3), ("2", 1)]
+    names, parts = read_sequences(written(tmp_path)).item_ids, split(tmp_path)
+
+    def named(events: Sequence[ResolvedEvent]) -> list[tuple[str, str]]:
+        return [(event.user_id, names[event.item - 1]) for event in events]
+
+    assert named(parts.test.events) == [("1", "40"), ("2", "50")]
+    assert named(parts.validation.events) == [("1", "30"), ("2", "10")]
     by_user = defaultdict(list)
-    for event in parts.training:
-        by_user[event.user_id].append(event.item)
-    assert by_user == {"1": [1, 2], "2": [2], "3": [1, 2]}
+    for user, name in named(parts.training):
+        by_user[user].append(name)
+    assert by_user == {"1": ["10", "20"], "2": ["20"], "3": ["10", "20"]}
 
 
 def test_users_advance_in_parallel_and_the_seed_orders_equals(tmp_path: Path) -> None:
@@ -43,7 +59,7 @@ def test_users_advance_in_parallel_and_the_seed_orders_equals(tmp_path: Path) ->
     sequences = read_sequences(written(tmp_path, text))
     stream = leave_one_out(sequences, seed=1).training
     lengths = {str(user): user % 3 + 3 for user in range(40)}
-    shares = [(event.item / lengths[event.user_id]) for event in stream]
+    shares = [(int(sequences.item_ids[event.item - 1]) + 1) / lengths[event.user_id] for event in stream]
     assert shares == sorted(shares)
     assert stream == leave_one_out(sequences, seed=1).training
     assert stream != leave_one_out(sequences, seed=2).training
