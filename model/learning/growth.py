@@ -9,7 +9,6 @@ from numpy.typing import NDArray
 
 from millrace.contracts import CatalogueItem
 from model.configuration import NetworkChoices
-from model.dataset.events import EventTable
 from model.network.config import DEFAULT_LENGTH, NetworkConfig
 from model.network.content import content_matrix, genre_vocabulary
 from model.network.recommender import Recommender
@@ -17,8 +16,9 @@ from model.versions import load_weights, named_weights
 from streams.ranking import CONTEXT_NAMES, FEATURE_NAMES
 from streams.scoring.protocol import HISTORY_TENSOR_LENGTH
 
-# Events for each touched item from which a log counts as dense. The first training asks, on a tenth of what will come.
-_DENSE_EVENTS = 5
+# Events for each item of the catalogue from which a log counts as dense. The first training asks, on a tenth of what
+# will come: items that nobody has touched yet are what tells a sparse log from a dense one then.
+_DENSE_EVENTS = 4
 
 
 def fresh_network(items: Mapping[int, CatalogueItem], choices: NetworkChoices, seed: int) -> Recommender:
@@ -42,10 +42,14 @@ def fresh_network(items: Mapping[int, CatalogueItem], choices: NetworkChoices, s
     return recommender
 
 
-def network_length(events: EventTable) -> int:
-    """Return how many history entries an encoder reads: more where items are met often enough to learn order from."""
-    touched = len(np.unique(events.items))
-    return HISTORY_TENSOR_LENGTH if len(events) >= _DENSE_EVENTS * max(touched, 1) else DEFAULT_LENGTH
+def network_length(events: int, items: int) -> int:
+    """Return how many history entries an encoder reads: more where items are met often enough to learn order from.
+
+    Args:
+        events: In the log.
+        items: In the catalogue, never touched ones included.
+    """
+    return HISTORY_TENSOR_LENGTH if events >= _DENSE_EVENTS * items else DEFAULT_LENGTH
 
 
 def grown_network(recommender: Recommender, items: Mapping[int, CatalogueItem], seed: int) -> Recommender:

@@ -191,7 +191,7 @@ class Learner:
             return
         events, first = self.log.table(), self._encoder_at == 0
         if first:
-            self._size(events)
+            self._size()
         self._grow()
         if self._shelf is None or not self._shelf.take(self.recommender, self.log.count):
             self._train(events, first, held_out)
@@ -278,9 +278,9 @@ class Learner:
         self._ranker.move_to(self.recommender.ranker)
         self.exporter = Exporter()
 
-    def _size(self, events: EventTable) -> None:
+    def _size(self) -> None:
         """Let the log choose the sizes that nobody has chosen, before anything is learned."""
-        length = network_length(events)
+        length = network_length(self.log.count, len(self._items))
         if self._configuration.network.length is None and length != self.recommender.config.length:
             choices = self._configuration.network.model_copy(update={"length": length})
             self.recommender, self._scores = fresh_network(self._items, choices, self._seed), None
