@@ -41,6 +41,7 @@ class Learner:
     ) -> None:
         self.statistics = statistics
         self.watermarks = dict(watermarks)
+        self._flushed = dict(watermarks)
         self._flushes = flushes
         self._tails_held = tails_held
         self._tails: OrderedDict[str, UserState] = OrderedDict()
@@ -90,7 +91,9 @@ class Learner:
             tails={user_id: encode_tail(self._tails[user_id]) for user_id in self._dirty_tails},
             scalars={**self.statistics.scalars(), "flush": str(self._flushes)},
             watermarks={partition: self.watermarks[partition] for partition in self._moved},
+            expected=dict(self._flushed),
         )
+        self._flushed.update(flush.watermarks)
         self._dirty_tails.clear()
         self._moved.clear()
         return flush

@@ -6,6 +6,9 @@ another one is refused. So a worker that lost a partition without noticing can n
 Repetition: when the answer of a commit is lost, the client sends it again. A `state` watermark that already stands at
 the commit's own end, under the same token, means that it was applied: nothing is done twice. The watermark is written
 last, so that a script that fails halfway can be seen to have failed.
+
+A Redis that went back (a failover, a host that lost its last second) may hold an older `state` under the same token.
+A finish is refused then, as a commit is: `done` beyond `state` would pass over events that are applied nowhere.
 """
 
 from streams.store.scripts import Script
@@ -75,9 +78,10 @@ return 1
 #       per user: served, proposals ('' keeps the old ones), record.
 FINISH = Script(
     """
-local mark = redis.call('HMGET', KEYS[1], 'owner', 'done')
+local mark = redis.call('HMGET', KEYS[1], 'owner', 'done', 'state')
 if mark[1] ~= ARGV[1] then return 0 end
 if tonumber(mark[2] or '-1') >= tonumber(ARGV[2]) then return 2 end
+if tonumber(mark[3] or '-1') < tonumber(ARGV[2]) then return -1 end
 local arg = 5
 for _ = 1, tonumber(ARGV[3]) do
   redis.call('HINCRBY', KEYS[2], ARGV[arg], ARGV[arg + 1])

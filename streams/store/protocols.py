@@ -148,7 +148,7 @@ class UserStore(Protocol):
         """Record the lists served and advance the `done` watermark, atomically.
 
         Raises:
-            FencedError: The partition was lost.
+            FencedError: The partition was lost, or `state` lies before `done`: the store has gone back.
         """
         ...
 
@@ -203,6 +203,7 @@ class StatisticsFlush:
         tails: User id -> tail bytes.
         scalars: Clock and other numbers, name -> value as text.
         watermarks: Partition -> last offset learned (both `state` and `done`).
+        expected: Partition -> `state` before this flush, of all partitions that it builds on; -1 where none is named.
     """
 
     pages: Mapping[int, bytes]
@@ -210,6 +211,7 @@ class StatisticsFlush:
     tails: Mapping[str, bytes]
     scalars: Mapping[str, str]
     watermarks: Mapping[int, int]
+    expected: Mapping[int, int] = field(default_factory=dict)
 
 
 class StatisticsStore(Protocol):
@@ -220,10 +222,10 @@ class StatisticsStore(Protocol):
         ...
 
     async def flush(self, owner: str, flush: StatisticsFlush) -> None:
-        """Write everything in one transaction.
+        """Write everything in one transaction; sending the same flush again changes nothing.
 
         Raises:
-            FencedError: Another keeper has claimed a partition.
+            FencedError: Another keeper has claimed a partition, or one does not stand where the flush goes on from.
         """
         ...
 

@@ -47,7 +47,7 @@ class RedisStatisticsStore:
         The values are queued while they arrive, so the server is busy in one piece only for putting them in place.
 
         Raises:
-            FencedError: Another keeper has claimed a partition.
+            FencedError: Another keeper has claimed a partition, or one does not stand where the flush goes on from.
         """
         with RedisErrors("writing statistics"):
             for attempt in range(RETRIES + 1):
@@ -60,23 +60,31 @@ class RedisStatisticsStore:
                         raise
 
     async def _try_flush(self, owner: str, flush: StatisticsFlush) -> None:
-        marks = {each: self._keys.watermark(self._role, self._topic, each) for each in flush.watermarks}
+        partitions = sorted(flush.expected.keys() | flush.watermarks.keys())
+        marks = {each: self._keys.watermark(self._role, self._topic, each) for each in partitions}
         async with (
             primary_of(self._redis, self._keys.statistics) as server,
             server.pipeline(transaction=True) as pipeline,
         ):
             if marks:
                 await pipeline.watch(*marks.values())
-                await self._check_owner(pipeline, owner, marks)
+                states = await self._states(pipeline, owner, marks)
+                if states == {**_expected(flush), **flush.watermarks}:
+                    return  # written already, and only the answer was lost
+                _check_states(states, _expected(flush))
             pipeline.multi()
             self._queue(pipeline, flush)
             await pipeline.execute()
 
-    async def _check_owner(self, pipeline: Pipeline, owner: str, marks: Mapping[int, str]) -> None:
+    async def _states(self, pipeline: Pipeline, owner: str, marks: Mapping[int, str]) -> dict[int, int]:
+        """Return how far each partition is; raises FencedError if one of them is somebody else's."""
+        states = {}
         for partition, mark in marks.items():
-            holder = await pipeline.execute_command("HGET", mark, "owner")
+            holder, state = await pipeline.execute_command("HMGET", mark, "owner", "state")  # type: ignore[misc]
             if holder != owner.encode():
                 raise FencedError(f"Partition {partition} has another keeper.", frozenset({partition}))
+            states[partition] = -1 if state is None else int(state)
+        return states
 
     def _queue(self, pipeline: Pipeline, flush: StatisticsFlush) -> None:
         values = {self._keys.page(item): page for item, page in flush.pages.items()}
@@ -123,6 +131,18 @@ class RedisStatisticsStore:
         """Delete all statistics; returns the number of keys. Watermarks stay."""
         families = [self._keys.page(0)[:-1], self._keys.popularity(0)[:-1], self._keys.tail(""), self._keys.statistics]
         return await clear_keys(self._redis, families)
+
+
+def _expected(flush: StatisticsFlush) -> dict[int, int]:
+    return {**dict.fromkeys(flush.watermarks, -1), **flush.expected}
+
+
+def _check_states(states: Mapping[int, int], expected: Mapping[int, int]) -> None:
+    """Refuse a flush onto a Redis that went back: its clock and totals would tell of lessons that no page has."""
+    moved = {partition: state for partition, state in states.items() if state != expected[partition]}
+    if moved:
+        places = ", ".join(f"{each} stands at offset {state}, not {expected[each]}" for each, state in moved.items())
+        raise FencedError(f"The flush is dropped, for partition {places}.", frozenset(moved))
 
 
 def _parts(values: Mapping[str, bytes]) -> Iterator[list[str | bytes]]:

@@ -119,7 +119,7 @@ class RedisUserStore:
         A `done` that is already reached changes nothing, neither lists nor counters.
 
         Raises:
-            FencedError: The partition was lost.
+            FencedError: The partition was lost, or `state` lies before `done`: Redis has gone back.
         """
         await self.finish_all([PartitionFinish(partition, owner, done, served, counters)])
 
@@ -127,7 +127,7 @@ class RedisUserStore:
         """Do `finish` for several partitions in one round trip, each atomically.
 
         Raises:
-            FencedError: A partition was lost; the others are finished.
+            FencedError: A partition was lost, or its `state` lies before `done`; the others are finished.
         """
         if not finishes:
             return

@@ -82,10 +82,11 @@ async def dump(stores: Stores) -> bytes:
 
 async def serve(stores: Stores, config: Settings) -> None:
     """Leave the person a list, as a worker does."""
-    await stores.users.claim(1, "worker")
     end = (await stores.users.watermarks("worker", config.topics.events))[1].state
+    await stores.users.set_watermarks("worker", config.topics.events, {1: Watermark(end, end - 1)})
+    await stores.users.claim(1, "worker")
     update = ServedUpdate(WHO, ServedList((1, 2), None, "champion", "r-1"), None, b'{"user_id": "person-3"}')
-    await stores.users.finish(1, "worker", end + 1, [update], {})
+    await stores.users.finish(1, "worker", end, [update], {})
 
 
 @ON_BOTH

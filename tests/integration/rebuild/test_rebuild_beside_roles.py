@@ -84,9 +84,11 @@ async def test_only_who_differs_is_written_and_keeps_the_list_shown(
     await damage(stores)
     partition = logged(50).partition
     assert logged(50).event.user_id == "u2"
-    mark = await stores.users.claim(partition, "worker")
+    state = (await stores.users.watermarks("worker", config.topics.events))[partition].state
+    await stores.users.set_watermarks("worker", config.topics.events, {partition: Watermark(state, state - 1)})
+    await stores.users.claim(partition, "worker")
     served = ServedList((1, 2), None, "champion", "r-1")
-    await stores.users.finish(partition, "worker", mark.state + 1, [ServedUpdate("u2", served, None)], {})
+    await stores.users.finish(partition, "worker", state, [ServedUpdate("u2", served, None)], {})
     marks = await stores.users.watermarks("worker", config.topics.events)
     report = await rebuild(log, stores.redis, config)
     assert (report.replaced_users, report.events) == (3, EVENTS)

@@ -9,7 +9,7 @@ from millrace.errors import ConfigurationError
 from streams import repartition as module
 from streams.layout import TopicLayout
 from streams.repartition import check_all_done, move_users, repartition
-from streams.store.protocols import ServedUpdate, Watermark
+from streams.store.protocols import PartitionCommit, ServedUpdate, Watermark
 from streams.store.redis_users import RedisUserStore
 from streams.store.stores import Stores
 from streams.users import ResolvedEvent, ServedList, UserState, apply_event
@@ -30,6 +30,7 @@ async def fill(stores: Stores) -> None:
     await stores.users.replace_users(map(state_of, USERS))
     home = stores.keys.home("u") or 0
     await stores.users.claim(home, "w")
+    await stores.users.commit([PartitionCommit(home, "w", -1, 1, [], {})])
     await stores.users.finish(home, "w", 1, [ServedUpdate("u", SERVED, np.array([5], np.int32), b"{}")], {})
     await TopicLayout(stores.redis, stores.keys, TOPIC).set_partitions(3)
 

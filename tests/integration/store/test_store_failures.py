@@ -82,6 +82,7 @@ async def test_many_lost_answers_are_a_transient_error_and_the_retry_does_nothin
 
 async def test_a_lost_answer_of_finish_counts_once(through: Stores, stores: Stores, proxy: BreakingProxy) -> None:
     await through.users.claim(0, "w1")
+    await through.users.commit([PartitionCommit(0, "w1", -1, 5, [], {})])
     proxy.drop_answers(connect_module.RETRIES + 1, to=b"EVALSHA")
     with pytest.raises(TransientError):
         await through.users.finish(0, "w1", 5, [UPDATE], {"recommendations": 1})
@@ -99,7 +100,7 @@ async def test_a_lost_answer_of_assign_gives_no_second_index(through: Stores, pr
 async def test_a_flush_cut_in_the_middle_writes_nothing(through: Stores, stores: Stores, proxy: BreakingProxy) -> None:
     await through.statistics.claim([0], "k1")
     small = StatisticsFlush({1: b"old"}, {}, {}, {"clock": "1"}, {0: 1})
-    large = StatisticsFlush({item: b"x" * 5000 for item in range(1, 1000)}, {}, {}, {"clock": "2"}, {0: 2})
+    large = StatisticsFlush({item: b"x" * 5000 for item in range(1, 1000)}, {}, {}, {"clock": "2"}, {0: 2}, {0: 1})
     await through.statistics.flush("k1", small)
     proxy.cut_requests(after_bytes=2_500_000)
     with pytest.raises(TransientError, match="while writing statistics"):
@@ -116,10 +117,10 @@ async def test_a_flush_cut_in_the_middle_writes_nothing(through: Stores, stores:
 async def test_killed_connections_under_load_lose_and_double_nothing(stores: Stores, settings: Settings) -> None:
     steps = 300
     finished = asyncio.Event()
+    await stores.users.claim(0, "w1")
 
     async def work() -> None:
         async with open_stores(settings) as mine:
-            await mine.users.claim(0, "w1")
             for step in range(steps):
                 commit = PartitionCommit(0, "w1", step - 1, step, [STATE], {"u": [step]}, [], {"events_applied": 1})
                 while True:

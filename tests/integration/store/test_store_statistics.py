@@ -2,7 +2,7 @@ from typing import Any
 
 import pytest
 
-from streams.store.protocols import FencedError, StatisticsFlush, Watermark
+from streams.store.protocols import FencedError, PartitionCommit, StatisticsFlush, Watermark
 from streams.store.stores import Stores
 
 pytestmark = pytest.mark.services
@@ -63,15 +63,29 @@ async def test_an_older_keeper_is_refused(stores: Stores) -> None:
     assert await everything(stores) == before
 
 
+@pytest.mark.parametrize("gone_back", [0, 1])
+async def test_a_flush_onto_statistics_that_went_back_is_refused(stores: Stores, gone_back: int) -> None:
+    await stores.statistics.claim([0, 1], "k1")
+    await stores.statistics.flush("k1", flush_of(b"1"))
+    # A Redis that lost its last second. Also where nothing new was learned: the totals are those of all partitions.
+    await stores.redis.hset(stores.keys.watermark("statistics", "millrace.events", gone_back), "state", 2)
+    before = await everything(stores)
+    with pytest.raises(FencedError, match=f"partition {gone_back} stands at offset 2, not") as caught:
+        await stores.statistics.flush("k1", flush_of(b"2", watermarks={1: 9}, expected={0: 4, 1: 8}))
+    assert caught.value.partitions == {gone_back}
+    assert await everything(stores) == before
+
+
 async def test_a_claim_during_a_flush_wins(stores: Stores, monkeypatch: pytest.MonkeyPatch) -> None:
     await stores.statistics.claim([0, 1], "k1")
-    check = stores.statistics._check_owner
+    look = stores.statistics._states
 
-    async def claimed_after_the_check(*args: Any) -> None:
-        await check(*args)
+    async def claimed_after_the_check(*args: Any) -> dict[int, int]:
+        states = await look(*args)
         await stores.statistics.claim([0], "k2")
+        return states
 
-    monkeypatch.setattr(stores.statistics, "_check_owner", claimed_after_the_check)
+    monkeypatch.setattr(stores.statistics, "_states", claimed_after_the_check)
     with pytest.raises(FencedError, match="Partition 0 has another keeper"):
         await stores.statistics.flush("k1", flush_of(b"1"))
     assert await stores.statistics.pages([7]) == [None]
@@ -80,9 +94,10 @@ async def test_a_claim_during_a_flush_wins(stores: Stores, monkeypatch: pytest.M
 async def test_a_keeper_and_a_worker_do_not_fence_each_other(stores: Stores) -> None:
     await stores.users.claim(0, "w1")
     await stores.statistics.claim([0], "k1")
+    await stores.users.commit([PartitionCommit(0, "w1", -1, 3, [], {})])
     await stores.users.finish(0, "w1", 3, [], {})
     await stores.statistics.flush("k1", flush_of(b"1", watermarks={0: 5}))
-    assert await stores.users.watermarks("worker", "millrace.events") == {0: Watermark(-1, 3)}
+    assert await stores.users.watermarks("worker", "millrace.events") == {0: Watermark(3, 3)}
 
 
 async def test_a_flush_larger_than_one_command(stores: Stores) -> None:

@@ -31,6 +31,11 @@ def commit_of(
     )
 
 
+async def advance(stores: Stores, new: int, expected: int = -1, owner: str = "w1") -> None:
+    """Commit a batch that changes no user, as one of dead letters alone."""
+    await stores.users.commit([PartitionCommit(0, owner, expected, new, [], {})])
+
+
 async def everything(stores: Stores) -> tuple[object, ...]:
     """What a replay may not change."""
     users = await stores.users.load(["u", "v"])
@@ -140,6 +145,7 @@ async def test_finish_records_the_list_and_the_commit_leaves_it(stores: Stores) 
 
 async def test_finish_without_proposals_keeps_the_old_ones(stores: Stores) -> None:
     await stores.users.claim(0, "w1")
+    await advance(stores, 2)
     await stores.users.finish(0, "w1", 1, [ServedUpdate("u", SERVED, np.array([5], np.int32))], {})
     await stores.users.finish(0, "w1", 2, [ServedUpdate("u", SERVED, None)], {})
     assert (await stores.users.load(["u"]))[0].proposals.tolist() == [5]
@@ -147,12 +153,27 @@ async def test_finish_without_proposals_keeps_the_old_ones(stores: Stores) -> No
 
 async def test_done_never_goes_back_and_counts_once(stores: Stores) -> None:
     await stores.users.claim(0, "w1")
+    await advance(stores, 9)
     await stores.users.finish(0, "w1", 9, [], {"recommendations": 3})
     for done in (9, 4):
         await stores.users.finish(0, "w1", done, [ServedUpdate("u", SERVED, None)], {"recommendations": 3})
-    assert await stores.users.claim(0, "w2") == Watermark(-1, 9)
+    assert await stores.users.claim(0, "w2") == Watermark(9, 9)
     assert await stores.serving.counters() == {"recommendations": 3}
     assert (await stores.users.load(["u"]))[0].served is None
+
+
+async def test_a_finish_beyond_the_state_is_refused(stores: Stores) -> None:
+    await stores.users.claim(0, "w1")
+    await advance(stores, 10)
+    await stores.users.finish(0, "w1", 10, [], {})
+    await advance(stores, 20, expected=10)
+    # A Redis that lost its last second: the claim is older than that, the commit is not.
+    await stores.redis.hset(stores.keys.watermark("worker", "millrace.events", 0), "state", 10)
+    before = await everything(stores)
+    with pytest.raises(FencedError, match="partition 0 .*watermark has moved"):
+        await stores.users.finish(0, "w1", 20, [ServedUpdate("u", SERVED, None)], {"recommendations": 1})
+    assert await everything(stores) == before
+    assert await stores.users.claim(0, "w2") == Watermark(10, 10)
 
 
 async def test_exploration_is_counted_once_with_the_commit_and_the_finish(stores: Stores) -> None:

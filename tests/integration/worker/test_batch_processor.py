@@ -10,7 +10,10 @@ import pytest
 from worker_rig import NOW_MS, Rig, rig
 
 from millrace.contracts import Recommendation
-from streams.store.protocols import Watermark
+from millrace.errors import TransientError
+from millrace.keys import Keys
+from streams.store.connect import connected
+from streams.store.protocols import PartitionFinish, Watermark
 from streams.worker.batch import Grader
 from streams.worker.claimer import WorkerClaimer
 from streams.worker.lists import OnlineLists
@@ -174,6 +177,30 @@ async def test_kafka_away_delays_the_batch_and_applies_it_once(redis_server: str
         assert len(r.publisher.lists(r.settings)) == 2
         assert (await r.serving.counters())["events_applied"] == 2
         assert r.processor.waiting_for is None
+
+
+async def test_a_batch_whose_commit_redis_lost_is_read_again(
+    redis_server: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with rig(redis_server) as r, connected(r.settings) as redis:
+        records = [r.record("ann", "i1"), r.record("bob", "i2")]
+        finish_all = r.users.finish_all
+
+        async def lose_the_last_second(finishes: Sequence[PartitionFinish]) -> None:
+            monkeypatch.setattr(r.users, "finish_all", finish_all)
+            keys = Keys.of(r.settings)
+            await redis.hdel(keys.watermark("worker", r.settings.topics.events, 0), "state")
+            await redis.delete(keys.user("ann"), keys.user("bob"), keys.touched("ann"), keys.touched("bob"))
+            raise TransientError("Redis is away")
+
+        monkeypatch.setattr(r.users, "finish_all", lose_the_last_second)
+        await r.processor.process(records)
+        assert r.gate.partitions == [1]
+        assert (await r.users.watermarks("worker", r.settings.topics.events))[0] == Watermark(-1, -1)
+        await r.claim([0])
+        await r.processor.process(records)
+        assert [state.count for state in await r.users.load(["ann", "bob"])] == [1, 1]
+        assert (await r.users.watermarks("worker", r.settings.topics.events))[0] == Watermark(1, 1)
 
 
 async def test_a_lost_partition_is_dropped_and_the_other_one_goes_on(redis_server: str) -> None:

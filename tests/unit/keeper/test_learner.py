@@ -34,6 +34,9 @@ class Stored:
     def flush(self, learner: Learner) -> None:
         flush = learner.take_flush()
         if flush is not None:
+            # What the store compares: where the flush before has ended.
+            assert all(self.watermarks.get(partition, -1) == state for partition, state in flush.expected.items())
+            assert flush.expected.keys() >= self.watermarks.keys()
             self.pages.update(flush.pages)
             self.popularity.update(flush.popularity)
             self.tails.update(flush.tails)
