@@ -158,7 +158,7 @@ async def unless_stopped(stop: asyncio.Event, work: Awaitable[None]) -> None:
 
 
 async def run_app(
-    app: App, stop: asyncio.Event, finish: Callable[[], Awaitable[None]], work: "asyncio.Task[None]"
+    app: App, stop: asyncio.Event, finish: Callable[[], Awaitable[None]], *work: "asyncio.Task[None]"
 ) -> None:
     """Run until told to stop, then finish the work in hand and leave the group.
 
@@ -166,7 +166,7 @@ async def run_app(
         app: The app, not yet started.
         stop: Set to end.
         finish: Completes the work in hand; called while Kafka is still connected.
-        work: The role's loop; the app ends when it fails.
+        work: The role's loops; the app ends when one of them fails.
 
     Raises:
         MillraceError: The role cannot go on.
@@ -180,7 +180,7 @@ async def run_app(
     try:
         # Kafka may take its time, or not answer at all.
         await unless_stopped(stop, app.start())
-        await asyncio.wait({*waits, work}, return_when=asyncio.FIRST_COMPLETED)
+        await asyncio.wait({*waits, *work}, return_when=asyncio.FIRST_COMPLETED)
         app.resume.raise_failure()
         await _finish(finish)
     finally:

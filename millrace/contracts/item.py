@@ -2,11 +2,14 @@
 
 from typing import Annotated
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, field_validator
+from pydantic_core import PydanticKnownError
 
 from millrace.contracts.event import EntityId
 
 AttributeValue = str | float | int | bool
+
+_LEAST_INTEGER, _LARGEST_INTEGER = -(2**63), 2**63 - 1
 
 
 class CatalogueItem(BaseModel):
@@ -24,4 +27,17 @@ class CatalogueItem(BaseModel):
     )
     year: Annotated[int, Field(ge=1000, le=3000)] | None = Field(default=None, description="Year of release.")
     available: bool = Field(default=True, description="False: never recommended until it is true again.")
-    attributes: dict[str, AttributeValue] | None = Field(default=None, description="Optional flat map.")
+    attributes: dict[str, AttributeValue] | None = Field(
+        default=None, description="Optional flat map; integers have 64 bits."
+    )
+
+    @field_validator("attributes")
+    @classmethod
+    def _check_integers(cls, attributes: dict[str, AttributeValue] | None) -> dict[str, AttributeValue] | None:
+        """Refuse integers that stores and readers of JSON cannot hold; bounds in the type would make them floats."""
+        for value in (attributes or {}).values():
+            if isinstance(value, int) and value > _LARGEST_INTEGER:
+                raise PydanticKnownError("less_than_equal", {"le": _LARGEST_INTEGER})
+            if isinstance(value, int) and value < _LEAST_INTEGER:
+                raise PydanticKnownError("greater_than_equal", {"ge": _LEAST_INTEGER})
+        return attributes

@@ -198,7 +198,7 @@ class WorkerProcess:
 
         logger.info("The worker is ready; health at http://127.0.0.1:%d/health.", self._port)
         try:
-            await run_app(self._app, stop, finish, events)
+            await run_app(self._app, stop, finish, events, items)
         finally:
             items.cancel()
             events.cancel()

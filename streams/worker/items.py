@@ -65,11 +65,15 @@ class ItemsProcessor:
                 logger.warning("%d items wait: %s", len(items), error)
                 await asyncio.sleep(_PAUSE_S)
             else:
-                return
+                break
+        try:
+            await self._written()
+        except TransientError as error:
+            # Nothing is written again for it: the view follows by itself.
+            logger.warning("Items are written, and not seen yet: %s", error)
 
     async def _write(self, items: Sequence[CatalogueItem], poison: Sequence[OutgoingRecord]) -> None:
         if items:
             await self._store.upsert(items)
         if poison:
             await self._publisher.publish(poison)
-        await self._written()

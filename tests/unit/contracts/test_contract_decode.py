@@ -154,6 +154,8 @@ def test_any_json_object_is_an_event_or_poison(fields: dict[str, Any]) -> None:
         (b'{"item_id": "1", "genres": "Drama"}', Reason.WRONG_TYPE),
         (b'{"item_id": "1", "available": 1}', Reason.WRONG_TYPE),
         (b'{"item_id": "1", "attributes": {"a": {}}}', Reason.WRONG_TYPE),
+        (b'{"item_id": "1", "attributes": {"ean": 123456789012345678901}}', Reason.VALUE_OUT_OF_RANGE),
+        (b'{"item_id": "1", "attributes": {"ean": -9223372036854775809}}', Reason.VALUE_OUT_OF_RANGE),
         (b'{"item_id": "1", "title": "' + b"t" * 70_000 + b'"}', Reason.TOO_LARGE),
         (b'{"item_id": "1", "title": "' + b"t" * 1_001 + b'"}', Reason.VALUE_OUT_OF_RANGE),
     ],
