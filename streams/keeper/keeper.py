@@ -11,7 +11,9 @@ from millrace.errors import TransientError
 from streams.faust_claims import Claim, PartitionGate
 from streams.keeper.learner import Learner, Lesson
 from streams.statistics import ItemStatistics
+from streams.statistics.popularity import CHUNK_ITEMS
 from streams.store.protocols import FencedError, StatisticsFlush, StatisticsStore
+from streams.store.readable import readable_statistics
 from streams.users import ResolvedEvent
 from streams.worker.catalogue_view import CatalogueView
 from streams.worker.crash import CrashPoint, never
@@ -21,7 +23,6 @@ from streams.worker.timing import Rate, StepTimes
 logger = logging.getLogger(__name__)
 
 _PAGES_PER_READ = 256
-_CHUNK_ITEMS = 1024
 _FIRST_PAUSE_S = 0.1
 _LONGEST_PAUSE_S = 2.0
 # A flush may take this share of the keeper's time: when flushes get long, they get rarer.
@@ -73,6 +74,7 @@ class Keeper:
 
         Raises:
             TransientError: Redis is away; try again.
+            FatalError: What has been written cannot be read.
         """
         owner = uuid4().hex
         watermarks = await self._store.claim(partitions, owner)
@@ -175,7 +177,9 @@ class Keeper:
     async def _load_tails(self, learner: Learner, lessons: Sequence[Lesson]) -> None:
         unknown = learner.unknown(lesson.event.user_id for lesson in lessons)
         if unknown:
-            learner.load_tails(dict(zip(unknown, await self._store.tails(unknown), strict=True)))
+            tails = dict(zip(unknown, await self._store.tails(unknown), strict=True))
+            with readable_statistics():
+                learner.load_tails(tails)
 
     def _learn(self, learner: Learner, records: Sequence[SourceRecord], lessons: Sequence[Lesson]) -> None:
         self.waiting_for = None
@@ -192,15 +196,19 @@ class Keeper:
         statistics = ItemStatistics(self._neighbours)
         scalars = await self._store.scalars()
         highest = self._items.catalogue.max_index
-        for chunk, data in enumerate(await self._store.popularity(highest // _CHUNK_ITEMS + 1)):
-            statistics.load_popularity_chunk(chunk, data)
-        statistics.load_scalars(scalars)
+        popularity = await self._store.popularity(highest // CHUNK_ITEMS + 1)
+        with readable_statistics():
+            for chunk, data in enumerate(popularity):
+                statistics.load_popularity_chunk(chunk, data)
+            statistics.load_scalars(scalars)
         statistics.ensure(highest + 1)
         for start in range(1, highest + 1, _PAGES_PER_READ):
             items = range(start, min(start + _PAGES_PER_READ, highest + 1))
-            for item, page in zip(items, await self._store.pages(items), strict=True):
-                if page is not None:
-                    statistics.load_page(item, page)
+            pages = await self._store.pages(items)
+            with readable_statistics():
+                for item, page in zip(items, pages, strict=True):
+                    if page is not None:
+                        statistics.load_page(item, page)
         statistics.take_dirty()
         logger.info("The statistics of %s events and %d items are loaded.", scalars.get("clock", 0), highest)
         return Learner(statistics, watermarks, int(scalars.get("flush", 0)))

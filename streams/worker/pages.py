@@ -7,12 +7,13 @@ from collections.abc import Callable, Iterable, Sequence
 from typing import Protocol
 
 from millrace.errors import TransientError
+from streams.statistics.popularity import CHUNK_ITEMS
+from streams.store.readable import readable_statistics
 
 logger = logging.getLogger(__name__)
 
 # Decoding one page takes some microseconds; this many at a time never hold the event loop for more than 2 ms or so.
 _PAGES_PER_READ = 128
-_CHUNK_ITEMS = 1024
 
 
 class StatisticsReader(Protocol):
@@ -81,7 +82,12 @@ class PageCache:
         self.pages_read = 0
 
     async def ensure(self, items: Iterable[int]) -> None:
-        """Read the pages that have never been read; raises TransientError while the store is away."""
+        """Read the pages that have never been read.
+
+        Raises:
+            TransientError: The store is away.
+            FatalError: A page cannot be read.
+        """
         wanted = set(items)
         self._used |= wanted
         missing = sorted(wanted - self._fresh)
@@ -89,15 +95,25 @@ class PageCache:
             await self._read(missing)
 
     async def refresh(self) -> bool:
-        """Read everything that may have changed if the keeper has flushed since; returns whether it has."""
+        """Read everything that may have changed if the keeper has flushed since; returns whether it has.
+
+        Raises:
+            TransientError: The store is away.
+            FatalError: Something cannot be read.
+        """
         scalars = await self._store.scalars()
         flush = scalars.get("flush", scalars.get("clock"))
         if flush == self._flush:
             return False
-        chunks = self._max_index() // _CHUNK_ITEMS + 1
-        for chunk, data in enumerate(await self._store.popularity(chunks)):
-            self._statistics.load_popularity_chunk(chunk, data)
-        self._statistics.load_scalars(scalars)
+        chunks = self._max_index() // CHUNK_ITEMS + 1
+        popularity = await self._store.popularity(chunks)
+        # After it, and put in place together: a keeper may have flushed meanwhile, and a clock behind the one at which
+        # an item was last touched gives that item an age below zero.
+        scalars = await self._store.scalars()
+        with readable_statistics():
+            for chunk, data in enumerate(popularity):
+                self._statistics.load_popularity_chunk(chunk, data)
+            self._statistics.load_scalars(scalars)
         used, self._used = self._used, set()
         # A page that nobody has used lately is read again when it is next needed.
         self._fresh &= used
@@ -120,7 +136,9 @@ class PageCache:
     async def _read(self, items: Sequence[int]) -> None:
         for start in range(0, len(items), _PAGES_PER_READ):
             part = items[start : start + _PAGES_PER_READ]
-            for item, data in zip(part, await self._store.pages(part), strict=True):
-                self._statistics.load_page(item, data)
-                self._fresh.add(item)
+            pages = await self._store.pages(part)
+            with readable_statistics():
+                for item, data in zip(part, pages, strict=True):
+                    self._statistics.load_page(item, data)
+                    self._fresh.add(item)
             self.pages_read += len(part)

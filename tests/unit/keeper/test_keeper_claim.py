@@ -4,8 +4,10 @@ import asyncio
 from collections.abc import Sequence
 
 import orjson
+import pytest
 
 from millrace.contracts import EventPolicy
+from millrace.errors import FatalError
 from streams.faust_claims import PartitionGate
 from streams.keeper.keeper import Keeper
 from streams.store.protocols import CatalogueChange, FencedError, StatisticsFlush
@@ -104,3 +106,26 @@ def test_it_is_learned_again_once() -> None:
 
     store, keeper = asyncio.run(run())
     assert (store.watermark, store.flushed["clock"], keeper.learner.statistics.clock) == (1, "2", 2)
+
+
+def test_a_tail_or_page_that_cannot_be_read_ends_the_keeper_with_the_way_out() -> None:
+    class Broken(Store):
+        broken_chunks = False
+
+        async def tails(self, user_ids: Sequence[str]) -> list[bytes | None]:
+            return [b"no tail"] * len(user_ids)
+
+        async def popularity(self, chunks: int) -> list[bytes | None]:
+            return [b"no chunk" if self.broken_chunks else None] * chunks
+
+    async def run() -> None:
+        store = Broken()
+        keeper = Keeper(EventPolicy(), store, CatalogueView(Items(), True), PartitionGate(), neighbours=8, flush_ms=1)
+        await keeper.claim([0])
+        with pytest.raises(FatalError, match="tail of user 'ann' .*`millrace rebuild`"):
+            await keeper.process([record(0)])
+        store.broken_chunks = True
+        with pytest.raises(FatalError, match="popularity chunk .*`millrace rebuild`"):
+            await keeper.claim([0])
+
+    asyncio.run(run())

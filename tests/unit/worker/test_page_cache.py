@@ -2,6 +2,10 @@
 
 from collections.abc import Sequence
 
+import pytest
+
+from millrace.errors import FatalError
+from streams.statistics import ItemStatistics
 from streams.worker.pages import PageCache
 
 
@@ -73,3 +77,30 @@ async def test_many_pages_are_read_in_parts() -> None:
     await cache.ensure(range(1, 1001))
     assert max(map(len, store.asked)) <= 128
     assert sorted(item for part in store.asked for item in part) == list(range(1, 1001))
+
+
+async def test_a_flush_while_popularity_is_read_leaves_no_clock_behind_it() -> None:
+    class Flushing(Store):
+        async def popularity(self, chunks: int) -> list[bytes | None]:
+            self.flush = 2
+            return await super().popularity(chunks)
+
+    store, view = Flushing(), View()
+    cache = PageCache(store, view, lambda: 0, ttl_ms=1000)
+    assert await cache.refresh()
+    assert (view.chunks, view.scalars["clock"]) == ({0: b"popularity@2"}, "200")
+    # Pages of the flush before may be here: everything is read once more.
+    assert await cache.refresh()
+    assert not await cache.refresh()
+
+
+async def test_what_cannot_be_read_is_no_fault_of_a_record() -> None:
+    class Broken(Store):
+        async def popularity(self, chunks: int) -> list[bytes | None]:
+            return [None] * chunks
+
+    cache = PageCache(Broken(), ItemStatistics(4), lambda: 0, ttl_ms=1000)
+    with pytest.raises(FatalError, match="page of item 3 .*`millrace rebuild`"):
+        await cache.ensure([3])
+    with pytest.raises(FatalError, match="popularity chunk .*`millrace rebuild`"):
+        await PageCache(Store(), ItemStatistics(4), lambda: 0, ttl_ms=1000).refresh()
