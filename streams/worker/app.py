@@ -121,7 +121,7 @@ class WorkerProcess:
             for task in tasks:
                 task.cancel()
             await asyncio.gather(*tasks, return_exceptions=True)
-            await self._lists.circuit.close()
+            await self._lists.close()
             await self._scorer.close()
             await self._health.stop()
             await self._redis.aclose()
@@ -259,7 +259,7 @@ class WorkerProcess:
             "catching_up": self._catching_up,
             "partitions": self._gate.partitions,
             "versions": self._models.versions,
-            "scoring": self._lists.circuit.open_because or "ok",
+            "scoring": self._lists.open_because or "ok",
             "items": len(self._items.catalogue),
             "pages_read": self._pages.pages_read,
             "waiting_for": self._waiting_for or self._resume.waiting_for or self._processor.waiting_for,

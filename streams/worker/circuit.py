@@ -1,4 +1,4 @@
-"""Keeps a slow or absent model server from holding up the stream on every batch."""
+"""Keeps a slow or absent model from holding up the stream on every batch."""
 
 import asyncio
 import logging
@@ -48,9 +48,14 @@ class Circuit:
 
     async def close(self) -> None:
         """End a probe that is under way."""
+        self.give_up()
+        if self._probe is not None:
+            await asyncio.gather(self._probe, return_exceptions=True)
+
+    def give_up(self) -> None:
+        """Ask nobody any more."""
         if self._probe is not None:
             self._probe.cancel()
-            await asyncio.gather(self._probe, return_exceptions=True)
 
     async def _try(self, attempt: Callable[[], Awaitable[Any]]) -> None:
         try:

@@ -38,6 +38,8 @@ logger = logging.getLogger(__name__)
 NO_MODEL = "no_model"
 UNAVAILABLE = "scoring_unavailable"
 TIMEOUT = "scoring_timeout"
+# The model answered, and the user has touched everything it ranked.
+NOTHING_LEFT = "nothing_left"
 
 FAILED_REQUESTS = "failed_requests"
 # Under this name lists without a version are graded.
@@ -76,7 +78,7 @@ class OnlineLists:
         scorer: Scores with a version.
         rules: How a list is made from a ranking.
         deadline_ms: Longest wait for a score.
-        circuit: Keeps an absent server from holding up the stream.
+        new_circuit: Makes what keeps an absent model from holding up the stream, one for each version.
         exploration: Chooses what the exploration slot shows; somebody else teaches it.
     """
 
@@ -88,7 +90,7 @@ class OnlineLists:
         scorer: Scorer,
         rules: ListRules,
         deadline_ms: int,
-        circuit: Circuit | None = None,
+        new_circuit: Callable[[], Circuit] = Circuit,
         exploration: ExplorationPolicy | None = None,
     ) -> None:
         self._step = step
@@ -102,7 +104,8 @@ class OnlineLists:
         self._newest_ms = 0
         self._default_weights = FusionWeights.default()
         self._weights: dict[str, FusionWeights] = {}
-        self.circuit = circuit or Circuit()
+        self._new_circuit = new_circuit
+        self._circuits: dict[str, Circuit] = {}
         self.cold: ServedList | None = None
         self.times = StepTimes()
 
@@ -126,6 +129,17 @@ class OnlineLists:
             )
 
         return graded
+
+    @property
+    def open_because(self) -> str | None:
+        """Why a version that serves is not asked for scores at present; None if each of them is."""
+        circuits = [self._circuits.get(version) for version in self._models.versions.values()]
+        return next((each.open_because for each in circuits if each is not None and each.open_because), None)
+
+    async def close(self) -> None:
+        """End the probes that are under way."""
+        for circuit in self._circuits.values():
+            await circuit.close()
 
     def take_counters(self) -> dict[str, int]:
         """Return what has been counted since the last call."""
@@ -201,22 +215,31 @@ class OnlineLists:
         """Return the model's answer, or None and why there is none; never waits longer than the deadline."""
         if group.model is None or group.request is None:
             return None, NO_MODEL
+        circuit = self._circuit_of(group.model.card.version)
         attempt = self._attempt(group.model.card.triton_model, group.request)
-        if self.circuit.open_because is not None:
-            self.circuit.probe(attempt)
-            return None, self.circuit.open_because
+        if circuit.open_because is not None:
+            circuit.probe(attempt)
+            return None, circuit.open_because
         started = time.perf_counter()
         try:
             return await attempt(), None
         except TransientError as error:
             late = time.perf_counter() - started >= _NEARLY * self._deadline_s
             self._failed_requests += 1
-            self.circuit.failed(TIMEOUT if late else UNAVAILABLE, error)
+            circuit.failed(TIMEOUT if late else UNAVAILABLE, error)
         except Exception as error:
             logger.exception("Scoring failed unexpectedly.")
             self._failed_requests += 1
-            self.circuit.failed(UNAVAILABLE, error)
-        return None, self.circuit.open_because
+            circuit.failed(UNAVAILABLE, error)
+        return None, circuit.open_because
+
+    def _circuit_of(self, version: str) -> Circuit:
+        """Return a version's own circuit: a challenger that fails does not cost the champion's users their lists."""
+        if version not in self._circuits:
+            for gone in self._circuits.keys() - set(self._models.versions.values()):
+                self._circuits.pop(gone).give_up()
+            self._circuits[version] = self._new_circuit()
+        return self._circuits[version]
 
     def _attempt(self, triton_model: str, request: ScoreRequest) -> Callable[[], Awaitable[ScoreResponse]]:
         async def attempt() -> ScoreResponse:
@@ -248,7 +271,7 @@ class OnlineLists:
         if response is None or not listed:
             ranked = RankedItems.from_linear(group.candidates, row)
             listed = self._listed(rules, ranked, request, vectors)
-            fallback = fallback or UNAVAILABLE
+            fallback = fallback or NOTHING_LEFT
         version = group.model.card.version if group.model is not None and fallback is None else None
         explored = next((item.item for item in listed if item.propensity is not None), 0)
         items = tuple(item.item for item in listed)

@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Protocol
@@ -20,6 +21,8 @@ logger = logging.getLogger(__name__)
 CHAMPION = "champion"
 CHALLENGER = "challenger"
 _POLL_S = 0.1
+# A version that was refused is fetched again after this; its vectors may be many megabytes.
+_REFUSED_S = 5.0
 _HASH_RANGE = 2**32
 
 
@@ -80,7 +83,7 @@ class ServingModels:
         store: Where the plan and the cards are.
         feature_names: The features this worker computes, in tensor order.
         context_names: The context entries, likewise.
-        on_new: Called with each version before it is first used.
+        now: Clock in seconds.
     """
 
     def __init__(
@@ -88,14 +91,16 @@ class ServingModels:
         store: ServingReader,
         feature_names: tuple[str, ...],
         context_names: tuple[str, ...],
-        on_new: Callable[[ServingModel], None] | None = None,
+        now: Callable[[], float] = time.monotonic,
     ) -> None:
         self._store = store
         self._names = (feature_names, context_names)
-        self._on_new = on_new
+        self._now = now
         self._plan: ServingPlan | None = None
         self._models: dict[str, ServingModel] = {}
         self._complained: set[str] = set()
+        # When a version was last refused, under the plan it was refused under.
+        self._refused_s: dict[tuple[int, str], float] = {}
         self.champion: ServingModel | None = None
         self.challenger: ServingModel | None = None
 
@@ -118,7 +123,7 @@ class ServingModels:
         plan = await self._store.plan()
         if plan == self._plan:
             return
-        champion, challenger = await self._get(plan.champion), await self._get(plan.challenger)
+        champion, challenger = await self._get(plan, plan.champion), await self._get(plan, plan.challenger)
         if (champion is None) != (plan.champion is None):
             return  # asked again at the next poll; what was served so far goes on
         self.champion, self.challenger, self._plan = champion, challenger, plan
@@ -137,20 +142,26 @@ class ServingModels:
                 logger.exception("Following the serving plan failed; trying again.")
             await asyncio.sleep(_POLL_S)
 
-    async def _get(self, version: str | None) -> ServingModel | None:
+    async def _get(self, plan: ServingPlan, version: str | None) -> ServingModel | None:
         if version is None or version in self._models:
             return self._models.get(version or "")
-        card, vectors = await asyncio.gather(self._store.model_card(version), self._store.model_vectors(version))
-        try:
-            if card is None or vectors is None:
-                raise ValueError("its card or its vectors are missing")
-            model = read_model(version, card, vectors, *self._names)
-        except ValueError as error:
-            if version not in self._complained:
-                self._complained.add(version)
-                logger.error("Version %s is not used: %s.", version, error)
+        # A changed plan asks again at once: a version may have been put once more before it.
+        asked = (plan.sequence, version)
+        if self._now() - self._refused_s.get(asked, -_REFUSED_S) < _REFUSED_S:
             return None
-        self._models[version] = model
-        if self._on_new is not None:
-            self._on_new(model)
-        return model
+        card, vectors = await asyncio.gather(self._store.model_card(version), self._store.model_vectors(version))
+        if card is None or vectors is None:
+            self._complain(version, "its card or its vectors are missing")
+            return None
+        try:
+            self._models[version] = read_model(version, card, vectors, *self._names)
+        except ValueError as error:
+            self._complain(version, str(error))
+            current = {each: at_s for each, at_s in self._refused_s.items() if each[0] == plan.sequence}
+            self._refused_s = {**current, asked: self._now()}
+        return self._models.get(version)
+
+    def _complain(self, version: str, why: str) -> None:
+        if version not in self._complained:
+            self._complained.add(version)
+            logger.error("Version %s is not used: %s.", version, why)

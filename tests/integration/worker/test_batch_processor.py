@@ -99,7 +99,7 @@ async def test_lists_come_from_the_counts_while_the_scorer_is_away_and_recover_b
         await r.processor.process([r.record("ann", "i3")])
         r.scorer.away = False
         deadline = time.monotonic() + 5
-        while r.lists.circuit.open_because and time.monotonic() < deadline:
+        while r.lists.open_because and time.monotonic() < deadline:
             await r.processor.process([r.record("ann", "i4")])
             await asyncio.sleep(0)
         await r.processor.process([r.record("ann", "i5")])
@@ -120,7 +120,7 @@ async def test_a_user_who_breaks_the_scorer_costs_lists_their_model_and_nobody_a
         await r.processor.process([r.record("eve", "i70")])
         await r.processor.process([r.record(user, "i1") for user in users])
         deadline = time.monotonic() + 5
-        while r.lists.circuit.open_because and time.monotonic() < deadline:
+        while r.lists.open_because and time.monotonic() < deadline:
             await r.processor.process([r.record("ann", "i2")])
             await asyncio.sleep(0)
         await r.processor.process([r.record("bob", "i3")])
@@ -145,6 +145,38 @@ async def test_a_hanging_scorer_holds_up_one_batch_only(redis_server: str) -> No
         assert {made["fallback"] for made in lists} == {"scoring_timeout"}
         # One probe at a time, beside the stream: five more batches have not asked five times.
         assert len(r.scorer.asked) == 1
+
+
+async def test_a_challenger_that_fails_leaves_the_champion_its_users(redis_server: str) -> None:
+    async with rig(redis_server) as r:
+        await r.serve("v000002")
+        await r.serve("v000001")
+        await r.serving.set_plan("v000001", "v000002", 0.5)
+        await r.models.refresh()
+        r.scorer.version_away = "recommender_v000002"
+        for item in ("i1", "i2"):
+            await r.processor.process([r.record(f"u{n}", item) for n in range(12)])
+            assert r.lists.open_because == "scoring_unavailable"
+        lists = r.publisher.lists(r.settings)
+        assert {(made["arm"], made["model_version"], made["fallback"]) for made in lists} == {
+            ("champion", "v000001", None),
+            ("challenger", None, "scoring_unavailable"),
+        }
+        await r.serving.set_plan("v000001")
+        await r.models.refresh()
+        assert r.lists.open_because is None
+
+
+async def test_an_answer_with_nothing_new_is_told_from_no_answer(redis_server: str) -> None:
+    async with rig(redis_server) as r:
+        await r.serve("v000001")
+        r.scorer.ranks_only = (await r.catalogue.resolve(["i1"]))["i1"]
+        await r.processor.process([r.record("ann", "i1")])
+        (made,) = r.publisher.lists(r.settings)
+        assert (made["fallback"], made["model_version"], len(made["items"])) == ("nothing_left", None, 10)
+        counters = await r.serving.counters()
+        assert counters["fallback:nothing_left"] == 1
+        assert "failed_requests" not in counters
 
 
 async def test_a_new_version_takes_over_from_the_next_batch_on(redis_server: str) -> None:

@@ -48,6 +48,8 @@ class HeldScorer:
 
     Args:
         away: Fail as an absent server does.
+        version_away: Fail so for this version alone.
+        ranks_only: Rank this item alone.
         hangs: Answer nothing until the deadline.
         holds: Answer nothing at all, whatever the deadline.
         breaks_on_touched: Break on every request for a user whose history holds this item.
@@ -55,6 +57,8 @@ class HeldScorer:
     """
 
     away: bool = False
+    version_away: str = ""
+    ranks_only: int = 0
     breaks_on_touched: int = 0
     hangs: bool = False
     holds: bool = False
@@ -69,7 +73,7 @@ class HeldScorer:
             raise TransientError("no answer in time")
         if self.breaks_on_touched and (request.history == self.breaks_on_touched).any():
             raise ZeroDivisionError("by this user")
-        if self.away:
+        if self.away or version == self.version_away:
             raise TransientError("away")
         rows, number = len(request.candidates), int((request.candidates[0] > 0).sum())
         items = np.zeros((rows, RANKED), np.int32)
@@ -78,6 +82,8 @@ class HeldScorer:
             found = candidates[candidates > 0][::-1]
             items[row, : min(RANKED, len(found))] = found[:RANKED]
             proposals[row, :3] = found[:3]
+        if self.ranks_only:
+            items[:] = [self.ranks_only] + [0] * (RANKED - 1)
         scores = np.tile(np.linspace(1, 0, RANKED, dtype=np.float32), (rows, 1))
         ratings = np.full((rows, RANKED), 4.25, np.float32)
         assert number
@@ -187,10 +193,16 @@ async def rig(redis_server: str, **overrides: Any) -> AsyncIterator[Rig]:
     pages = PageCache(statistics, step.statistics, lambda: catalogue.catalogue.max_index, 1000)
     models, scorer = ServingModels(serving, FEATURE_NAMES, CONTEXT_NAMES), HeldScorer()
     rules = ListRules(settings.list_length, 0.0, settings.exploration_rate)
-    circuit = Circuit(probe_interval_s=0.0)
     exploration = ExplorationCache(serving, settings.page_ttl_ms)
     lists = OnlineLists(
-        step, pages, models, scorer, rules, settings.scoring_deadline_ms, circuit, exploration=exploration.policy
+        step,
+        pages,
+        models,
+        scorer,
+        rules,
+        settings.scoring_deadline_ms,
+        lambda: Circuit(probe_interval_s=0.0),
+        exploration=exploration.policy,
     )
     await lists.make_cold()
     publisher, gate = HeldPublisher(), PartitionGate()
@@ -215,5 +227,5 @@ async def rig(redis_server: str, **overrides: Any) -> AsyncIterator[Rig]:
     try:
         yield made
     finally:
-        await circuit.close()
+        await lists.close()
         await redis.aclose()

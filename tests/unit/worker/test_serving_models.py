@@ -27,11 +27,13 @@ class Store:
     def __init__(self) -> None:
         self.current = ServingPlan()
         self.cards: dict[str, bytes] = {}
+        self.fetched: list[str] = []
 
     async def plan(self) -> ServingPlan:
         return self.current
 
     async def model_card(self, version: str) -> bytes | None:
+        self.fetched.append(version)
         return self.cards.get(version)
 
     async def model_vectors(self, version: str) -> bytes | None:
@@ -72,6 +74,23 @@ async def test_a_version_without_its_card_is_not_used_until_it_is_there() -> Non
     store.current = ServingPlan(sequence=3)
     await served.refresh()
     assert served.model_for("anyone") == (CHAMPION, None)
+
+
+async def test_a_refused_version_is_fetched_again_after_a_while_or_with_a_new_plan() -> None:
+    store, now_s = Store(), [0.0]
+    store.cards = {"v1": card("v1", items=5), "v2": card("v2", items=5)}
+    store.current = ServingPlan("v1", "v2", 0.3, 1)
+    served = ServingModels(store, FEATURE_NAMES, CONTEXT_NAMES, now=lambda: now_s[0])
+    for now_s[0] in (0.0, 0.1, 4.9):
+        await served.refresh()
+    assert store.fetched == ["v1", "v2"]
+    now_s[0] = 5.0
+    await served.refresh()
+    assert store.fetched == ["v1", "v2"] * 2
+    store.cards["v1"] = card("v1")
+    store.current = ServingPlan("v1", sequence=2)
+    await served.refresh()
+    assert served.versions == {CHAMPION: "v1"}
 
 
 def test_vectors_of_another_size_are_refused() -> None:
