@@ -43,10 +43,10 @@ class Settings(BaseSettings):
         description="Longest wait of one fetch. The embedded broker answers only then: its stack sets it low.",
     )
     kafka_session_timeout_ms: int = Field(
-        default=10_000,
+        default=6000,
         ge=1000,
         description="A consumer silent for this long loses its partitions. Brokers refuse less than 6000 by default; "
-        "the embedded one takes 2000.",
+        "the embedded one takes 2000. Workers and the keeper, which compute meanwhile, never take less than 6000.",
     )
     kafka_group_member: str = Field(
         default="",

@@ -22,10 +22,13 @@ from streams.uvloop_connections import teach_aiokafka
 logger = logging.getLogger(__name__)
 
 # Kafka evicts a member that is silent for the session, and only then hands the partitions of a killed process on.
-# Brokers accept no less by default. The others learn of a rebalance with their next heartbeat and wait for the last
+# Brokers accept no less by default, and a process that computes may be silent for longer than the setting allows a
+# client of the embedded broker. The others learn of a rebalance with their next heartbeat and wait for the last
 # of them to come: the interval is most of a rebalance's pause (`python -m load_tests.bench.rebalance`).
-_SESSION_TIMEOUT_S = 6.0
+_LEAST_SESSION_S = 6.0
 _HEARTBEAT_S = 0.5
+# Faust wants a request to be given more time than a session.
+_LEAST_REQUEST_S = 90.0
 # Offsets in Kafka only serve monitoring and the topics without own watermarks.
 _COMMIT_INTERVAL_S = 1.0
 # Records per partition waiting between fetch and batch; beyond it Faust stops fetching the partition.
@@ -82,6 +85,7 @@ def make_app(settings: Settings, role: str, resume: Resume, fetch_wait_ms: int |
         resume: Where partitions go on.
         fetch_wait_ms: Longest wait of one fetch, if not the setting.
     """
+    session_s = max(settings.kafka_session_timeout_ms / 1000, _LEAST_SESSION_S)
     app = App(
         f"{settings.group_prefix}{role}",
         resume=resume,
@@ -105,7 +109,8 @@ def make_app(settings: Settings, role: str, resume: Resume, fetch_wait_ms: int |
         stream_publish_on_commit=False,
         broker_commit_interval=_COMMIT_INTERVAL_S,
         consumer_group_instance_id=settings.kafka_group_member or None,
-        broker_session_timeout=_SESSION_TIMEOUT_S,
+        broker_session_timeout=session_s,
+        broker_request_timeout=max(2 * session_s, _LEAST_REQUEST_S),
         broker_heartbeat_interval=_HEARTBEAT_S,
         producer_acks=-1,
         producer_linger=0.0,

@@ -1,0 +1,28 @@
+"""What the settings make of a Faust app."""
+
+from typing import Any
+
+import pytest
+
+from millrace.config import Settings
+from streams.faust_app import make_app
+from streams.faust_claims import PartitionGate
+from streams.faust_resume import Resume
+
+
+@pytest.mark.parametrize(
+    ("settings", "session_s"),
+    [
+        (Settings(), 6.0),
+        # What the embedded broker's stack sets for light clients.
+        (Settings(kafka_session_timeout_ms=2000), 6.0),
+        (Settings(kafka_session_timeout_ms=45_000), 45.0),
+        (Settings(kafka_session_timeout_ms=120_000), 120.0),
+    ],
+)
+async def test_a_member_is_given_up_after_the_session_that_is_set(settings: Settings, session_s: float) -> None:
+    claimer: Any = None
+    app = make_app(settings, "worker", Resume("worker", settings.topics.events, claimer, PartitionGate()))
+    assert app.conf.broker_session_timeout == session_s
+    # Faust refuses to start otherwise.
+    assert app.conf.broker_request_timeout > session_s
