@@ -11,7 +11,7 @@ from streams.faust_claims import Claim, Claimer, PartitionGate
 
 logger = logging.getLogger(__name__)
 
-# Faust waits at most broker_request_timeout (90 s or more) for the seek after an assignment. A store that does not answer
+# Faust waits at most broker_request_timeout (90 s) for the seek after an assignment. A store that does not answer
 # within this is waited for in the background instead; until then the gate lets nothing through.
 _CLAIM_PATIENCE_S = 5.0
 # Two owners who fence each other out must not do so in a tight loop.

@@ -40,6 +40,8 @@ _TRANSIENT_ANSWERS = (
     redis_errors.ClusterDownError,
     redis_errors.TryAgainError,
     redis_errors.AskError,
+    # A server that forgot the scripts again just after they were loaded: it has restarted.
+    redis_errors.NoScriptError,
 )
 _TRANSIENT_TEXTS = (
     "OOM",

@@ -8,6 +8,7 @@ and has to be computed anew.
 from collections.abc import Mapping, Sequence
 from itertools import groupby
 
+from redis.asyncio import Redis
 from redis.exceptions import WatchError
 
 from millrace.keys import Keys
@@ -146,6 +147,8 @@ class StatisticsReplacement:
         self._staged = RedisStatisticsStore(redis, self._staged_keys, topic)
         self._pages: set[int] = set()
         self._chunks: set[int] = set()
+        # Whether an exchange was sent of which nobody knows yet if it was done.
+        self._sent = False
 
     @property
     def partitions(self) -> Sequence[int]:
@@ -159,8 +162,7 @@ class StatisticsReplacement:
     async def clear(self) -> None:
         """Remove what was staged, perhaps by a rebuild that was killed."""
         await self._staged.clear()
-        self._pages.clear()
-        self._chunks.clear()
+        self._forget_staged()
 
     async def stage(self, pages: Mapping[int, bytes], popularity: Mapping[int, bytes]) -> None:
         """Put values beside the old ones; what was staged under the same numbers is replaced."""
@@ -210,21 +212,37 @@ class StatisticsReplacement:
                     )
                     if mark[0] != owner.encode() or int(mark[1] or -1) != state:
                         return False
+                left = await self._left(server, staged)
                 pipeline.multi()
-                for name, place in staged.items():
+                for name, place in left.items():
                     pipeline.execute_command("RENAME", name, place)
                 for name in sorted(stale):
                     pipeline.execute_command("UNLINK", name)
                 pipeline.execute_command("UNLINK", self._keys.statistics)
                 flat = [part for pair in scalars.items() for part in pair]
                 pipeline.execute_command("HSET", self._keys.statistics, *flat)
+                self._sent = True
                 try:
                     await pipeline.execute()
                 except WatchError:
                     return False
+        self._forget_staged()
+        return True
+
+    async def _left(self, server: Redis, staged: Mapping[str, str]) -> Mapping[str, str]:
+        """Return what is staged still: an exchange whose answer was lost has put the rest in place."""
+        if not self._sent:
+            return staged
+        pipeline = server.pipeline(transaction=False)
+        for name in staged:
+            pipeline.execute_command("EXISTS", name)
+        there = await pipeline.execute()
+        return {name: staged[name] for name, found in zip(staged, there, strict=True) if found}
+
+    def _forget_staged(self) -> None:
         self._pages.clear()
         self._chunks.clear()
-        return True
+        self._sent = False
 
     def _watermark(self, partition: int) -> str:
         return self._keys.watermark(self.role, self._topic, partition)

@@ -36,22 +36,36 @@ class FaustPublisher:
         try:
             async with asyncio.timeout(_ACK_TIMEOUT_S):
                 acknowledgements = [await self._send(record) for record in records]
-                await asyncio.gather(*acknowledgements)
+                answers = await asyncio.gather(*acknowledgements, return_exceptions=True)
+                for record, answer in zip(records, answers, strict=True):
+                    if isinstance(answer, MessageSizeTooLargeError) and record.headers:
+                        await self._send_alone(record)
+                    elif isinstance(answer, BaseException):
+                        raise answer
         except (KafkaError, ProducerSendError, TimeoutError) as error:
             raise TransientError(
                 f"Kafka did not take {len(records)} records ({error!r}); they are sent again."
             ) from error
 
     async def _send(self, record: OutgoingRecord) -> Any:
-        producer = self._app.producer
         try:
-            return await producer.send(record.topic, record.key, record.value, None, None, record.headers)
+            return await self._app.producer.send(record.topic, record.key, record.value, None, None, record.headers)
         except ProducerSendError as error:
             if not isinstance(error.__cause__, MessageSizeTooLargeError) or not record.headers:
                 raise
-            # A dead letter that no broker takes must not stop the stream: keep its reason and where to find it.
-            logger.error("A dead letter of %d bytes is too large to publish; only its headers are.", _size(record))
-            return await producer.send(record.topic, record.key, None, None, None, record.headers)
+            return await self._send_headers(record)
+
+    async def _send_alone(self, record: OutgoingRecord) -> None:
+        """Send a dead letter that came back from the broker: it judges batches, another may have been the large one."""
+        try:
+            await (await self._send(record))
+        except MessageSizeTooLargeError:
+            await (await self._send_headers(record))
+
+    async def _send_headers(self, record: OutgoingRecord) -> Any:
+        """Keep the reason and where to find it: a dead letter that no broker takes must not stop the stream."""
+        logger.error("A dead letter of %d bytes is too large to publish; only its headers are.", _size(record))
+        return await self._app.producer.send(record.topic, record.key, None, None, None, record.headers)
 
 
 def _size(record: OutgoingRecord) -> int:

@@ -15,6 +15,7 @@ from millrace.config import Settings
 from millrace.errors import ConfigurationError, FatalError, TransientError
 from streams.store import connect as connect_module
 from streams.store.protocols import LiveGrade, PartitionCommit, ServedUpdate, StatisticsFlush, Watermark
+from streams.store.replacing import StatisticsReplacement
 from streams.store.stores import Stores, open_stores
 from streams.users import ResolvedEvent, ServedList, UserState, apply_event
 
@@ -112,6 +113,26 @@ async def test_a_flush_cut_in_the_middle_writes_nothing(through: Stores, stores:
     await through.statistics.flush("k1", large)
     assert await stores.statistics.pages([1, 999]) == [b"x" * 5000] * 2
     assert await stores.statistics.scalars() == {"clock": "2"}
+
+
+async def test_an_exchange_of_statistics_whose_answer_is_lost_is_completed(
+    through: Stores, stores: Stores, proxy: BreakingProxy
+) -> None:
+    replacement = StatisticsReplacement(through.redis, through.keys, "millrace.events")
+    await stores.statistics.flush("", StatisticsFlush({1: b"old", 3: b"stale"}, {}, {}, {"clock": "1"}, {}))
+    await replacement.stage({1: b"new", 2: b"new"}, {0: b"new"})
+    old = await replacement.old_names()
+    held = await replacement.claim([0], "rebuild-1")
+    proxy.drop_answers(1, to=b"EXEC")
+    assert not await replacement.switch({"clock": "2"}, old, "rebuild-1", held)
+    assert proxy.broken == 1
+    # What the roles have learned since is staged anew, on top of what is in place already.
+    await replacement.stage({2: b"newer"}, {})
+    held = await replacement.claim([0], "rebuild-2")
+    assert await replacement.switch({"clock": "3"}, old, "rebuild-2", held)
+    assert await stores.statistics.pages([1, 2, 3]) == [b"new", b"newer", None]
+    assert await stores.statistics.popularity(1) == [b"new"]
+    assert await stores.statistics.scalars() == {"clock": "3"}
 
 
 async def test_killed_connections_under_load_lose_and_double_nothing(stores: Stores, settings: Settings) -> None:

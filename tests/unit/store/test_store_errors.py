@@ -18,6 +18,7 @@ from streams.store.connect import RedisErrors, address_of, connect
         (redis_errors.ResponseError("Error running script: -OOM command not allowed"), TransientError),
         (redis_errors.ResponseError("MISCONF Redis is configured to save RDB snapshots"), TransientError),
         (redis_errors.WatchError("Watched variable changed."), TransientError),
+        (redis_errors.NoScriptError("No matching script."), TransientError),
         (TimeoutError(), TransientError),
         (ConnectionResetError("reset by peer"), TransientError),
         (RuntimeError("unable to perform operation on <TCPTransport closed>; the handler is closed"), TransientError),
