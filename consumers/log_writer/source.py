@@ -1,7 +1,7 @@
 """The Kafka side of the log writer: where reading starts, and that the topic is still the one that was logged."""
 
 import logging
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import orjson
@@ -79,12 +79,14 @@ class LogSource(ConsumerRebalanceListener):  # type: ignore[misc]
         """
         try:
             polled: dict[TopicPartition, list[Any]] = self._consumer.poll(timeout_ms=timeout_ms)
-            fresh = sorted(self._assigned)
-            self._position(fresh)
+            if fresh := sorted(self._assigned):
+                self._hand_back(polled)
+                self._position(fresh)
+                self._assigned.difference_update(fresh)
+                return []
         except KafkaError as error:
             raise TransientError(f"Kafka does not answer ({error or type(error).__name__}).") from error
-        self._assigned.difference_update(fresh)
-        records = [record for partition, batch in polled.items() if partition not in fresh for record in batch]
+        records = [record for batch in polled.values() for record in batch]
         if self._expected:
             self._compare(records)
         if not polled and not self._connected():
@@ -132,10 +134,17 @@ class LogSource(ConsumerRebalanceListener):  # type: ignore[misc]
         client = self._consumer._client
         return any(connection.connected() for connection in tuple(client._conns.values()))
 
+    def _hand_back(self, polled: Mapping[TopicPartition, Sequence[Record]]) -> None:
+        """Have the records of a poll read again.
+
+        One poll of kafka-python may join the group and fetch: these were read from where the group committed, before
+        anybody could say where to start, and its own position is behind them already.
+        """
+        for partition, batch in polled.items():
+            self._consumer.seek(partition, batch[0].offset)
+
     def _position(self, fresh: Sequence[TopicPartition]) -> None:
-        """Move each newly assigned partition to where its reading starts."""
-        if not fresh:
-            return
+        """Move each newly assigned partition to where its reading starts; `items` stay where the group committed."""
         logged = self._log.end()
         all_items = self._items_anew or next(iter(self._log.items()), None) is None
         begins = self._consumer.beginning_offsets(list(fresh))

@@ -7,7 +7,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import orjson
@@ -16,6 +16,7 @@ from confluent_kafka import Producer
 
 from consumers.event_log import EventLog, LoggedEvent, LostTailError
 from consumers.event_log.sqlite import SqliteEventLog
+from consumers.log_writer.source import LogSource
 from consumers.log_writer.writer import LogWriter
 from millrace.config import Settings
 from millrace.contracts import CatalogueItem
@@ -91,6 +92,18 @@ def running(settings: Settings, log: EventLog) -> Iterator[LogWriter]:
         assert not thread.is_alive()
 
 
+class AwayAtFirst(SqliteEventLog):
+    """A log that does not answer the first questions about its end."""
+
+    questions_unanswered = 0
+
+    def end(self) -> dict[int, int]:
+        if self.questions_unanswered:
+            self.questions_unanswered -= 1
+            raise TransientError("The log is away.")
+        return super().end()
+
+
 class DyingLog(SqliteEventLog):
     """A log whose server loses its newest events and all items, once."""
 
@@ -142,6 +155,33 @@ def test_everything_valid_is_logged_once_and_poison_leaves_a_gap(
     assert offsets(log) == [0, 2, 3]
     assert log.end() == {0: 3, 3: 0}
     assert [item for page in log.items() for item in page] == [CatalogueItem(item_id="i", title="B")]
+
+
+@pytest.mark.parametrize("unanswered", [0, 1])
+def test_records_that_come_while_the_group_is_joined_are_read_again(
+    broker: Broker, settings: Settings, tmp_path: Path, unanswered: int
+) -> None:
+    log = AwayAtFirst(tmp_path / "away.sqlite")
+    # A log without items reads all of them anew, whatever was committed.
+    log.upsert_items([CatalogueItem(item_id="older")])
+    log.questions_unanswered = unanswered
+    broker.send(settings.topics.items, [b'{"item_id":"a"}', b'{"item_id":"b"}'])
+    broker.send(settings.topics.events, [event(0)])
+    source = LogSource(settings, log)
+    seen: set[tuple[str, int]] = set()
+    wanted = {(settings.topics.items, 0), (settings.topics.items, 1), (settings.topics.events, 0)}
+
+    def read() -> bool:
+        with suppress(TransientError):
+            # Long enough to join the group and to fetch in one call.
+            seen.update((record.topic, record.offset) for record in source.poll(2000))
+        return seen == wanted
+
+    try:
+        until(read, "every record")
+    finally:
+        source.close()
+        log.close()
 
 
 def test_a_restart_continues_without_loss_or_repeat(broker: Broker, settings: Settings, log: SqliteEventLog) -> None:
