@@ -58,8 +58,8 @@ class CassandraEventLog:
         settings: Address, login, consistency, and the topic after which the log is named.
 
     Raises:
-        ConfigurationError: The address is unusable, the login refused, or the tables are missing.
-        TransientError: Cassandra does not answer.
+        ConfigurationError: The address or the CA file is unusable, the login refused, or the tables are missing.
+        TransientError: Cassandra does not answer, or no host has an address.
     """
 
     def __init__(self, settings: Settings) -> None:

@@ -5,6 +5,7 @@ import ssl
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 from cassandra import (
@@ -66,30 +67,50 @@ def connect(settings: Settings, address: CassandraAddress) -> Iterator[Any]:
 
 
 def open_cluster(settings: Settings, address: CassandraAddress) -> Any:
-    """Return a `Cluster` that has not connected yet."""
+    """Return a `Cluster` that has not connected yet.
+
+    Raises:
+        ConfigurationError: The CA file cannot be read.
+        TransientError: No host has an address.
+    """
     # What matters reaches the callers as exceptions; the driver tells each attempt to reconnect as well.
     logging.getLogger("cassandra").setLevel(logging.CRITICAL)
     login = None
     if settings.cassandra_username:
         login = PlainTextAuthProvider(settings.cassandra_username, settings.cassandra_password)
-    encryption = None
-    if settings.cassandra_ssl_ca_file is not None:
-        encryption = ssl.create_default_context(cafile=str(settings.cassandra_ssl_ca_file))
+    encryption = None if settings.cassandra_ssl_ca_file is None else _encryption(settings.cassandra_ssl_ca_file)
     profile = ExecutionProfile(
         load_balancing_policy=TokenAwarePolicy(DCAwareRoundRobinPolicy(local_dc=address.data_centre)),
         request_timeout=_REQUEST_TIMEOUT_S,
         row_factory=tuple_factory,
     )
-    return Cluster(
-        contact_points=list(address.hosts),
-        protocol_version=_PROTOCOL_VERSION,
-        execution_profiles={EXEC_PROFILE_DEFAULT: profile},
-        auth_provider=login,
-        ssl_context=encryption,
-        connect_timeout=_CONNECT_TIMEOUT_S,
-        control_connection_timeout=_CONNECT_TIMEOUT_S,
-        reconnection_policy=ExponentialReconnectionPolicy(_RECONNECT_FIRST_S, _RECONNECT_LONGEST_S),
-    )
+    # Hosts are looked up here already.
+    with translating(f"connecting to {address}"):
+        return Cluster(
+            contact_points=list(address.hosts),
+            protocol_version=_PROTOCOL_VERSION,
+            execution_profiles={EXEC_PROFILE_DEFAULT: profile},
+            auth_provider=login,
+            ssl_context=encryption,
+            connect_timeout=_CONNECT_TIMEOUT_S,
+            control_connection_timeout=_CONNECT_TIMEOUT_S,
+            reconnection_policy=ExponentialReconnectionPolicy(_RECONNECT_FIRST_S, _RECONNECT_LONGEST_S),
+        )
+
+
+def _encryption(ca_file: Path) -> ssl.SSLContext:
+    """Return what verifies Cassandra's certificates.
+
+    Raises:
+        ConfigurationError: The file cannot be read, or holds no certificates.
+    """
+    try:
+        return ssl.create_default_context(cafile=str(ca_file))
+    except OSError as error:
+        raise ConfigurationError(
+            f"The certificates in {ca_file} cannot be read ({_first_line(error)}); "
+            "check MILLRACE_CASSANDRA_SSL_CA_FILE."
+        ) from None
 
 
 def local_nodes(cluster: Any, address: CassandraAddress) -> int:
@@ -188,7 +209,10 @@ def translated(error: Exception, doing: str) -> Exception:
             "MILLRACE_CASSANDRA_PASSWORD and what that role may do."
         )
     if isinstance(error, UnresolvableContactPoints):
-        return ConfigurationError("No host in MILLRACE_EVENT_LOG has an address; check their names.")
+        # A role waits for this too: a name may appear later than who asks for it, and the name service may be away.
+        return TransientError(
+            f"No host in MILLRACE_EVENT_LOG has an address while {doing}; check their names and the name service."
+        )
     if isinstance(error, _REFUSALS):
         return FatalError(f"Cassandra refuses {doing} ({_first_line(error)}); its log says why.")
     if isinstance(error, _TRANSIENT):

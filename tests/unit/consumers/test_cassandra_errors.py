@@ -1,6 +1,7 @@
 """Which of Cassandra's answers are tried again, and how far a writer slows down for them."""
 
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -16,8 +17,9 @@ from cassandra import (
 from cassandra.cluster import NoHostAvailable
 from cassandra.protocol import OverloadedErrorMessage, SyntaxException
 
-from consumers.event_log import cassandra_session
+from consumers.event_log import cassandra_session, create_schema, open_event_log
 from consumers.event_log.cassandra_session import MOST_IN_FLIGHT, Requests, translated
+from millrace.config import Settings
 from millrace.errors import ConfigurationError, FatalError, TransientError
 
 OVERLOADED = OverloadedErrorMessage(0x1001, "too busy", None)
@@ -57,6 +59,26 @@ def test_what_is_refused_is_fatal(error: Exception) -> None:
 def test_a_refused_login_names_the_settings(error: Exception) -> None:
     assert type(translated(error, "connecting")) is ConfigurationError
     assert "MILLRACE_CASSANDRA_PASSWORD" in str(translated(error, "connecting"))
+
+
+def settings_of(**changes: Any) -> Settings:
+    # A name under .invalid has no address anywhere.
+    return Settings(event_log="cassandra://db.invalid:9042/millrace", **changes)
+
+
+@pytest.mark.parametrize("use", [open_event_log, create_schema])
+def test_a_host_without_an_address_is_waited_for(use: Callable[[Settings], object]) -> None:
+    with pytest.raises(TransientError, match=r"^No host in MILLRACE_EVENT_LOG .* connecting to db.invalid:9042; check"):
+        use(settings_of())
+
+
+@pytest.mark.parametrize("content", [None, "no certificate"])
+def test_an_unusable_ca_file_names_its_setting(tmp_path: Path, content: str | None) -> None:
+    ca_file = tmp_path / "ca.pem"
+    if content is not None:
+        ca_file.write_text(content)
+    with pytest.raises(ConfigurationError, match=rf"^The certificates in {ca_file} .*MILLRACE_CASSANDRA_SSL_CA_FILE"):
+        open_event_log(settings_of(cassandra_ssl_ca_file=ca_file))
 
 
 def test_a_defect_stays_a_defect() -> None:
