@@ -153,7 +153,12 @@ class SqliteEventLog:
         return found
 
     def forget(self, events: Sequence[LoggedEvent], repeated: Collection[tuple[int, int]] = ()) -> int:
-        """Remove a person's events for good, in one transaction, and return how many there were."""
+        """Remove a person's events for good, in one transaction, and return how many there were.
+
+        Raises:
+            TransientError: The file is locked or full; or the events are removed, but another program that reads on
+                keeps copies in the write-ahead log. Forget again, even if nothing is left to remove.
+        """
         with self._transaction() as connection:
             places = [(each.partition, each.offset) for each in events]
             there = [connection.execute(FORGET_EVENT, place).rowcount for place in places]
@@ -163,8 +168,7 @@ class SqliteEventLog:
                 if is_there and place not in repeated
             ]
             connection.executemany(KEEP_ANONYMOUSLY, [(one.item_id, one.type, one.value or 0.0) for one in left])
-        # The write-ahead log holds older pages until it is written back and cut.
-        self._query("PRAGMA wal_checkpoint(TRUNCATE)")
+        self._cut_write_ahead_log()
         return sum(there)
 
     def forgotten(self) -> list[AnonymousEvents]:
@@ -210,6 +214,21 @@ class SqliteEventLog:
         ):
             after = rows[-1][1]
             yield from rows
+
+    def _cut_write_ahead_log(self) -> None:
+        """Write the write-ahead log back and cut it: until then it holds older pages.
+
+        SQLite waits for readers as long as for a writer; Millrace's own read a page and let go.
+
+        Raises:
+            TransientError: Somebody holds the file for longer.
+        """
+        ((busy, _, _),) = self._query("PRAGMA wal_checkpoint(TRUNCATE)")
+        if busy:
+            raise TransientError(
+                f"What was removed from the event log {self._path} is still in the file beside it that ends in -wal, "
+                "since another program keeps the file busy; end that program and forget again."
+            )
 
     def _query(self, sql: str, parameters: Sequence[object] = ()) -> list[Any]:
         with self._lock, self._translated("read"):

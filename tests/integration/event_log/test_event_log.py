@@ -334,10 +334,31 @@ def test_nothing_of_a_forgotten_person_is_in_the_file(tmp_path: Path) -> None:
     log.append([logged(0, n, user_id=f"person-{n % 7}", context={"note": f"secret-{n % 7}"}) for n in range(2000)])
     log.forget(log.user_history("person-3", limit=2000))
     log.close()
-    content = b"".join(each.read_bytes() for each in tmp_path.iterdir())
+    content = content_of(tmp_path)
     assert b"person-4" in content
     assert b"person-3" not in content
     assert b"secret-3" not in content
+
+
+def test_what_a_reader_keeps_in_the_write_ahead_log_is_not_called_forgotten(tmp_path: Path) -> None:
+    path = tmp_path / "events.sqlite"
+    log = SqliteEventLog(path, busy_timeout_s=0.05)
+    log.append([logged(0, n, user_id=f"person-{n % 7}") for n in range(70)])
+    reader = sqlite3.connect(path, isolation_level=None)
+    reader.execute("BEGIN")
+    reader.execute("SELECT count(*) FROM events").fetchall()
+    with pytest.raises(TransientError, match="-wal, .*forget again"):
+        log.forget(log.user_history("person-3"))
+    assert log.user_history("person-3") == []
+    assert b"person-3" in content_of(tmp_path)
+    reader.close()
+    assert log.forget([]) == 0
+    assert b"person-3" not in content_of(tmp_path)
+    log.close()
+
+
+def content_of(folder: Path) -> bytes:
+    return b"".join(each.read_bytes() for each in folder.iterdir())
 
 
 def test_the_address_decides_the_adapter(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
