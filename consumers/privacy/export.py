@@ -13,6 +13,9 @@ from streams.statistics.tail import decode_tail
 from streams.store.stores import Stores
 from streams.users import ServedList, UserState
 
+# In `ServedList.explored`: no item of the list took the exploration slot.
+_NO_ITEM = 0
+
 
 async def export(log: EventLog, stores: Stores, settings: Settings, user_id: str) -> dict[str, Any]:
     """Return everything that Redis and the event log hold about a person; times are in milliseconds since 1970.
@@ -55,7 +58,8 @@ async def _names(stores: Stores, states: Sequence[UserState]) -> dict[int, str |
     indexes: set[int] = set()
     for state in states:
         indexes.update(state.items.tolist(), state.touched.tolist(), state.proposals.tolist())
-        indexes.update(state.served.items if state.served else ())
+        if state.served is not None:
+            indexes.update({*state.served.items, state.served.explored} - {_NO_ITEM})
     ordered = sorted(indexes)
     return dict(zip(ordered, await stores.catalogue.item_ids(ordered), strict=True))
 
@@ -77,6 +81,7 @@ def _state(state: UserState, names: dict[int, str | None]) -> dict[str, Any]:
 def _served(served: ServedList, names: dict[int, str | None]) -> dict[str, Any]:
     return {
         "items": _ids(served.items, names),
+        "explored": names.get(served.explored),
         "model_version": served.version,
         "arm": served.arm,
         "recommendation_id": served.recommendation_id,

@@ -85,7 +85,8 @@ async def serve(stores: Stores, config: Settings) -> None:
     end = (await stores.users.watermarks("worker", config.topics.events))[1].state
     await stores.users.set_watermarks("worker", config.topics.events, {1: Watermark(end, end - 1)})
     await stores.users.claim(1, "worker")
-    update = ServedUpdate(WHO, ServedList((1, 2), None, "champion", "r-1"), None, b'{"user_id": "person-3"}')
+    served = ServedList((1, 2), None, "champion", "r-1", explored=2)
+    update = ServedUpdate(WHO, served, None, b'{"user_id": "person-3"}')
     await stores.users.finish(1, "worker", end, [update], {})
 
 
@@ -174,7 +175,10 @@ async def test_an_export_holds_everything(log: EventLog, stores: Stores, config:
     applied = [each.event.item_id for each in theirs if each.offset not in REPEATED]
     assert profile["touched"] == list(dict.fromkeys(applied))
     assert profile["history"][0]["item_id"] == theirs[-1].event.item_id
-    assert profile["served"]["recommendation_id"] == "r-1"
+    items = await stores.catalogue.item_ids([1, 2])
+    assert profile["served"] == {
+        "items": items, "explored": items[1], "model_version": None, "arm": "champion", "recommendation_id": "r-1",
+    }  # fmt: skip
     assert profile["recommendation"] == {"user_id": WHO}
     assert [each["event_id"] for each in held["events"]] == [each.event.event_id for each in theirs]
     assert {(each["partition"], each["offset"]) for each in held["events"]} == {
