@@ -1,7 +1,6 @@
 """The catalogue in memory: metadata by dense item index, in the shape the ranking kernels read."""
 
 import re
-from collections import defaultdict
 
 import numpy as np
 from numpy.typing import NDArray
@@ -52,7 +51,6 @@ class Catalogue:
         self._items: dict[int, CatalogueItem] = {}
         self._genre_ids: dict[str, int] = {}
         self._token_ids: dict[str, int] = {}
-        self._postings: defaultdict[int, set[int]] = defaultdict(set)
 
     def __len__(self) -> int:
         return len(self._items)
@@ -88,11 +86,6 @@ class Catalogue:
         item = self._items.get(index)
         return (item.title or item.item_id) if item else ""
 
-    def year(self, index: int) -> int | None:
-        """Return the year of release, if known."""
-        item = self._items.get(index)
-        return item.year if item else None
-
     def upsert(self, index: int, item: CatalogueItem) -> None:
         """Take over the newest metadata of an index.
 
@@ -111,9 +104,13 @@ class Catalogue:
         self._set_tokens(index, title_words(item.title))
         self.sequence += 1
 
-    def items_with_token(self, token: int) -> set[int]:
-        """Return the items whose title carries a token; do not modify."""
-        return self._postings.get(token, set())
+    def clear(self) -> None:
+        """Forget all items; the ids of genres and title words stay."""
+        for array in (self.known, self.available, self.years, self.genres, self.tokens, self.token_items):
+            array[:] = 0
+        self.arrivals = []
+        self._items.clear()
+        self.sequence += 1
 
     def _set_genres(self, index: int, names: tuple[str, ...]) -> None:
         self.genres[index] = 0
@@ -124,7 +121,6 @@ class Catalogue:
 
     def _set_tokens(self, index: int, words: list[str]) -> None:
         for token in self.tokens[index][self.tokens[index] > 0].tolist():
-            self._postings[token].discard(index)
             self.token_items[token] -= 1
         self.tokens[index] = 0
         for place, word in enumerate(words[:TOKENS_PER_ITEM]):
@@ -133,7 +129,6 @@ class Catalogue:
                 self.token_items = grown(self.token_items, token + 1)
             self.tokens[index, place] = token
             self.token_items[token] += 1
-            self._postings[token].add(index)
 
     def ensure(self, size: int) -> None:
         """Make room for indexes below `size`."""

@@ -63,6 +63,9 @@ class Items:
     async def changes_since(self, sequence: int) -> tuple[int, list[CatalogueChange]]:
         return sequence, []
 
+    async def sequence(self) -> int:
+        return 0
+
 
 def record(offset: int) -> SourceRecord:
     event = {

@@ -18,7 +18,7 @@ def relatives_of(catalogue, index: int) -> list[int]:
 def plain_relatives(catalogue, index: int) -> list[int]:
     shared: dict[int, float] = {}
     for token in catalogue.tokens[index].tolist():
-        carriers = catalogue.items_with_token(token)
+        carriers = set(np.flatnonzero((catalogue.tokens == token).any(axis=1)).tolist())
         if token and 2 <= len(carriers) <= 25:
             for other in carriers - {index}:
                 shared[other] = shared.get(other, 0.0) + math.log(len(catalogue) / len(carriers))
