@@ -180,8 +180,11 @@ class CatalogueStore(Protocol):
         """Return the dense index of each id, registering unknown ones (as bare items) once, atomically."""
         ...
 
-    async def upsert(self, items: Sequence[CatalogueItem]) -> list[int]:
-        """Write metadata, registering unknown items; returns their indexes."""
+    async def upsert(self, items: Sequence[CatalogueItem], sources: Sequence[tuple[int, int]] = ()) -> list[int]:
+        """Write metadata, registering unknown items; returns their indexes.
+
+        With sources, partition and offset of each record, an item stored from a later record stays as it is.
+        """
         ...
 
     async def changes_since(self, sequence: int) -> tuple[int, list[CatalogueChange]]:

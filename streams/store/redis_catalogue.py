@@ -25,9 +25,17 @@ _log = logging.getLogger(__name__)
 
 # An index is one more than the number of indexes given so far: dense, from 1, and never reused since none is removed.
 # KEYS: id -> index, index -> id, changes, sequence, then the hash of each item. ARGV: number of values per item,
-# then per item its id and its values (title, genres, year, available, attributes), or no values to register it only.
+# then per item its id and its values (title, genres, year, available, attributes, source), or no values to register it
+# only. A source is `partition:offset` of the record, or empty. One that lies before the source of what is stored
+# changes nothing: nobody fences item writes, and a worker that was stopped may wake up with an old record in its hand.
 _REGISTER = Script(
     """
+local function lies_before(source, stored)
+  local partition, offset = string.match(source, '^(%d+):(%d+)$')
+  local other, latest = string.match(stored or '', '^(%d+):(%d+)$')
+  -- Offsets of two partitions say nothing about which record is newer.
+  return partition ~= nil and partition == other and tonumber(offset) < tonumber(latest)
+end
 local width = tonumber(ARGV[1])
 local indexes = {}
 for n = 1, #KEYS - 4 do
@@ -41,11 +49,12 @@ for n = 1, #KEYS - 4 do
     redis.call('HSET', KEYS[2], index, id)
     redis.call('HSET', key, 'index', index)
   end
-  if width > 0 then
+  local newer = width > 0 and not lies_before(ARGV[at + 6], redis.call('HGET', key, 'source'))
+  if newer then
     redis.call('HSET', key, 'title', ARGV[at + 1], 'genres', ARGV[at + 2], 'year', ARGV[at + 3],
-               'available', ARGV[at + 4], 'attributes', ARGV[at + 5])
+               'available', ARGV[at + 4], 'attributes', ARGV[at + 5], 'source', ARGV[at + 6])
   end
-  if width > 0 or not known then redis.call('ZADD', KEYS[3], redis.call('INCR', KEYS[4]), id) end
+  if newer or not known then redis.call('ZADD', KEYS[3], redis.call('INCR', KEYS[4]), id) end
   indexes[n] = index
 end
 return indexes
@@ -90,9 +99,17 @@ class RedisCatalogueStore:
                 found += await self._redis.execute_command("HMGET", self._keys.item_id, *chunk)
         return [None if item_id is None else item_id.decode() for item_id in found]
 
-    async def upsert(self, items: Sequence[CatalogueItem]) -> list[int]:
-        """Write metadata, registering unknown items; returns their indexes."""
-        return await self._register([item.item_id for item in items], [_values(item) for item in items])
+    async def upsert(self, items: Sequence[CatalogueItem], sources: Sequence[tuple[int, int]] = ()) -> list[int]:
+        """Write metadata, registering unknown items; returns their indexes.
+
+        Args:
+            items: Each item once.
+            sources: Partition and offset of each item's record; an item stored from a later record of the partition
+                stays as it is. Without sources everything is written, and any record may replace it.
+        """
+        texts = [f"{partition}:{offset}" for partition, offset in sources] or [""] * len(items)
+        values = [(*_values(item), source) for item, source in zip(items, texts, strict=True)]
+        return await self._register([item.item_id for item in items], values)
 
     async def _register(self, item_ids: Sequence[str], values: Sequence[tuple[str | bytes, ...]]) -> list[int]:
         indexes: list[int] = []

@@ -18,8 +18,8 @@ _PAUSE_S = 0.5
 class ItemWriter(Protocol):
     """What this needs of `CatalogueStore`."""
 
-    async def upsert(self, items: Sequence[CatalogueItem]) -> list[int]:
-        """Write metadata, registering unknown items."""
+    async def upsert(self, items: Sequence[CatalogueItem], sources: Sequence[tuple[int, int]]) -> list[int]:
+        """Write metadata, registering unknown items; what was stored from later records stays."""
         ...
 
 
@@ -50,12 +50,12 @@ class ItemsProcessor:
 
     async def process(self, records: Sequence[SourceRecord]) -> None:
         """Write a batch, trying again while a service is away; the newest record of an item wins."""
-        items: dict[str, CatalogueItem] = {}
+        items: dict[str, tuple[CatalogueItem, tuple[int, int]]] = {}
         poison: list[OutgoingRecord] = []
         for record in records:
             try:
                 item = decode_item(record.value, self._policy)
-                items[item.item_id] = item
+                items[item.item_id] = item, (record.partition, record.offset)
             except PoisonError as error:
                 poison.append(dead_letter(self._topics.dead_letters, record, error))
         while True:
@@ -72,8 +72,10 @@ class ItemsProcessor:
             # Nothing is written again for it: the view follows by itself.
             logger.warning("Items are written, and not seen yet: %s", error)
 
-    async def _write(self, items: Sequence[CatalogueItem], poison: Sequence[OutgoingRecord]) -> None:
+    async def _write(
+        self, items: Sequence[tuple[CatalogueItem, tuple[int, int]]], poison: Sequence[OutgoingRecord]
+    ) -> None:
         if items:
-            await self._store.upsert(items)
+            await self._store.upsert([item for item, _ in items], [source for _, source in items])
         if poison:
             await self._publisher.publish(poison)

@@ -57,6 +57,31 @@ async def test_an_upsert_replaces_every_field(stores: Stores) -> None:
     ]
 
 
+async def test_an_older_record_replaces_no_newer_one(stores: Stores) -> None:
+    def heat(title: str) -> CatalogueItem:
+        return HEAT.model_copy(update={"title": title})
+
+    async def title() -> str:
+        return (await stores.catalogue.items(["6"]))[0].title
+
+    await stores.catalogue.assign(["6"])
+    assert await stores.catalogue.upsert([heat("first")], [(0, 9)]) == [1]
+    await stores.catalogue.upsert([heat("newer")], [(0, 10)])
+    sequence = await stores.catalogue.sequence()
+    # A worker that was stopped wakes up and writes what it had read.
+    assert await stores.catalogue.upsert([heat("first"), CatalogueItem(item_id="8")], [(0, 9), (0, 8)]) == [1, 2]
+    assert await title() == "newer"
+    assert (await stores.catalogue.changes_since(sequence))[1] == [CatalogueChange(2, CatalogueItem(item_id="8"))]
+    # Offsets of another partition cannot be compared.
+    await stores.catalogue.upsert([heat("elsewhere")], [(1, 2)])
+    assert await title() == "elsewhere"
+    # A rebuild writes what the log says, and a topic that is created anew begins at offset 0.
+    await stores.catalogue.upsert([heat("rebuilt")])
+    assert await title() == "rebuilt"
+    await stores.catalogue.upsert([heat("new topic")], [(1, 0)])
+    assert await title() == "new topic"
+
+
 async def test_a_reader_sees_each_change_once(stores: Stores) -> None:
     await stores.catalogue.upsert([HEAT])
     sequence, _ = await stores.catalogue.changes_since(0)

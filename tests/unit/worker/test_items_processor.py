@@ -22,14 +22,16 @@ class Services:
         self.written: list[str] = []
         self.published: list[OutgoingRecord] = []
         self.refreshed = 0
+        self.sources: list[tuple[int, int]] = []
 
     def _maybe_fail(self, name: str) -> None:
         if self.failures.get(name, 0):
             self.failures[name] -= 1
             raise TransientError(f"The {name} is away.")
 
-    async def upsert(self, items: Sequence[CatalogueItem]) -> list[int]:
+    async def upsert(self, items: Sequence[CatalogueItem], sources: Sequence[tuple[int, int]]) -> list[int]:
         self._maybe_fail("store")
+        self.sources = list(sources)
         self.written += [item.title for item in items]
         return list(range(len(items)))
 
@@ -69,6 +71,12 @@ async def test_a_view_that_does_not_follow_repeats_no_dead_letter() -> None:
     services = Services(view=1)
     await services.processor().process(records(HUGE, GOOD))
     assert (services.written, len(services.published), services.refreshed) == (["Heat"], 1, 0)
+
+
+async def test_the_newest_record_of_an_item_is_written_with_its_place() -> None:
+    services = Services()
+    await services.processor().process(records(GOOD, GOOD.replace(b"Heat", b"Heat again")))
+    assert (services.written, services.sources) == (["Heat again"], [(0, 1)])
 
 
 @pytest.mark.parametrize("away", ["store", "publisher"])
