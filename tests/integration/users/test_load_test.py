@@ -63,7 +63,7 @@ def worker(settings: Settings) -> Iterator[None]:
 
 def test_every_event_of_every_user_is_answered(settings: Settings, data: Path) -> None:
     with worker(settings):
-        run = load_test(settings, data, "--users", "5", "--run-time", "5", "--think", "0.05-0.2", "--deadline", "60")
+        run = load_test(settings, data, "--users", "5", "--run-time", "5s", "--think", "0.05-0.2", "--deadline", "60")
     assert run.returncode == 0, run.stdout + run.stderr
     report = orjson.loads((settings.home / "report.json").read_bytes())
     rows = {(row["type"], row["name"]): row for row in report["rows"]}
@@ -76,7 +76,7 @@ def test_every_event_of_every_user_is_answered(settings: Settings, data: Path) -
 
 
 def test_events_that_nobody_answers_are_failures(settings: Settings, data: Path) -> None:
-    run = load_test(settings, data, "--users", "2", "--run-time", "2", "--think", "0.1", "--deadline", "0.5")
+    run = load_test(settings, data, "--users", "2", "--run-time", "2s", "--think", "0.1", "--deadline", "0.5")
     assert run.returncode == 1, run.stdout + run.stderr
     report = orjson.loads((settings.home / "report.json").read_bytes())
     assert report["events"] == report["unmatched"] > 0
@@ -86,6 +86,6 @@ def test_events_that_nobody_answers_are_failures(settings: Settings, data: Path)
 
 def test_no_broker_is_one_sentence(tmp_path: Path, data: Path) -> None:
     settings = Settings(home=tmp_path, kafka_bootstrap="127.0.0.1:1")
-    run = load_test(settings, data, "--users", "1", "--run-time", "1")
+    run = load_test(settings, data, "--users", "1", "--run-time", "1s")
     assert run.returncode == 1
     assert "No Kafka broker answers at 127.0.0.1:1" in run.stderr
