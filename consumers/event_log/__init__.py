@@ -10,6 +10,7 @@ from consumers.event_log.protocol import (
     LogPosition,
     LostTailError,
 )
+from consumers.event_log.waiting import await_event_log
 
 __all__ = [
     "DEFAULT_PAGE_SIZE",
@@ -19,6 +20,7 @@ __all__ = [
     "LogPosition",
     "LoggedEvent",
     "LostTailError",
+    "await_event_log",
     "create_schema",
     "open_event_log",
 ]

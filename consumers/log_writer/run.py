@@ -3,15 +3,13 @@
 import logging
 import threading
 
-from consumers.backoff import Backoff
-from consumers.event_log import EventLog, open_event_log
+from consumers.event_log import await_event_log
 from consumers.health import BackgroundHealth, LogWriterHealth
 from consumers.heartbeat import Heartbeat
 from consumers.log_writer.writer import LogWriter, LogWriterStatus
 from consumers.rate import Rate
 from consumers.signals import on_termination
 from millrace.config import Settings
-from millrace.errors import TransientError
 
 _log = logging.getLogger(__name__)
 ROLE = "log-writer"
@@ -31,7 +29,7 @@ def run_log_writer(settings: Settings) -> None:
 def _write(settings: Settings, health: LogWriterHealth) -> None:
     stopped = threading.Event()
     with on_termination(stopped.set):
-        log = _open(settings, stopped)
+        log = await_event_log(settings, stopped)
     if log is None:
         return
     writer = LogWriter(settings, log)
@@ -43,18 +41,6 @@ def _write(settings: Settings, health: LogWriterHealth) -> None:
     finally:
         log.close()
     _log.info("Stopped; %d events are in the log.", writer.status.logged)
-
-
-def _open(settings: Settings, stopped: threading.Event) -> EventLog | None:
-    """Return the log as soon as it answers; None when stopped before."""
-    backoff = Backoff()
-    while not stopped.is_set():
-        try:
-            return open_event_log(settings)
-        except TransientError as error:
-            _log.warning("%s Trying again.", error)
-            stopped.wait(backoff.next_s())
-    return None
 
 
 def status_of(status: LogWriterStatus, rate: Rate) -> dict[str, object]:

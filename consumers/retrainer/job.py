@@ -1,9 +1,10 @@
 """Trainings in a process of their own: `python -m consumers.retrainer.job [--parent VERSION]`.
 
 Each line on stdin, {"refresh": "due" | "all"}, asks for one training; progress and results are lines of JSON on
-stdout, everything else goes to stderr. The process stays between trainings: statistics and network are in its memory,
-so a training costs what is new, not the whole log. It can be killed at any moment: a version appears in the registry
-complete or not at all, and another process begins again from the log.
+stdout, everything else goes to stderr. A failure is a line as well, and says whether it is transient: a server is away.
+The process stays between trainings: statistics and network are in its memory, so a training costs what is new, not the
+whole log. It can be killed at any moment: a version appears in the registry complete or not at all, and another
+process begins again from the log.
 """
 
 import argparse
@@ -32,7 +33,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     lines = os.fdopen(os.dup(sys.stdout.fileno()), "w", buffering=1)
     os.dup2(sys.stderr.fileno(), sys.stdout.fileno())
 
-    from millrace.errors import MillraceError
+    from millrace.errors import MillraceError, TransientError
 
     def tell(**line: object) -> None:
         lines.write(json.dumps(line) + "\n")
@@ -44,7 +45,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             job = job or _Job(options.parent, lambda phase, share: tell(phase=phase, fraction=share))
             tell(version=job.train(json.loads(line)["refresh"]))
     except MillraceError as error:
-        tell(error=str(error))
+        tell(error=str(error), transient=isinstance(error, TransientError))
         return _FAILED
     return 0
 

@@ -2,9 +2,12 @@
 
 import asyncio
 import signal
+import threading
+from collections.abc import Mapping
+from contextlib import closing
 from dataclasses import asdict
 
-from consumers.event_log import EventLog, open_event_log
+from consumers.event_log import EventLog, await_event_log, open_event_log
 from consumers.heartbeat import Heartbeat
 from consumers.retrainer.child import TrainingChild
 from consumers.retrainer.retrainer import Retrainer
@@ -28,32 +31,75 @@ def run_retrainer(settings: Settings, schedule: Schedule, once: bool = False) ->
         What was done last.
 
     Raises:
-        MillraceError: With `once`: the training failed. Else: what stops the process.
+        MillraceError: With `once`: the log is away, or the training failed. Else: what stops the process.
     """
-    log = open_event_log(settings)
-    try:
-        return asyncio.run(_run(settings, log, schedule, once))
-    finally:
-        log.close()
+    return asyncio.run(_run(settings, schedule, once))
 
 
-async def _run(settings: Settings, log: EventLog, schedule: Schedule, once: bool) -> RetrainerStatus:
-    redis = connect(settings)
-    stores = make_stores(redis, settings)
-    server = make_admin(settings)
-    service = Service(Registry(settings.registry_dir), server, stores)
-    retrainer = Retrainer(log, stores, service, TrainingChild(settings), schedule)
+class _Role:
+    """What signals, the health page and the heartbeat turn to, before the log is open and afterwards."""
+
+    def __init__(self) -> None:
+        self.stopped = threading.Event()
+        self._retrainer: Retrainer | None = None
+
+    @property
+    def status(self) -> RetrainerStatus:
+        """What is being done."""
+        return self._retrainer.status if self._retrainer else RetrainerStatus(waiting="the event log")
+
+    def health(self) -> tuple[bool, Mapping[str, object]]:
+        """Return that it is healthy, and what it does: asked in the loop that also follows the training."""
+        status = self.status
+        return True, {**asdict(status), "waiting_for": status.waiting or None}
+
+    def follow(self, retrainer: Retrainer) -> None:
+        """Turn to a retrainer from now on."""
+        self._retrainer = retrainer
+        if self.stopped.is_set():
+            retrainer.stop()
+
+    def stop(self) -> None:
+        """End whatever is under way."""
+        self.stopped.set()
+        if self._retrainer is not None:
+            self._retrainer.stop()
+
+
+async def _run(settings: Settings, schedule: Schedule, once: bool) -> RetrainerStatus:
+    role = _Role()
     # In this loop: an answer means that the retrainer still takes turns, also while its child trains.
-    health = HealthServer(lambda: (True, asdict(retrainer.status)), settings.health_host, settings.health_port)
+    health = HealthServer(role.health, settings.health_host, settings.health_port)
     await health.start()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(number, retrainer.stop)
+        loop.add_signal_handler(number, role.stop)
     try:
-        with Heartbeat(settings, ROLE, lambda: asdict(retrainer.status)):
-            await (retrainer.run_once() if once else retrainer.run())
+        with Heartbeat(settings, ROLE, lambda: asdict(role.status)):
+            await _retrain(settings, schedule, once, role)
     finally:
         await health.stop()
-        server.close()
-        await redis.aclose()
-    return retrainer.status
+    return role.status
+
+
+async def _retrain(settings: Settings, schedule: Schedule, once: bool, role: _Role) -> None:
+    log = await asyncio.to_thread(_open, settings, role.stopped, once)
+    if log is None:
+        return
+    with closing(log):
+        redis = connect(settings)
+        stores = make_stores(redis, settings)
+        server = make_admin(settings)
+        service = Service(Registry(settings.registry_dir), server, stores)
+        retrainer = Retrainer(log, stores, service, TrainingChild(settings), schedule)
+        role.follow(retrainer)
+        try:
+            await (retrainer.run_once() if once else retrainer.run())
+        finally:
+            server.close()
+            await redis.aclose()
+
+
+def _open(settings: Settings, stopped: threading.Event, once: bool) -> EventLog | None:
+    """Open the log; whoever asked for one training is told that it is away, the role waits for it."""
+    return open_event_log(settings) if once else await_event_log(settings, stopped)

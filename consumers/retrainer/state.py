@@ -21,6 +21,7 @@ class RetrainerStatus:
         last_accepted: Whether it went into service.
         seconds: Wall-clock seconds of the last training by phase.
         switched_at_ms: When the serving plan was last changed.
+        waiting: What is away, so that nothing can be done, or empty.
     """
 
     phase: str = IDLE
@@ -34,6 +35,7 @@ class RetrainerStatus:
     last_accepted: bool | None = None
     seconds: dict[str, float] = field(default_factory=dict)
     switched_at_ms: int = 0
+    waiting: str = ""
 
     def with_phase(self, phase: str, fraction: float = 0.0) -> "RetrainerStatus":
         """Return the status in another phase."""
