@@ -26,6 +26,10 @@ _SCRATCH = "millrace-training-"
 Progress = Callable[[str, float], None]
 
 
+class TrainingEndedError(TransientError):
+    """The training process was killed or ran out of memory: it ended without an answer."""
+
+
 class TrainingChild:
     """The process that trains; it stays between trainings, and what it has learned with it.
 
@@ -54,7 +58,8 @@ class TrainingChild:
             on_progress: Told phase and share.
 
         Raises:
-            TransientError: The child was killed or ran out of memory: try again.
+            TrainingEndedError: The child was killed or ran out of memory: try again.
+            TransientError: It says that a server is away: try again when that is back.
             FatalError: It says that it cannot work.
         """
         if self._process is not None and self._knows != parent:
@@ -103,11 +108,11 @@ class TrainingChild:
             if "phase" in message:
                 on_progress(str(message["phase"]), float(str(message["fraction"])))
             if "error" in message:
-                raise FatalError(str(message["error"]))
+                raise (TransientError if message.get("transient") else FatalError)(str(message["error"]))
             if "version" in message:
                 return str(message["version"])
         code = await process.wait()
-        raise TransientError(f"The training ended with code {code} and no version; its log tells more.")
+        raise TrainingEndedError(f"The training ended with code {code} and no version; its log tells more.")
 
     def _environment(self, scratch: str) -> dict[str, str]:
         threads = dict.fromkeys(_THREAD_VARIABLES, str(self._threads))

@@ -3,20 +3,12 @@
 import asyncio
 import json
 import time
+import uuid
+from collections.abc import Sequence
 
 from millrace.config import Settings
 from millrace.keys import Keys
 from streams.store.connect import Client, RedisErrors, connected
-from streams.store.scripts import Call, Script, run_scripts
-
-# KEYS: the list of requests. Returns how many there were.
-_TAKE = Script(
-    """
-local count = redis.call('LLEN', KEYS[1])
-redis.call('DEL', KEYS[1])
-return count
-"""
-)
 
 
 def request_retraining(settings: Settings) -> None:
@@ -30,13 +22,20 @@ def request_retraining(settings: Settings) -> None:
 
 async def _request(settings: Settings) -> None:
     async with connected(settings) as redis:
-        request = json.dumps({"requested_ms": time.time_ns() // 1_000_000})
+        request = json.dumps({"requested_ms": time.time_ns() // 1_000_000, "id": uuid.uuid4().hex})
         with RedisErrors("asking for a training"):
             await redis.execute_command("RPUSH", Keys.of(settings).retrain, request)
 
 
-async def take_requests(redis: Client, keys: Keys) -> int:
-    """Remove all requests and return how many there were: one training answers them all."""
+async def pending_requests(redis: Client, keys: Keys) -> list[bytes]:
+    """Return the requests that wait: one training answers them all."""
     with RedisErrors("looking for requests to train"):
-        (count,) = await run_scripts(redis, [Call(_TAKE, [keys.retrain], [])])
-    return int(count)
+        return list(await redis.execute_command("LRANGE", keys.retrain, 0, -1))
+
+
+async def remove_requests(redis: Client, keys: Keys, answered: Sequence[bytes]) -> None:
+    """Remove requests that a training has answered; those that came while it ran stay."""
+    with RedisErrors("removing requests to train"):
+        for request in answered:
+            # By value and not by place: a call whose answer is lost is sent again.
+            await redis.execute_command("LREM", keys.retrain, 0, request)

@@ -9,14 +9,15 @@ from functools import partial
 
 from consumers.backoff import Backoff
 from consumers.event_log import EventLog
-from consumers.retrainer.child import TrainingChild
-from consumers.retrainer.gate import judge
-from consumers.retrainer.requests import take_requests
+from consumers.retrainer.child import TrainingChild, TrainingEndedError
+from consumers.retrainer.gate import Verdict, judge
+from consumers.retrainer.requests import pending_requests, remove_requests
 from consumers.retrainer.schedule import Schedule
 from consumers.retrainer.service import Service
 from consumers.retrainer.stages import Stages
 from consumers.retrainer.state import IDLE, RetrainerStatus
 from millrace.errors import FatalError, TransientError
+from streams.store.protocols import ServingPlan
 from streams.store.stores import Stores
 
 _log = logging.getLogger(__name__)
@@ -69,9 +70,11 @@ class Retrainer:
             try:
                 await self._unless_stopped(self._step())
                 backoff = Backoff()
+                self.status = replace(self.status, waiting="")
                 await self._pause(POLL_S)
             except TransientError as error:
                 _log.warning("%s Trying again.", error)
+                self.status = replace(self.status, waiting=str(error))
                 await self._pause(backoff.next_s())
         await self._child.close()
 
@@ -100,9 +103,14 @@ class Retrainer:
             self._cared_s = time.monotonic()
             await self._care()
         new_events = await self._new_events()
-        why = await self._reason(new_events)
-        if why is None:
-            return
+        requests = await pending_requests(self._stores.redis, self._stores.keys)
+        why = await self._reason(new_events, bool(requests))
+        if why is not None:
+            await self._train_or_say(why)
+        # Only now: what ends before, with a server away or with this process, has answered nobody.
+        await remove_requests(self._stores.redis, self._stores.keys, requests)
+
+    async def _train_or_say(self, why: str) -> None:
         try:
             await self._train(why)
         except FatalError as error:
@@ -110,9 +118,9 @@ class Retrainer:
             _log.error("The training failed: %s", error)
             self._done(f"Failed: {error}")
 
-    async def _reason(self, new_events: int) -> str | None:
+    async def _reason(self, new_events: int, requested: bool) -> str | None:
         """Return why to train now, or None."""
-        if await take_requests(self._stores.redis, self._stores.keys):
+        if requested:
             if new_events > 0:
                 return ASKED_FOR
             self._done("Nothing new to learn.")
@@ -141,10 +149,10 @@ class Retrainer:
 
     async def _train(self, why: str) -> None:
         """Train a version, judge it, and let it serve if it may."""
-        self._started_s = started_s = time.monotonic()
-        self._attempted = await asyncio.to_thread(self._log.end)
-        parent = await self._service.champion()
-        self.status = replace(self.status, phase="starting", fraction=0.0, why=why)
+        started_s = time.monotonic()
+        champion = (await self._stores.serving.plan()).champion
+        parent = self._service.known(champion)
+        self.status = replace(self.status, phase="starting", fraction=0.0, why=why, waiting="")
         _log.info("Training (%s), starting from %s.", why, parent.name if parent else "nothing")
         name = await self._trained(parent.name if parent else None, ALL if why == ASKED_FOR else DUE)
         trained_s = time.monotonic()
@@ -152,34 +160,60 @@ class Retrainer:
         version = self._service.registry.judge(name, verdict.accepted, verdict.reason)
         seconds = {**version.card.seconds, "training_process": round(trained_s - started_s, 3)}
         if verdict.accepted:
-            self._advance(Stages(), "load", 0.0)
-            await self._switch(name)
+            verdict = await self._serve(name, verdict, champion)
             seconds["load_and_switch"] = round(time.monotonic() - trained_s, 3)
-            self.status = replace(self.status, champion=name, switched_at_ms=time.time_ns() // 1_000_000)
-        else:
-            # What was learned is not good enough to go on from.
+        if not verdict.accepted:
+            # What was learned is not what to go on from.
             await self._child.close()
         self.status = replace(self.status, last_version=name, last_accepted=verdict.accepted, seconds=seconds)
         self._done(f"{name}: {verdict.reason}")
         _log.info("%s %s: %s", name, "serves" if verdict.accepted else "is refused", verdict.reason)
 
-    async def _switch(self, name: str) -> None:
+    async def _serve(self, name: str, verdict: Verdict, replaced: str | None) -> Verdict:
+        """Put an accepted version into service, unless a person has put another one there since its training began."""
+        self._advance(Stages(), "load", 0.0)
+        plan = await self._switch(name, replaced)
+        self.status = replace(self.status, champion=plan.champion, waiting="")
+        if plan.champion == name:
+            self.status = replace(self.status, switched_at_ms=time.time_ns() // 1_000_000)
+            return verdict
+        kept = Verdict(
+            False,
+            f"Kept out of service: the champion is {plan.champion or 'none'} by now and no longer "
+            f"{replaced or 'none'}, as when its training began; `millrace models promote {name}` lets it serve.",
+        )
+        self._service.registry.judge(name, kept.accepted, kept.reason)
+        return kept
+
+    async def _switch(self, name: str, replaced: str | None) -> ServingPlan:
         """Put a version into service, however long the model server or Redis needs to be there."""
         backoff = Backoff()
         while True:
             try:
-                await self._service.switch(name)
-                return
+                return await self._service.switch(name, replaced)
             except TransientError as error:
                 _log.warning("%s Trying again.", error)
+                self.status = replace(self.status, waiting=str(error))
                 await asyncio.sleep(backoff.next_s())
 
     async def _trained(self, parent: str | None, refresh: str) -> str:
+        """Train, and remember that these events were tried."""
+        before = self._started_s, self._attempted
+        try:
+            self._started_s, self._attempted = time.monotonic(), await asyncio.to_thread(self._log.end)
+            return await self._run_child(parent, refresh)
+        except TransientError:
+            # A server is away: they were not tried, and there is as much reason to train as before.
+            self._started_s, self._attempted = before
+            self.status = replace(self.status.with_phase(IDLE), why="")
+            raise
+
+    async def _run_child(self, parent: str | None, refresh: str) -> str:
         """Run the child, again if it is killed."""
         for attempt in range(1, MAX_ATTEMPTS + 1):
             try:
                 return await self._child.train(parent, refresh, partial(self._advance, Stages()))
-            except TransientError as error:
+            except TrainingEndedError as error:
                 _log.warning("%s (attempt %d of %d)", error, attempt, MAX_ATTEMPTS)
         raise FatalError(f"The training was ended {MAX_ATTEMPTS} times; see its log for memory or time limits.")
 

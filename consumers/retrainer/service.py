@@ -37,17 +37,32 @@ class Service:
 
     async def champion(self) -> Version | None:
         """Return the version that serves, if there is one and the registry has it."""
-        name = (await self._stores.serving.plan()).champion
+        return self.known((await self._stores.serving.plan()).champion)
+
+    def known(self, name: str | None) -> Version | None:
+        """Return a version if the registry has it."""
         return self.registry.get(name) if name in self.registry.versions() and name is not None else None
 
-    async def switch(self, version: str) -> ServingPlan:
+    async def switch(self, version: str, replaced: str | None) -> ServingPlan:
         """Load a version, warm it up and point the workers to it; the one before stays loaded for a way back.
+
+        Args:
+            version: Its name.
+            replaced: The champion whose place it is to take. If another one is in charge by now, a person has put it
+                there, and it stays.
+
+        Returns:
+            The plan that holds now.
 
         Raises:
             FatalError: The model server refuses the version; the champion stays.
             TransientError: The model server or Redis is away; the champion stays.
         """
         await deploy.load(self.registry.get(version), self._server, self._stores.serving)
+        plan = await self._stores.serving.plan()
+        # Another one, or the version itself where an earlier switch was done and only its answer was lost.
+        if plan.champion != replaced:
+            return plan
         plan = await deploy.switch(version, self._stores.serving)
         self.registry.prune(VERSIONS_KEPT, _needed(plan))
         return plan

@@ -9,7 +9,7 @@ import os
 import subprocess
 import sys
 import tempfile
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 
@@ -19,15 +19,17 @@ from consumers.event_log import LoggedEvent
 from consumers.event_log.sqlite import SqliteEventLog
 from consumers.retrainer import request_retraining
 from consumers.retrainer.child import TrainingChild
+from consumers.retrainer.requests import pending_requests
 from consumers.retrainer.retrainer import Retrainer
 from consumers.retrainer.schedule import Schedule
 from consumers.retrainer.service import UNLOAD_AFTER_S, Service
 from millrace.config import Settings
 from millrace.contracts import ActivityEvent
-from millrace.errors import FatalError
+from millrace.errors import FatalError, TransientError
 from model.registry import Registry
 from model.triton_admin import LocalAdmin
 from streams.scoring.card import ServingCard
+from streams.store.protocols import ServingPlan
 from streams.store.stores import Stores, open_stores
 
 pytestmark = pytest.mark.services
@@ -102,6 +104,18 @@ async def until(condition: Callable[[], bool], what: str, deadline_s: float = 60
         await asyncio.sleep(0.02)
 
 
+async def until_async(condition: Callable[[], Awaitable[bool]], what: str, deadline_s: float = 60.0) -> None:
+    """Wait for a condition that has to be asked for, up to a deadline."""
+    async with asyncio.timeout(deadline_s):
+        while not await condition():
+            await asyncio.sleep(0.02)
+
+
+async def no_requests(bench: Bench) -> bool:
+    """Return whether no request to train waits."""
+    return await pending_requests(bench.stores.redis, bench.stores.keys) == []
+
+
 @asynccontextmanager
 async def running(retrainer: Retrainer) -> AsyncIterator[Retrainer]:
     task = asyncio.create_task(retrainer.run())
@@ -170,6 +184,89 @@ async def test_a_training_that_cannot_work_says_why_and_the_retrainer_goes_on(be
         assert retrainer.status.phase == "idle"
         bench.add_events(200)
         await until(lambda: retrainer.status.last_version == "v000001", "more events help")
+
+
+async def test_a_server_that_is_away_is_waited_for_and_no_reason_to_train_is_lost(bench: Bench) -> None:
+    await bench.retrainer().run_once()
+    bench.add_events(50)
+    await asyncio.to_thread(request_retraining, bench.settings)
+    bench.script({"error": "Redis is away.", "transient": True}, {"error": "Redis is away.", "transient": True}, {})
+    async with running(bench.retrainer()) as retrainer:
+        await until(lambda: retrainer.status.waiting == "Redis is away.", "what is away is told")
+        assert retrainer.status.trainings == 0
+        # No event has come since, and nobody has asked again.
+        await until(lambda: retrainer.status.last_version == "v000002", "the request is answered when it is back")
+        assert (retrainer.status.trainings, retrainer.status.waiting) == (1, "")
+        await until_async(lambda: no_requests(bench), "the request is answered")
+    bench.add_events(300)
+    bench.script({"error": "Redis is away.", "transient": True}, {})
+    async with running(bench.retrainer(Schedule(every_events=300))) as retrainer:
+        await until(lambda: retrainer.status.last_version == "v000003", "a count is not forgotten either")
+
+
+async def test_one_training_that_was_asked_for_fails_when_a_server_is_away(bench: Bench) -> None:
+    bench.script({"error": "Redis is away.", "transient": True}, {})
+    with pytest.raises(TransientError, match="Redis is away"):
+        await bench.retrainer().run_once()
+
+
+async def test_a_request_outlives_the_retrainer_and_those_that_come_meanwhile_wait(bench: Bench) -> None:
+    await bench.retrainer().run_once()
+    bench.add_events(1)
+    bench.script({"stuck": True}, {"held": True}, {})
+    await asyncio.to_thread(request_retraining, bench.settings)
+    async with running(bench.retrainer()):
+        await until((bench.settings.home / "stuck").exists, "the training is under way")
+    async with running(bench.retrainer()) as retrainer:
+        await until(lambda: retrainer.status.phase == "encoder", "the next retrainer takes the request up")
+        bench.add_events(1)
+        await asyncio.to_thread(request_retraining, bench.settings)
+        (bench.settings.home / "go").touch()
+        # The held training has learned the second event too, so the second request finds nothing to learn.
+        await until(lambda: "Nothing new" in retrainer.status.last_result, "and then the one that came meanwhile")
+        assert retrainer.status.last_version == "v000002"
+        await until_async(lambda: no_requests(bench), "both are answered")
+
+
+async def test_a_rollback_during_a_training_stays_and_the_next_training_goes_on_from_it(bench: Bench) -> None:
+    for _ in range(2):
+        await bench.retrainer().run_once()
+        bench.add_events(50)
+    bench.script({"held": True}, {})
+    async with running(bench.retrainer(Schedule(every_events=50))) as retrainer:
+        await until(lambda: retrainer.status.phase == "encoder", "a training is under way")
+        await bench.stores.serving.set_plan("v000001")
+        (bench.settings.home / "go").touch()
+        await until(lambda: retrainer.status.last_version == "v000003", "it ends")
+        assert (retrainer.status.last_accepted, retrainer.status.champion) == (False, "v000001")
+        assert "the champion is v000001 by now and no longer v000002" in retrainer.status.last_result
+        assert (await bench.stores.serving.plan()).champion == "v000001"
+        card = bench.registry.get("v000003").card
+        assert card.accepted is False
+        assert "`millrace models promote v000003` lets it serve" in card.verdict
+        bench.add_events(50)
+        await until(lambda: retrainer.status.last_version == "v000004", "more events, another training")
+    assert bench.registry.get("v000004").card.parent == "v000001"
+    assert (await bench.stores.serving.plan()).champion == "v000004"
+
+
+async def test_a_switch_whose_answer_was_lost_is_not_taken_for_a_persons(bench: Bench) -> None:
+    await bench.retrainer().run_once()
+    bench.add_events(50)
+    switch = bench.service.switch
+    lost: list[str] = []
+
+    async def switch_and_lose_the_answer(version: str, replaced: str | None) -> ServingPlan:
+        plan = await switch(version, replaced)
+        if not lost:
+            lost.append(version)
+            raise TransientError("Redis did not answer.")
+        return plan
+
+    bench.service.switch = switch_and_lose_the_answer  # type: ignore[method-assign]
+    status = await bench.retrainer().run_once()
+    assert lost == ["v000002"]
+    assert (status.last_version, status.last_accepted, status.champion) == ("v000002", True, "v000002")
 
 
 async def test_stopping_ends_a_training_and_leaves_nothing(bench: Bench) -> None:

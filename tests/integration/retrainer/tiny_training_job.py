@@ -1,7 +1,8 @@
 """A training that takes no time: publishes a tiny but real ONNX file, after doing what `script.json` says.
 
 Run in place of `consumers.retrainer.job`. The steps of the script are used up one by one, the last one repeats:
-`kill`, `stuck`, `error` (a sentence) or `metrics` for the version's card.
+`kill`, `stuck`, `error` (a sentence, with `transient` if a server is away), `held` (train only once the file `go` is
+there) or `metrics` for the version's card.
 """
 
 import argparse
@@ -44,8 +45,10 @@ def misbehave(settings: Settings, step: dict[str, object]) -> None:
     if step.get("kill"):
         os.kill(os.getpid(), signal.SIGKILL)
     if step.get("error"):
-        tell(error=step["error"])
+        tell(error=step["error"], transient=bool(step.get("transient")))
         sys.exit(1)
+    while step.get("held") and not (settings.home / "go").exists():
+        time.sleep(0.01)
 
 
 def publish(settings: Settings, parent: str | None, metrics: dict[str, float]) -> str:
