@@ -10,10 +10,15 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
+from typing import Any
 
 import pytest
+from local_servers import JVM_OPTIONS, READY_DEADLINE_S, started
 
+from consumers.event_log.cassandra_address import parse_address
+from consumers.event_log.cassandra_session import connect
 from millrace.config import Settings
+from millrace.stacks.cassandra_server import CassandraServer
 from millrace.stacks.service import wait_ready
 from millrace.stacks.triton_server import TritonServer
 from tests.unit.docker.container_files import COMPOSE, DOCKER, last
@@ -103,6 +108,27 @@ def test_the_model_servers_health_check_asks_what_triton_answers(tmp_path: Path)
         server.start()
         wait_ready([server], timeout_s=60)
         assert subprocess.run(command, capture_output=True).returncode == 0, shlex.join(command)
+    finally:
+        server.stop()
+
+
+class ImagesCassandra(CassandraServer):
+    """Cassandra with what its image's file says about the commit log."""
+
+    def _configuration(self) -> dict[str, Any]:
+        return {**super()._configuration(), "commitlog_sync": "periodic", "commitlog_sync_period": "10000ms"}
+
+
+def test_the_options_for_cassandras_jvm_win_over_its_file(tmp_path: Path) -> None:
+    options = COMPOSE["services"]["cassandra"]["environment"]["JVM_EXTRA_OPTS"].split()
+    server = ImagesCassandra(tmp_path, tmp_path / "data", jvm_options=(*JVM_OPTIONS, *options))
+    try:
+        started(server.start, "Cassandra")
+        wait_ready([server], READY_DEADLINE_S)
+        settings = Settings(event_log=server.settings()["event_log"])
+        with connect(settings, parse_address(settings.event_log_url)) as cluster:
+            query = "SELECT value FROM system_views.settings WHERE name = 'commitlog_sync'"
+            assert list(cluster.connect().execute(query)) == [("batch",)]
     finally:
         server.stop()
 

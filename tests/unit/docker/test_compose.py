@@ -135,6 +135,12 @@ def test_the_roles_settings_lead_to_the_servers(name: str, monkeypatch: pytest.M
     assert settings.cassandra_replication == {log.data_centre: 1}
 
 
+def test_the_one_cassandra_acknowledges_nothing_before_it_is_on_disk() -> None:
+    options = SERVICES["cassandra"]["environment"]["JVM_EXTRA_OPTS"].split()
+    assert "-Dcassandra.settings.commitlog_sync=batch" in options
+    assert "-Dcassandra.config.allow_system_properties=true" in options
+
+
 def test_a_gpu_changes_the_server_and_what_is_written_for_it() -> None:
     assert set(GPU["services"]) <= set(SERVICES)
     assert GPU["services"]["retrainer"]["environment"] == {"MILLRACE_TRITON_BACKEND": "onnxruntime"}
