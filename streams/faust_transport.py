@@ -7,7 +7,8 @@
 - A static member that ends in order leaves the group, so that its partitions move at once; one that dies does not, and
   keeps them for its successor until the session ends.
 - A thread that does not come to its end, waiting for a broker's goodbye, holds up neither event loop nor process.
-- A failed offset commit is logged instead of ending the process: the offsets in Kafka are for monitoring only.
+- A failed offset commit is logged instead of ending the process. The main topic does not need it; another one, as that
+  of the items, is read again from the last commit that succeeded, which its records allow.
 """
 
 import asyncio
@@ -88,7 +89,7 @@ class ConsumerThread(driver.AIOKafkaConsumerThread):  # type: ignore[misc]
         try:
             await self._ensure_consumer().commit(wanted)
         except KafkaError as error:
-            logger.warning("Kafka did not take the offsets (%s); the state store has them, going on.", error)
+            logger.warning("Kafka did not take the offsets (%s); going on, they are committed again.", error)
             return False
         # Faust reports partitions without a commit for minutes as errors.
         self.tp_last_committed_at.update(dict.fromkeys(mine, monotonic()))

@@ -17,11 +17,11 @@ from millrace.keys import Keys
 from streams.layout import TopicLayout
 from streams.store.cluster import every_primary
 from streams.store.connect import Client, RedisErrors
+from streams.store.maintenance import literal, matching
 from streams.store.protocols import Watermark
 
 # Users moved at a time: some megabytes, tens of milliseconds.
 _USERS_PER_STEP = 500
-_GLOB_SPECIAL = str.maketrans({char: f"\\{char}" for char in "*?[]^\\"})
 
 Progress = Callable[[int], None]
 
@@ -114,11 +114,8 @@ class _User:
 async def _users_away(primary: Redis, keys: Keys, partitions: int) -> AsyncIterator[list[_User]]:
     """Yield the users of one node that are not where they belong."""
     target = replace(keys, partitions=partitions)
-    pattern = keys.prefix.translate(_GLOB_SPECIAL) + "{p*}:user:*"
     shape = re.compile(re.escape(keys.prefix.encode()) + rb"\{p(\d+)\}:user:(.+)", re.DOTALL)
-    cursor = b"0"
-    while True:
-        cursor, found = await primary.execute_command("SCAN", cursor, "MATCH", pattern, "COUNT", _USERS_PER_STEP)
+    async for found in matching(primary, literal(keys.prefix) + "{p*}:user:*", _USERS_PER_STEP):
         users = []
         for key in found:
             if (match := shape.fullmatch(key)) and (user_id := match[2].decode()):
@@ -127,8 +124,6 @@ async def _users_away(primary: Redis, keys: Keys, partitions: int) -> AsyncItera
                     users.append(_User(user_id, key, old + b"touched:" + match[2]))
         if users:
             yield users
-        if int(cursor) == 0:
-            return
 
 
 async def _move(redis: Client, users: Sequence[_User], target: Keys) -> None:

@@ -1,11 +1,10 @@
 """Putting item statistics and the keeper's memory of users into Redis."""
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from itertools import islice
-from typing import TypeVar
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 
+from streams.parts import in_parts
 from streams.rebuild.fence import Fence
 from streams.replay import StatisticsReplay
 from streams.statistics import ItemStatistics, encode_tail
@@ -16,8 +15,6 @@ from streams.store.replacing import StatisticsReplacement
 _PAGES_PER_WRITE = 200
 _CHUNKS_PER_WRITE = 20
 _TAILS_PER_WRITE = 500
-
-_Value = TypeVar("_Value")
 
 
 async def put_statistics(
@@ -74,13 +71,7 @@ def _learned_rows(statistics: ItemStatistics) -> list[int]:
 async def _stage(
     statistics: ItemStatistics, replacement: StatisticsReplacement, items: Sequence[int], chunks: Sequence[int]
 ) -> None:
-    for part in _parts(items, _PAGES_PER_WRITE):
+    for part in in_parts(items, _PAGES_PER_WRITE):
         await replacement.stage({item: statistics.page(item) for item in part}, {})
-    for part in _parts(chunks, _CHUNKS_PER_WRITE):
+    for part in in_parts(chunks, _CHUNKS_PER_WRITE):
         await replacement.stage({}, {chunk: statistics.popularity_chunk(chunk) for chunk in part})
-
-
-def _parts(values: Iterable[_Value], size: int) -> Iterator[list[_Value]]:
-    iterator = iter(values)
-    while part := list(islice(iterator, size)):
-        yield part

@@ -91,16 +91,6 @@ class Popularity:
             self.first_clock,
         )
 
-    def decayed_at(self, clock: int) -> NDArray[np.float32]:
-        """Return [N, 3] the decayed counts at a clock."""
-        past = (clock - self.last_clock)[:, None]
-        return np.asarray(self.decayed * np.exp(-past / _DECAYS), np.float32)
-
-    def by_history_at(self, clock: int) -> NDArray[np.float32]:
-        """Return [N, HISTORY_BUCKETS] the counts by history length at a clock."""
-        past = (clock - self.last_clock)[:, None]
-        return np.asarray(self.by_history * np.exp(-past / BUCKET_DECAY_EVENTS), np.float32)
-
     def encode(self, chunk: int) -> bytes:
         """Return the CHUNK_ITEMS items of a chunk as bytes."""
         self.ensure((chunk + 1) * CHUNK_ITEMS)

@@ -39,16 +39,6 @@ def encode_history(state: UserState) -> bytes:
     return orjson.dumps(list(zip(state.items.tolist(), state.values.tolist(), state.ts_ms.tolist(), strict=True)))
 
 
-def encode_user(state: UserState) -> dict[bytes, bytes]:
-    """Return the whole hash of a user; the touched items have a key of their own."""
-    fields = dict(zip(EVENT_FIELDS, encode_events(state), strict=True))
-    if state.served is not None:
-        fields[b"served"] = encode_served(state.served)
-    if len(state.proposals):
-        fields[b"proposals"] = encode_proposals(state.proposals)
-    return fields
-
-
 def encode_touched(items: Sequence[int] | NDArray[np.int32]) -> bytes:
     """Return item indexes as little-endian int32, to be written or appended."""
     return np.asarray(items, _TOUCHED).tobytes()

@@ -17,7 +17,8 @@ from millrace.errors import ConfigurationError, FatalError, TransientError
 from streams.uvloop_connections import is_lost_connection
 
 # Worst case of one call: (CONNECT + ANSWER) * (RETRIES + 1) + back-off = (1 + 3) * 3 + 0.5, under 13 s. Retrying is
-# safe for every call of this package: each is a read, an absolute write, or a script that recognises its repetition.
+# safe for every call of this package that state depends on: each is a read, an absolute write, or a script that
+# recognises its repetition. `RedisServingStore.count` adds, and may count twice what only people look at.
 CONNECT_TIMEOUT_S = 1.0
 ANSWER_TIMEOUT_S = 3.0
 RETRIES = 2

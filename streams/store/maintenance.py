@@ -22,7 +22,7 @@ async def _names_below(redis: Client, prefix: str) -> set[str]:
     with RedisErrors(f"listing the keys {prefix}*"):
         async with every_primary(redis) as servers:
             for server in servers:
-                async for found in _matching(server, prefix):
+                async for found in matching(server, literal(prefix) + "*"):
                     names.update(key.decode()[len(prefix) :] for key in found)
     return names
 
@@ -45,7 +45,7 @@ async def _clear_prefix(redis: Client, prefix: str) -> int:
 
 async def _clear_on(server: Redis, prefix: str) -> int:
     deleted = 0
-    async for found in _matching(server, prefix):
+    async for found in matching(server, literal(prefix) + "*"):
         pipeline = server.pipeline(transaction=False)
         for key in found:
             # One by one: a cluster takes no command whose keys lie apart.
@@ -54,12 +54,16 @@ async def _clear_on(server: Redis, prefix: str) -> int:
     return deleted
 
 
-async def _matching(server: Redis, prefix: str) -> AsyncIterator[list[bytes]]:
-    """Yield the keys of one server that start with a prefix, some at a time."""
-    pattern = prefix.translate(_GLOB_SPECIAL) + "*"
+def literal(text: str) -> str:
+    """Return a pattern that matches this text alone."""
+    return text.translate(_GLOB_SPECIAL)
+
+
+async def matching(server: Redis, pattern: str, keys_per_scan: int = _KEYS_PER_SCAN) -> AsyncIterator[list[bytes]]:
+    """Yield the keys of one server that match a pattern, some at a time."""
     cursor = b"0"
     while True:
-        cursor, found = await server.execute_command("SCAN", cursor, "MATCH", pattern, "COUNT", _KEYS_PER_SCAN)
+        cursor, found = await server.execute_command("SCAN", cursor, "MATCH", pattern, "COUNT", keys_per_scan)
         if found:
             yield found
         if int(cursor) == 0:

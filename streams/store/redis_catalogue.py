@@ -1,14 +1,13 @@
 """Items in Redis: metadata and dense indexes."""
 
 import logging
-from collections.abc import Iterable, Iterator, Sequence
-from itertools import islice
-from typing import Any
+from collections.abc import Sequence
 
 import orjson
 
 from millrace.contracts import CatalogueItem
 from millrace.keys import Keys
+from streams.parts import in_parts
 from streams.store.cluster import primary_of
 from streams.store.connect import Client, RedisErrors
 from streams.store.maintenance import clear_keys
@@ -87,7 +86,7 @@ class RedisCatalogueStore:
         """Return the dense index of each id without registering anything; None for an unknown one."""
         found: list[bytes | None] = []
         with RedisErrors("reading item indexes"):
-            for chunk in _chunks(item_ids):
+            for chunk in in_parts(item_ids, _ITEMS_PER_CALL):
                 found += await self._redis.execute_command("HMGET", self._keys.item_index, *chunk)
         return [None if index is None else int(index) for index in found]
 
@@ -95,7 +94,7 @@ class RedisCatalogueStore:
         """Return the id of each dense index; None for one not assigned."""
         found: list[bytes | None] = []
         with RedisErrors("reading item ids"):
-            for chunk in _chunks(indexes):
+            for chunk in in_parts(indexes, _ITEMS_PER_CALL):
                 found += await self._redis.execute_command("HMGET", self._keys.item_id, *chunk)
         return [None if item_id is None else item_id.decode() for item_id in found]
 
@@ -115,7 +114,7 @@ class RedisCatalogueStore:
         indexes: list[int] = []
         shared = [self._keys.item_index, self._keys.item_id, self._keys.item_changes, self._keys.item_sequence]
         with RedisErrors("registering items"):
-            for chunk in _chunks(zip(item_ids, values, strict=True)):
+            for chunk in in_parts(zip(item_ids, values, strict=True), _ITEMS_PER_CALL):
                 keys = [*shared, *(self._keys.item(item_id) for item_id, _ in chunk)]
                 args = [len(chunk[0][1]), *(part for item_id, rest in chunk for part in (item_id, *rest))]
                 indexes += await self._run_safely(Call(_REGISTER, keys, args))
@@ -145,14 +144,14 @@ class RedisCatalogueStore:
                 "ZRANGEBYSCORE", self._keys.item_changes, f"({sequence}", "+inf", "WITHSCORES"
             )
             changes: list[CatalogueChange] = []
-            for chunk in _chunks(changed):
+            for chunk in in_parts(changed, _ITEMS_PER_CALL):
                 changes += await self._read([item_id.decode() for item_id, _ in chunk])
         return (int(changed[-1][1]) if changed else sequence), changes
 
     async def items(self, item_ids: Sequence[str]) -> list[CatalogueItem]:
         """Return the metadata of each id; an unknown one is a bare item."""
         with RedisErrors("reading items"):
-            return [change.item for chunk in _chunks(item_ids) for change in await self._read(chunk)]
+            return [change.item for chunk in in_parts(item_ids, _ITEMS_PER_CALL) for change in await self._read(chunk)]
 
     async def count(self) -> int:
         """Return how many items have an index; the highest index is the same number."""
@@ -200,9 +199,3 @@ def _change(item_id: str, fields: Sequence[bytes | None]) -> CatalogueChange:
         attributes=orjson.loads(attributes) if attributes else None,
     )
     return CatalogueChange(int(index or 0), item)
-
-
-def _chunks(values: Iterable[Any]) -> Iterator[list[Any]]:
-    iterator = iter(values)
-    while chunk := list(islice(iterator, _ITEMS_PER_CALL)):
-        yield chunk

@@ -1,11 +1,12 @@
 """Item pages, popularity and the keeper's own memory in Redis."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 from redis.asyncio.client import Pipeline
 from redis.exceptions import WatchError
 
 from millrace.keys import Keys
+from streams.parts import in_parts
 from streams.store.cluster import primary_of
 from streams.store.connect import RETRIES, Client, RedisErrors
 from streams.store.maintenance import clear_keys, names_below
@@ -90,10 +91,10 @@ class RedisStatisticsStore:
         values = {self._keys.page(item): page for item, page in flush.pages.items()}
         values |= {self._keys.popularity(chunk): data for chunk, data in flush.popularity.items()}
         values |= {self._keys.tail(user_id): tail for user_id, tail in flush.tails.items()}
-        for part in _parts(values):
-            pipeline.execute_command("MSET", *part)
+        for part in in_parts(values.items(), _VALUES_PER_MSET):
+            pipeline.execute_command("MSET", *_flat(part))
         if flush.scalars:
-            pipeline.execute_command("HSET", self._keys.statistics, *_flat(flush.scalars))
+            pipeline.execute_command("HSET", self._keys.statistics, *_flat(flush.scalars.items()))
         for partition, offset in flush.watermarks.items():
             mark = self._keys.watermark(self._role, self._topic, partition)
             pipeline.execute_command("HSET", mark, "state", offset, "done", offset)
@@ -145,12 +146,5 @@ def _check_states(states: Mapping[int, int], expected: Mapping[int, int]) -> Non
         raise FencedError(f"The flush is dropped, for partition {places}.", frozenset(moved))
 
 
-def _parts(values: Mapping[str, bytes]) -> Iterator[list[str | bytes]]:
-    """Yield the keys and values flat, at most _VALUES_PER_MSET pairs at a time."""
-    flat = _flat(values)
-    for start in range(0, len(flat), 2 * _VALUES_PER_MSET):
-        yield flat[start : start + 2 * _VALUES_PER_MSET]
-
-
-def _flat(values: Mapping[str, bytes] | Mapping[str, str]) -> list[str | bytes]:
-    return [part for pair in values.items() for part in pair]
+def _flat(pairs: Iterable[tuple[str, bytes | str]]) -> list[str | bytes]:
+    return [part for pair in pairs for part in pair]

@@ -1,8 +1,6 @@
 """Users and the workers' watermarks in Redis."""
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from itertools import islice
-from typing import TypeVar
+from collections.abc import Mapping, Sequence
 
 from millrace.keys import Keys
 from streams.store import fencing
@@ -13,7 +11,6 @@ from streams.store.codec import (
     encode_proposals,
     encode_served,
     encode_touched,
-    encode_user,
 )
 from streams.store.connect import Client, RedisErrors
 from streams.store.grades import summed
@@ -24,10 +21,6 @@ from streams.store.watermarks import claim, read_watermarks, write_watermarks
 from streams.users import UserState
 
 WORKER_ROLE = "worker"
-# A rebuild writes this many users at a time: about 4 MB, some tens of milliseconds.
-_USERS_PER_WRITE = 500
-
-_T = TypeVar("_T")
 
 
 class RedisUserStore:
@@ -160,26 +153,6 @@ class RedisUserStore:
         with RedisErrors("writing watermarks"):
             await write_watermarks(self._redis, self._keys, role, topic, watermarks)
 
-    async def replace_users(self, states: Iterable[UserState]) -> int:
-        """Write whole users, touched items included, in place of what is there; returns how many."""
-        written = 0
-        for chunk in _chunks(states, _USERS_PER_WRITE):
-            await self._replace(chunk)
-            written += len(chunk)
-        return written
-
-    async def _replace(self, states: Sequence[UserState]) -> None:
-        pipeline = self._redis.pipeline(transaction=False)
-        for state in states:
-            user, touched = self._keys.user(state.user_id), self._keys.touched(state.user_id)
-            pipeline.execute_command("UNLINK", user, touched)
-            fields = encode_user(state).items()
-            pipeline.execute_command("HSET", user, *(part for field in fields for part in field))
-            if len(state.touched):
-                pipeline.execute_command("SET", touched, encode_touched(state.touched))
-        with RedisErrors("writing users"):
-            await pipeline.execute()
-
     async def record(self, user_id: str) -> bytes | None:
         """Return the recommendation record last published for a user, as JSON, for people to read."""
         with RedisErrors("reading a user's list"):
@@ -203,9 +176,3 @@ def _refusal(refused: Mapping[int, int]) -> str:
     causes = {fencing.NOT_OWNER: "it has another owner", fencing.MOVED: "its watermark has moved"}
     parts = (f"partition {partition} ({causes.get(reply, reply)})" for partition, reply in sorted(refused.items()))
     return f"The batch is dropped for {', '.join(parts)}."
-
-
-def _chunks(values: Iterable[_T], size: int) -> Iterator[list[_T]]:
-    iterator = iter(values)
-    while chunk := list(islice(iterator, size)):
-        yield chunk

@@ -1,12 +1,12 @@
 """What is compared: each knows the keys of its part of Redis, and compares some of them as of one moment."""
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Sequence
 from functools import partial
-from itertools import islice
 from typing import Generic, Protocol, TypeVar
 
 from consumers.event_log import EventLog
 from millrace.contracts import CatalogueItem
+from streams.parts import in_parts
 from streams.replay import ItemIndexes, StatisticsReplay, UserReplay
 from streams.statistics.popularity import CHUNK_ITEMS
 from streams.statistics.tail import decode_tail
@@ -93,7 +93,7 @@ class CompareUsers:
     async def compare(self, keys: Sequence[str]) -> dict[str, list[Difference]]:
         """Return the differences of those users that have some."""
         found = {}
-        for part in _parts(keys, _USERS_PER_READ):
+        for part in in_parts(keys, _USERS_PER_READ):
             states = await self._side.read(partial(self._store.load, part))
             for state in states:
                 logged = self._side.replay.users.get(state.user_id) or UserState(state.user_id)
@@ -116,7 +116,7 @@ class CompareTails:
     async def compare(self, keys: Sequence[str]) -> dict[str, list[Difference]]:
         """Return the differences of those users that have some."""
         found = {}
-        for part in _parts(keys, _USERS_PER_READ):
+        for part in in_parts(keys, _USERS_PER_READ):
             tails = await self._side.read(partial(self._store.tails, part))
             for user_id, data in zip(part, tails, strict=True):
                 if differences := self._compare(user_id, data):
@@ -190,7 +190,7 @@ class ComparePopularity(_OfItems[int]):
     async def compare(self, keys: Sequence[int]) -> dict[int, list[Difference]]:
         """Return the differences of those chunks that have some."""
         found = {}
-        for part in _parts(keys, _CHUNKS_PER_READ):
+        for part in in_parts(keys, _CHUNKS_PER_READ):
             stored = await self._side.read(partial(self._store.popularity, max(part) + 1))
             for chunk in part:
                 logged = self._side.replay.statistics.popularity
@@ -215,15 +215,9 @@ class ComparePages(_OfItems[int]):
     async def compare(self, keys: Sequence[int]) -> dict[int, list[Difference]]:
         """Return the differences of those pages that have some."""
         found = {}
-        for part in _parts(keys, _PAGES_PER_READ):
+        for part in in_parts(keys, _PAGES_PER_READ):
             pages = await self._side.read(partial(self._store.pages, part))
             for item, page in zip(part, pages, strict=True):
                 if differences := self._comparison.compare(item, self._side.replay.statistics.rows, page):
                     found[item] = differences
         return found
-
-
-def _parts(values: Iterable[Key], size: int) -> Iterator[list[Key]]:
-    iterator = iter(values)
-    while part := list(islice(iterator, size)):
-        yield part

@@ -196,7 +196,7 @@ class WorkerProcess:
             self._items_intake.close()
             await asyncio.gather(events, items)
 
-        logger.info("The worker is ready; health at http://127.0.0.1:%d/health.", self._port)
+        logger.info("The worker is ready; health at http://%s:%d/health.", self._settings.health_host, self._port)
         try:
             await run_app(self._app, stop, finish, events, items)
         finally:

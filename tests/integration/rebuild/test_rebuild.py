@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from redis.asyncio import Redis
+from stored_users import put_users
 
 from consumers.event_log import IMPORT_PARTITION, LoggedEvent
 from consumers.event_log.sqlite import SqliteEventLog
@@ -120,7 +121,7 @@ async def test_users_unknown_to_the_log_and_old_watermarks_go(
 ) -> None:
     fill(log)
     store = RedisUserStore(redis, Keys(config.redis_prefix), config.topics.events)
-    await store.replace_users([UserState("stranger", count=3)])
+    await put_users(redis, Keys(config.redis_prefix), [UserState("stranger", count=3)])
     await store.set_watermarks("worker", config.topics.events, {3: Watermark(77, 77)})
     await rebuild(log, redis, config)
     assert (await store.load(["stranger"]))[0].count == 0

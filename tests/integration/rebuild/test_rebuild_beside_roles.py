@@ -10,6 +10,7 @@ from contextlib import closing
 from pathlib import Path
 
 import pytest
+from stored_users import put_users
 
 from consumers.event_log import IMPORT_PARTITION, EventLog, LoggedEvent, open_event_log
 from consumers.privacy import forget
@@ -75,7 +76,7 @@ async def damage(stores: Stores) -> None:
     await stores.redis.execute_command("HSET", stores.keys.user("u2"), "count", 1)
     await stores.redis.execute_command("DEL", stores.keys.tail("u3"))
     await stores.redis.execute_command("DEL", stores.keys.page(2))
-    await stores.users.replace_users([UserState("stranger", 1, 3.0)])
+    await put_users(stores.redis, stores.keys, [UserState("stranger", 1, 3.0)])
 
 
 async def test_only_who_differs_is_written_and_keeps_the_list_shown(

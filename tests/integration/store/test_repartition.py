@@ -4,6 +4,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from stored_users import put_users
 
 from millrace.errors import ConfigurationError
 from streams import repartition as module
@@ -27,7 +28,7 @@ def state_of(user_id: str) -> UserState:
 
 
 async def fill(stores: Stores) -> None:
-    await stores.users.replace_users(map(state_of, USERS))
+    await put_users(stores.redis, stores.keys, map(state_of, USERS))
     home = stores.keys.home("u") or 0
     await stores.users.claim(home, "w")
     await stores.users.commit([PartitionCommit(home, "w", -1, 1, [], {})])

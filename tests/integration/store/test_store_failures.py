@@ -176,8 +176,6 @@ async def test_a_full_server_refuses_whole_commits(tmp_path: Path, settings: Set
             assert await stores.serving.counters() == {}
             with pytest.raises(TransientError):
                 await stores.catalogue.assign(["a"])
-            with pytest.raises(TransientError):
-                await stores.users.replace_users([STATE])
             await stores.redis.config_set("maxmemory", 0)
             await stores.users.commit([commit])
             await assert_applied_once(stores)

@@ -4,6 +4,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from stored_users import put_users
 
 from millrace.config import Settings
 from streams.store.protocols import FencedError, LiveGrade, PartitionCommit, PartitionFinish, ServedUpdate, Watermark
@@ -48,7 +49,7 @@ async def everything(stores: Stores) -> tuple[object, ...]:
 
 
 async def test_an_unknown_user_is_an_empty_state_and_order_is_kept(stores: Stores) -> None:
-    await stores.users.replace_users([after(UserState("b"), 1), after(UserState("a"), 2)])
+    await put_users(stores.redis, stores.keys, [after(UserState("b"), 1), after(UserState("a"), 2)])
     loaded = await stores.users.load(["a", "nobody", "b", "a"])
     assert [state.user_id for state in loaded] == ["a", "nobody", "b", "a"]
     assert [state.items.tolist() for state in loaded] == [[2], [], [1], [2]]
@@ -207,22 +208,9 @@ async def test_a_claim_counts_epochs(stores: Stores) -> None:
 
 
 async def test_what_a_person_looks_at_is_readable(stores: Stores) -> None:
-    await stores.users.replace_users([after(UserState("u"), 7, 8)])
+    await put_users(stores.redis, stores.keys, [after(UserState("u"), 7, 8)])
     history = await stores.redis.hget(stores.keys.user("u"), "history")
     assert json.loads(history) == [[8, 4.5, 1001], [7, 4.5, 1000]]
-
-
-async def test_replacing_a_user_leaves_nothing_of_the_old_one(stores: Stores) -> None:
-    await stores.users.claim(0, "w1")
-    await stores.users.commit([commit_of(after(UserState("u"), 7, 8), [7, 8])])
-    await stores.users.finish(0, "w1", 5, [ServedUpdate("u", SERVED, np.array([5], np.int32), b"{}")], {})
-    assert await stores.users.replace_users(after(UserState(f"{n}"), 1) for n in range(1200)) == 1200
-    await stores.users.replace_users([after(UserState("u"), 9), UserState("v")])
-    u, v = await stores.users.load(["u", "v"])
-    assert (u.count, u.touched.tolist(), u.served, u.proposals.tolist()) == (1, [9], None, [])
-    assert v.count == 0
-    assert await stores.users.record("u") is None
-    assert (await stores.users.load(["1199"]))[0].count == 1
 
 
 async def test_setting_watermarks_fences_whoever_held_the_partition(stores: Stores) -> None:
@@ -248,7 +236,7 @@ async def test_the_server_may_forget_the_scripts(stores: Stores) -> None:
 
 
 async def test_clearing_stays_inside_the_prefix_even_with_glob_characters(stores: Stores, settings: Settings) -> None:
-    await stores.users.replace_users([after(UserState(f"u{n}"), 1) for n in range(2500)])
+    await put_users(stores.redis, stores.keys, [after(UserState(f"u{n}"), 1) for n in range(2500)])
     await stores.redis.set(f"other-{settings.redis_prefix}user:x", "keep")
     await stores.redis.set(f"{settings.redis_prefix}userless", "keep")
     assert await stores.users.clear() == 5000

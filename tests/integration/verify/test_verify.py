@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 from both_logs import ON_BOTH, chosen_log
+from stored_users import put_users
 
 from consumers.event_log import IMPORT_PARTITION, EventLog, LoggedEvent, open_event_log
 from millrace.config import Settings
@@ -109,7 +110,7 @@ async def test_a_log_that_is_behind_decides_nothing(log: EventLog, stores: Store
     fill(log)
     await rebuild(log, stores.redis, config)
     (ahead,) = await stores.users.load(["u1"])
-    await stores.users.replace_users([UserState("u1", ahead.count + 1, ahead.value_sum + 1.0)])
+    await put_users(stores.redis, stores.keys, [UserState("u1", ahead.count + 1, ahead.value_sum + 1.0)])
     await stores.users.set_watermarks("worker", config.topics.events, {1: Watermark(9999, 9999)})
     found = await check(log, stores, config)
     assert not found.differences
@@ -156,7 +157,7 @@ async def _user_lost(stores: Stores) -> None:
 
 
 async def _stranger(stores: Stores) -> None:
-    await stores.users.replace_users([UserState("stranger", 1, 3.0)])
+    await put_users(stores.redis, stores.keys, [UserState("stranger", 1, 3.0)])
 
 
 async def _tail_lost(stores: Stores) -> None:

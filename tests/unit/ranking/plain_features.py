@@ -51,7 +51,8 @@ def covisited(world: World, state: UserState, item: int, kind: str) -> float:
 
 def popular(world: World, item: int, place: int, decay: float) -> float:
     clock = world.statistics.clock
-    count = float(world.statistics.popularity.decayed_at(clock)[item, place])
+    popularity = world.statistics.popularity
+    count = float(popularity.decayed[item, place]) * math.exp(-(clock - int(popularity.last_clock[item])) / decay)
     total = sum(math.exp(-age / decay) for age in range(clock))
     return math.log((count + 1 / (len(world.catalogue) + 1)) / (total + 1))
 

@@ -1,10 +1,11 @@
 import math
 
+import numpy as np
 import pytest
 from random_streams import random_stream
 
 from streams.statistics import ItemStatistics
-from streams.statistics.popularity import DECAY_EVENTS, history_bucket
+from streams.statistics.popularity import BUCKET_DECAY_EVENTS, DECAY_EVENTS, history_bucket
 
 
 def test_decayed_counts_equal_a_plain_recomputation():
@@ -12,7 +13,9 @@ def test_decayed_counts_equal_a_plain_recomputation():
     stream = random_stream(11, 500)
     for learned in stream:
         statistics.update(learned.before, learned.event.item, learned.event.value, learned.event.ts_ms)
-    decayed = statistics.popularity.decayed_at(statistics.clock)
+    popularity = statistics.popularity
+    ages = (statistics.clock - popularity.last_clock)[:, None]
+    decayed = popularity.decayed * np.exp(-ages / np.array(DECAY_EVENTS))
     for item in range(1, 31):
         ages = [len(stream) - 1 - at for at, learned in enumerate(stream) if learned.event.item == item]
         values = [learned.event.value for learned in stream if learned.event.item == item]
@@ -27,7 +30,9 @@ def test_counts_by_history_length_add_up_to_their_totals():
     statistics = ItemStatistics(16)
     for learned in random_stream(12, 300):
         statistics.update(learned.before, learned.event.item, learned.event.value, learned.event.ts_ms)
-    among = statistics.popularity.by_history_at(statistics.clock).sum(axis=0)
+    popularity = statistics.popularity
+    ages = (statistics.clock - popularity.last_clock)[:, None]
+    among = (popularity.by_history * np.exp(-ages / BUCKET_DECAY_EVENTS)).sum(axis=0)
     assert among == pytest.approx(statistics.bucket_totals, rel=1e-4)
 
 
