@@ -211,7 +211,7 @@ class Keys:
 
     @property
     def retrain(self) -> str:
-        """List: requests to the retrainer, each a JSON object; taken by whichever retrainer is free first."""
+        """List: requests to the retrainer, each a JSON object; removed once a training has answered them."""
         return f"{self.prefix}retrain"
 
 
