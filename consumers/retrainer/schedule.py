@@ -1,12 +1,6 @@
 """When to train: pure."""
 
-import re
 from dataclasses import dataclass
-
-from millrace.errors import ConfigurationError
-
-_SECONDS = {"s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
-_DURATION = re.compile(r"(\d+(?:\.\d+)?)([smhd])")
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,16 +29,3 @@ class Schedule:
         if self.every_s is not None and since_last_s >= self.every_s:
             return f"{self.every_s:g} s have passed"
         return None
-
-
-def parse_duration(text: str) -> float:
-    """Return the seconds of `90s`, `10m`, `1.5h` or `1d`.
-
-    Raises:
-        ConfigurationError: It is nothing of the kind, or zero.
-    """
-    match = _DURATION.fullmatch(text.strip())
-    seconds = float(match[1]) * _SECONDS[match[2]] if match else 0.0
-    if seconds <= 0:
-        raise ConfigurationError(f"{text!r} is not a duration; write for example 90s, 10m or 2h.")
-    return seconds

@@ -7,10 +7,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from consumers.retrainer.gate import HOLDOUT_EVENTS, MIN_HOLDOUT_EVENTS, judge
-from consumers.retrainer.schedule import Schedule, parse_duration
+from consumers.retrainer.schedule import Schedule
 from consumers.retrainer.stages import STAGES, Stages
 from millrace.contracts import CatalogueItem
-from millrace.errors import ConfigurationError
 from model.item_ids import newest_item_ids, read_item_ids, write_item_ids
 
 GOOD = {HOLDOUT_EVENTS: 2000.0, "hit_rate_at_10": 0.10, "counts_hit_rate_at_10": 0.095, "parent_hit_rate_at_10": 0.10}
@@ -64,13 +63,6 @@ def test_the_schedule_needs_new_events() -> None:
     assert both.due(59, 99) is None
     assert both.due(0, 100) == "100 new events"
     assert Schedule().due(10**6, 10**6) is None
-
-
-def test_durations() -> None:
-    assert [parse_duration(text) for text in ("90s", "10m", "1.5h", "1d")] == [90, 600, 5400, 86400]
-    for text in ("10", "m", "-1m", "0s", "ten minutes", ""):
-        with pytest.raises(ConfigurationError, match="90s, 10m or 2h"):
-            parse_duration(text)
 
 
 def test_the_share_of_a_training_only_grows_and_ends_at_one() -> None:
