@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -173,6 +173,20 @@ class CatalogueChange:
     item: CatalogueItem
 
 
+class ItemSource(NamedTuple):
+    """Which record an item was written from.
+
+    Args:
+        partition: Of the items topic.
+        offset: In it.
+        timestamp_ms: The record's.
+    """
+
+    partition: int
+    offset: int
+    timestamp_ms: int
+
+
 class CatalogueStore(Protocol):
     """Items: metadata and dense indexes."""
 
@@ -180,10 +194,10 @@ class CatalogueStore(Protocol):
         """Return the dense index of each id, registering unknown ones (as bare items) once, atomically."""
         ...
 
-    async def upsert(self, items: Sequence[CatalogueItem], sources: Sequence[tuple[int, int]] = ()) -> list[int]:
+    async def upsert(self, items: Sequence[CatalogueItem], sources: Sequence[ItemSource] = ()) -> list[int]:
         """Write metadata, registering unknown items; returns their indexes.
 
-        With sources, partition and offset of each record, an item stored from a later record stays as it is.
+        With the source of each, an item stored from a later record stays as it is.
         """
         ...
 

@@ -11,7 +11,7 @@ from streams.parts import in_parts
 from streams.store.cluster import primary_of
 from streams.store.connect import Client, RedisErrors
 from streams.store.maintenance import clear_keys
-from streams.store.protocols import CatalogueChange
+from streams.store.protocols import CatalogueChange, ItemSource
 from streams.store.scripts import Call, Script, run_scripts
 
 _FIELDS = ("index", "title", "genres", "year", "available", "attributes")
@@ -25,15 +25,17 @@ _log = logging.getLogger(__name__)
 # An index is one more than the number of indexes given so far: dense, from 1, and never reused since none is removed.
 # KEYS: id -> index, index -> id, changes, sequence, then the hash of each item. ARGV: number of values per item,
 # then per item its id and its values (title, genres, year, available, attributes, source), or no values to register it
-# only. A source is `partition:offset` of the record, or empty. One that lies before the source of what is stored
-# changes nothing: nobody fences item writes, and a worker that was stopped may wake up with an old record in its hand.
+# only. A source is `partition:offset:timestamp` of the record, or empty. One that lies before the source of what is
+# stored changes nothing: nobody fences item writes, and a worker that was stopped may wake up with an old record in its
+# hand. It must be older by its timestamp too: the first records of a topic that was created anew are not.
 _REGISTER = Script(
     """
 local function lies_before(source, stored)
-  local partition, offset = string.match(source, '^(%d+):(%d+)$')
-  local other, latest = string.match(stored or '', '^(%d+):(%d+)$')
+  local partition, offset, time = string.match(source, '^(%d+):(%d+):(%d+)$')
+  local other, latest, latest_time = string.match(stored or '', '^(%d+):(%d+):(%d+)$')
   -- Offsets of two partitions say nothing about which record is newer.
-  return partition ~= nil and partition == other and tonumber(offset) < tonumber(latest)
+  if partition == nil or partition ~= other then return false end
+  return tonumber(offset) < tonumber(latest) and tonumber(time) <= tonumber(latest_time)
 end
 local width = tonumber(ARGV[1])
 local indexes = {}
@@ -98,15 +100,15 @@ class RedisCatalogueStore:
                 found += await self._redis.execute_command("HMGET", self._keys.item_id, *chunk)
         return [None if item_id is None else item_id.decode() for item_id in found]
 
-    async def upsert(self, items: Sequence[CatalogueItem], sources: Sequence[tuple[int, int]] = ()) -> list[int]:
+    async def upsert(self, items: Sequence[CatalogueItem], sources: Sequence[ItemSource] = ()) -> list[int]:
         """Write metadata, registering unknown items; returns their indexes.
 
         Args:
             items: Each item once.
-            sources: Partition and offset of each item's record; an item stored from a later record of the partition
-                stays as it is. Without sources everything is written, and any record may replace it.
+            sources: Of each item; one stored from a later record of the partition stays as it is. Without sources
+                everything is written, and any record may replace it.
         """
-        texts = [f"{partition}:{offset}" for partition, offset in sources] or [""] * len(items)
+        texts = [":".join(map(str, source)) for source in sources] or [""] * len(items)
         values = [(*_values(item), source) for item, source in zip(items, texts, strict=True)]
         return await self._register([item.item_id for item in items], values)
 

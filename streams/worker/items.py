@@ -8,6 +8,7 @@ from typing import Protocol
 from millrace.contracts import CatalogueItem, EventPolicy, decode_item
 from millrace.errors import PoisonError, TransientError
 from millrace.topics import Topics
+from streams.store.protocols import ItemSource
 from streams.worker.records import OutgoingRecord, Publisher, SourceRecord, dead_letter
 
 logger = logging.getLogger(__name__)
@@ -18,7 +19,7 @@ _PAUSE_S = 0.5
 class ItemWriter(Protocol):
     """What this needs of `CatalogueStore`."""
 
-    async def upsert(self, items: Sequence[CatalogueItem], sources: Sequence[tuple[int, int]]) -> list[int]:
+    async def upsert(self, items: Sequence[CatalogueItem], sources: Sequence[ItemSource]) -> list[int]:
         """Write metadata, registering unknown items; what was stored from later records stays."""
         ...
 
@@ -50,12 +51,12 @@ class ItemsProcessor:
 
     async def process(self, records: Sequence[SourceRecord]) -> None:
         """Write a batch, trying again while a service is away; the newest record of an item wins."""
-        items: dict[str, tuple[CatalogueItem, tuple[int, int]]] = {}
+        items: dict[str, tuple[CatalogueItem, ItemSource]] = {}
         poison: list[OutgoingRecord] = []
         for record in records:
             try:
                 item = decode_item(record.value, self._policy)
-                items[item.item_id] = item, (record.partition, record.offset)
+                items[item.item_id] = item, ItemSource(record.partition, record.offset, record.timestamp_ms)
             except PoisonError as error:
                 poison.append(dead_letter(self._topics.dead_letters, record, error))
         while True:
@@ -72,9 +73,7 @@ class ItemsProcessor:
             # Nothing is written again for it: the view follows by itself.
             logger.warning("Items are written, and not seen yet: %s", error)
 
-    async def _write(
-        self, items: Sequence[tuple[CatalogueItem, tuple[int, int]]], poison: Sequence[OutgoingRecord]
-    ) -> None:
+    async def _write(self, items: Sequence[tuple[CatalogueItem, ItemSource]], poison: Sequence[OutgoingRecord]) -> None:
         if items:
             await self._store.upsert([item for item, _ in items], [source for _, source in items])
         if poison:

@@ -5,7 +5,7 @@ import pytest
 
 from millrace.config import Settings
 from millrace.contracts import CatalogueItem
-from streams.store.protocols import CatalogueChange
+from streams.store.protocols import CatalogueChange, ItemSource
 from streams.store.stores import Stores, open_stores
 
 pytestmark = pytest.mark.services
@@ -65,21 +65,25 @@ async def test_an_older_record_replaces_no_newer_one(stores: Stores) -> None:
         return (await stores.catalogue.items(["6"]))[0].title
 
     await stores.catalogue.assign(["6"])
-    assert await stores.catalogue.upsert([heat("first")], [(0, 9)]) == [1]
-    await stores.catalogue.upsert([heat("newer")], [(0, 10)])
+    assert await stores.catalogue.upsert([heat("first")], [ItemSource(0, 9, 90)]) == [1]
+    await stores.catalogue.upsert([heat("newer")], [ItemSource(0, 10, 90)])
     sequence = await stores.catalogue.sequence()
     # A worker that was stopped wakes up and writes what it had read.
-    assert await stores.catalogue.upsert([heat("first"), CatalogueItem(item_id="8")], [(0, 9), (0, 8)]) == [1, 2]
+    late = [ItemSource(0, 9, 90), ItemSource(0, 8, 80)]
+    assert await stores.catalogue.upsert([heat("first"), CatalogueItem(item_id="8")], late) == [1, 2]
     assert await title() == "newer"
     assert (await stores.catalogue.changes_since(sequence))[1] == [CatalogueChange(2, CatalogueItem(item_id="8"))]
     # Offsets of another partition cannot be compared.
-    await stores.catalogue.upsert([heat("elsewhere")], [(1, 2)])
+    await stores.catalogue.upsert([heat("elsewhere")], [ItemSource(1, 2, 50)])
     assert await title() == "elsewhere"
-    # A rebuild writes what the log says, and a topic that is created anew begins at offset 0.
+    # A topic that is created anew begins at offset 0.
+    await stores.catalogue.upsert([heat("new topic")], [ItemSource(1, 0, 100)])
+    assert await title() == "new topic"
+    # A rebuild writes what the log says, and any record may replace it.
     await stores.catalogue.upsert([heat("rebuilt")])
     assert await title() == "rebuilt"
-    await stores.catalogue.upsert([heat("new topic")], [(1, 0)])
-    assert await title() == "new topic"
+    await stores.catalogue.upsert([heat("last")], [ItemSource(1, 0, 10)])
+    assert await title() == "last"
 
 
 async def test_a_reader_sees_each_change_once(stores: Stores) -> None:

@@ -7,6 +7,7 @@ import pytest
 from millrace.config import Settings
 from millrace.contracts import CatalogueItem
 from millrace.errors import TransientError
+from streams.store.protocols import ItemSource
 from streams.worker import items as items_module
 from streams.worker.items import ItemsProcessor
 from streams.worker.records import OutgoingRecord, SourceRecord
@@ -22,14 +23,14 @@ class Services:
         self.written: list[str] = []
         self.published: list[OutgoingRecord] = []
         self.refreshed = 0
-        self.sources: list[tuple[int, int]] = []
+        self.sources: list[ItemSource] = []
 
     def _maybe_fail(self, name: str) -> None:
         if self.failures.get(name, 0):
             self.failures[name] -= 1
             raise TransientError(f"The {name} is away.")
 
-    async def upsert(self, items: Sequence[CatalogueItem], sources: Sequence[tuple[int, int]]) -> list[int]:
+    async def upsert(self, items: Sequence[CatalogueItem], sources: Sequence[ItemSource]) -> list[int]:
         self._maybe_fail("store")
         self.sources = list(sources)
         self.written += [item.title for item in items]
@@ -76,7 +77,7 @@ async def test_a_view_that_does_not_follow_repeats_no_dead_letter() -> None:
 async def test_the_newest_record_of_an_item_is_written_with_its_place() -> None:
     services = Services()
     await services.processor().process(records(GOOD, GOOD.replace(b"Heat", b"Heat again")))
-    assert (services.written, services.sources) == (["Heat again"], [(0, 1)])
+    assert (services.written, services.sources) == (["Heat again"], [ItemSource(0, 1, 0)])
 
 
 @pytest.mark.parametrize("away", ["store", "publisher"])
