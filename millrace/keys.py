@@ -112,7 +112,7 @@ class Keys:
     # Items: metadata written by workers, indexes assigned by whoever meets the item first.
 
     def item(self, item_id: str) -> str:
-        """Hash: index, title, genres (JSON), year, available (0/1), attributes (JSON)."""
+        """Hash: index, title, genres (JSON), year, available (0/1), attributes (JSON), source (see `_REGISTER`)."""
         return f"{self._tagged('items')}item:{item_id}"
 
     @property
