@@ -76,7 +76,7 @@ class Learner:
         seconds: Wall-clock seconds by phase.
         refreshes: Times each part was refreshed.
         progress: Told phase and share of what takes long.
-        first_training: What came of the encoder's first training, if it counted its passes here.
+        first_training: What came of the encoder's first training, once it had one.
     """
 
     def __init__(
@@ -240,6 +240,7 @@ class Learner:
             self.first_training = train_first(self.recommender, trainer, *log, seed, self.progress, held_out)
         else:
             trainer.run(windows, EncoderPass(chosen.epochs, chosen.learning_rate), seed, self.progress)
+            self.first_training = FirstTraining(chosen.epochs, ())
 
     def _train_again(self, trainer: EncoderTrainer, events: EventTable, windows: Windows) -> None:
         chosen = self._configuration.encoder
