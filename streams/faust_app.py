@@ -4,9 +4,7 @@ import asyncio
 import logging
 import signal
 import sys
-import tempfile
 from collections.abc import Awaitable, Callable, Coroutine
-from pathlib import Path
 from typing import Any
 
 import faust
@@ -69,6 +67,9 @@ class App(faust.App):  # type: ignore[misc]
         self.fetch_wait_ms = fetch_wait_ms
         super().__init__(*args, **options)
 
+    def _create_directories(self) -> None:
+        """Make no folders: Faust keeps tables in them, of which there are none."""
+
     def _new_transport(self) -> Transport:
         return Transport(self.conf.broker_consumer, self)
 
@@ -93,8 +94,6 @@ def make_app(settings: Settings, role: str, resume: Resume, fetch_wait_ms: int |
         broker=[f"kafka://{address.strip()}" for address in settings.kafka_bootstrap.split(",")],
         broker_credentials=broker_credentials(settings),
         store="memory://",
-        # Faust creates its folders in the working directory otherwise; nothing is ever put in.
-        datadir=Path(tempfile.gettempdir()) / f"millrace-faust-{role}",
         autodiscover=False,
         web_enabled=False,
         topic_allow_declare=False,
