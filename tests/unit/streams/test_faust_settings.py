@@ -1,5 +1,6 @@
 """What the settings make of a Faust app."""
 
+import tempfile
 from pathlib import Path
 from typing import Any
 
@@ -31,7 +32,7 @@ async def test_a_member_is_given_up_after_the_session_that_is_set(settings: Sett
 
 async def test_a_role_leaves_no_folder_behind(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setenv("TMPDIR", str(tmp_path))
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
     claimer: Any = None
     app = make_app(Settings(), "worker", Resume("worker", Settings().topics.events, claimer, PartitionGate()))
     await app.on_first_start()
