@@ -40,7 +40,7 @@ load-test: $(INSTALLED) ## Let Locust users publish and wait for their lists; AR
 test: $(INSTALLED) ## Run all tests; pass pytest options with ARGS="..."
 	$(BIN)/python -m pytest $(ARGS)
 
-recovery: $(INSTALLED) ## Try every kind of fault ten times on real servers and write docs/guarantees.md (45 minutes)
+recovery: $(INSTALLED) ## Try every kind of fault ten times on real servers and write docs/guarantees.md (33 minutes)
 	$(BIN)/python -m load_tests.recovery --times 10 --report docs/guarantees.md $(ARGS)
 
 lint: $(INSTALLED) ## Check style, types and the generated schemas
