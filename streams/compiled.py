@@ -1,6 +1,7 @@
 """Compiling the numeric kernels: one decorator, so that every kernel is cached on disk and typed for mypy."""
 
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any, TypeVar, cast
 
 import numba
@@ -11,7 +12,22 @@ _Function = TypeVar("_Function", bound=Callable[..., Any])
 def compiled(function: _Function) -> _Function:
     """Compile with numba on first call and keep the machine code beside the module.
 
-    A cached kernel is looked up by the time stamp of its own file: keep constants and helpers that a kernel uses in the
-    kernel's file, or a change to them goes unnoticed.
+    A change to any file beside a kernel makes the kept code of all kernels void. Numba by itself looks at a kernel's
+    own file alone, but code is also made of the kernels and constants of other files, and of the layout of the tuples
+    it takes: with old code for a tuple that has changed since, a process reads memory that is not its own.
     """
-    return cast(_Function, numba.njit(cache=True, nogil=True, error_model="numpy")(function))
+    kernel = numba.njit(cache=True, nogil=True, error_model="numpy")(function)
+    kept = kernel._cache._cache_file
+    kept._source_stamp = (kept._source_stamp, _SOURCES)
+    return cast(_Function, kernel)
+
+
+def _stamp(package: Path) -> tuple[tuple[str, float, int], ...]:
+    """Return path, time and size of the files in the package's own folder, and in those folders that have kernels."""
+    files = sorted(package.rglob("*.py"))
+    folders = {package, *(path.parent for path in files if "import compiled" in path.read_text(encoding="utf-8"))}
+    stamps = ((path.relative_to(package).as_posix(), path.stat()) for path in files if path.parent in folders)
+    return tuple((name, stat.st_mtime, stat.st_size) for name, stat in stamps)
+
+
+_SOURCES = _stamp(Path(__file__).parent)
