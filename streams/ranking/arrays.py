@@ -19,7 +19,8 @@ class User(NamedTuple):
         touched: [<= N] int32 all items the user has touched.
         proposals: [P] int32 the network's own items for this list.
         popular: [W] int32 what is popular among users with a history of this length, most popular first.
-        now_ms: Time of the request.
+        now_ms: Time of the request, and `clock` in events that the statistics have learned.
+        clock: See now_ms.
         mean_value: The user's mean rating.
         bucket: Class of the history's length.
     """
@@ -31,6 +32,7 @@ class User(NamedTuple):
     proposals: NDArray[np.int32]
     popular: NDArray[np.int32]
     now_ms: int
+    clock: int
     mean_value: float
     bucket: int
 
@@ -58,7 +60,6 @@ class LinkRows(NamedTuple):
         lengths: See ids.
         sums: [N, S] float64 totals; `landmarks` [N] float64 the clock to which what fades is scaled.
         landmarks: See sums.
-        clock: Events learned.
     """
 
     ids: NDArray[np.int32]
@@ -66,7 +67,6 @@ class LinkRows(NamedTuple):
     lengths: NDArray[np.int32]
     sums: NDArray[np.float64]
     landmarks: NDArray[np.float64]
-    clock: int
 
 
 class ItemArrays(NamedTuple):

@@ -1,18 +1,7 @@
 """All steps from one user's history to the candidates, in one call: each call costs as much as a short step."""
 
 from streams.compiled import compiled
-from streams.ranking.arrays import (
-    Everyone,
-    Found,
-    ItemArrays,
-    ItemLists,
-    LinearWeights,
-    LinkRows,
-    Scratch,
-    TitleWords,
-    UnseenItems,
-    User,
-)
+from streams.ranking.arrays import Found, LinearWeights, User
 from streams.ranking.evidence_kernel import gather_evidence
 from streams.ranking.feature_kernel import compute_features
 from streams.ranking.fusion_kernel import weights_in_context
@@ -20,6 +9,7 @@ from streams.ranking.history_kernel import weigh_history
 from streams.ranking.linear_kernel import linear_cut
 from streams.ranking.marks_kernel import block, forget
 from streams.ranking.pool_kernel import fill_pool
+from streams.ranking.shared import Shared
 from streams.ranking.taste_kernel import TASTES, compare_taste, taste_of
 from streams.ranking.unseen_kernel import search_unseen
 
@@ -27,29 +17,19 @@ _EPOCH_YEAR, _YEAR_MS = 1970, 365.2425 * 86_400_000
 
 
 @compiled
-def find_candidates(
-    user: User,
-    linear: LinearWeights,
-    rows: LinkRows,
-    items: ItemArrays,
-    everyone: Everyone,
-    unseen: UnseenItems,
-    lists: ItemLists,
-    titles: TitleWords,
-    scratch: Scratch,
-    found: Found,
-) -> None:
+def find_candidates(user: User, linear: LinearWeights, shared: Shared, found: Found) -> None:
     """Write the candidates of one user with their features, best by the linear fusion first.
 
     All arrays that have a place for each item have as many. Proposals of the user are candidates unless touched or not
     available.
     """
-    marks = scratch.marks
+    rows, items, titles, scratch = shared.rows, shared.items, shared.titles, shared.scratch
+    lists, marks = shared.lists, scratch.marks
     taste_of(user.items, items.counts, found.context[-TASTES:])
     weights = weights_in_context(linear.weights, linear.by_context, found.context)
     block(user.touched, marks)
-    taste = compare_taste(user.items, _EPOCH_YEAR + user.now_ms / _YEAR_MS, items.lines, everyone)
-    new = search_unseen(weights[linear.searched], taste, unseen, marks)
+    taste = compare_taste(user.items, _EPOCH_YEAR + user.now_ms / _YEAR_MS, items.lines, shared.everyone)
+    new = search_unseen(weights[linear.searched], taste, shared.unseen, marks)
     weighed = weigh_history(user, rows, items.counts)
     pool = fill_pool(user, rows, weighed, items, new, lists, titles, len(found.candidates), scratch)
     evidence = gather_evidence(pool, user.items, rows, weighed, items.shares, scratch.places)

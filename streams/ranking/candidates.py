@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from operator import is_
 from typing import Any, TypeVar
 
 import numpy as np
@@ -17,7 +18,6 @@ from streams.ranking.arrays import (
     LinkRows,
     Scratch,
     TitleWords,
-    UnseenItems,
     User,
 )
 from streams.ranking.candidate_kernel import find_candidates
@@ -26,6 +26,7 @@ from streams.ranking.fusion import FusionWeights
 from streams.ranking.history_kernel import EVIDENCE_LAGS
 from streams.ranking.popularity_view import PopularityView
 from streams.ranking.requests import score_request
+from streams.ranking.shared import Shared, share
 from streams.scoring.protocol import CANDIDATES, ScoreRequest
 from streams.statistics import ItemStatistics
 from streams.statistics.popularity import history_bucket
@@ -84,6 +85,13 @@ class CandidateStep:
         self._places: NDArray[np.int32] = np.zeros(0, np.int32)
         self._scores: NDArray[np.float32] = np.zeros(0, np.float32)
         self._token_weights: NDArray[np.float32] = np.zeros(0, np.float32)
+        self._shared: Shared | None = None
+        self._shared_at = -1
+        self._shared_arrays: tuple[NDArray[Any], ...] = ()
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Return all but what is put together from the rest."""
+        return {**self.__dict__, "_shared": None, "_shared_at": -1, "_shared_arrays": ()}
 
     def needed_pages(self, states: Sequence[UserState]) -> list[int]:
         """Return the items whose pages `build` will read for these users, each once."""
@@ -109,11 +117,12 @@ class CandidateStep:
         features = np.zeros((users, CANDIDATES, FEATURES), np.float32)
         context = np.zeros((users, CONTEXTS), np.float32)
         linear = np.empty((users, CANDIDATES), np.float32)
-        shared = self._shared(weights)
+        fusion = LinearWeights(weights.weights, weights.context_weights, _SEARCHED)
+        shared = self._share()
         for row, (state, time_ms) in enumerate(zip(states, now_ms, strict=True)):
             context[row] = context_of(state, time_ms)
             found = Found(context[row], candidates[row], features[row], linear[row])
-            find_candidates(self._user(state, time_ms), *shared, found)
+            find_candidates(self._user(state, time_ms), fusion, shared, found)
         return CandidateBatch(candidates, features, context, linear, self.view.unavailable)
 
     def prepare(self) -> None:
@@ -137,7 +146,7 @@ class CandidateStep:
     def link_rows(self) -> LinkRows:
         """Return the rows of the statistics."""
         rows = self.statistics.rows
-        return LinkRows(rows.ids, rows.values, rows.lengths, rows.sums, rows.landmarks, self.statistics.clock)
+        return LinkRows(rows.ids, rows.values, rows.lengths, rows.sums, rows.landmarks)
 
     def item_arrays(self) -> ItemArrays:
         """Return what is known of each item."""
@@ -146,14 +155,25 @@ class CandidateStep:
         catalogue = (self.catalogue.available, len(self.catalogue))
         return ItemArrays(view.items, view.shares, view.covisit_norms, *counts, *catalogue)
 
-    def _shared(
-        self, weights: FusionWeights
-    ) -> tuple[LinearWeights, LinkRows, ItemArrays, Everyone, UnseenItems, ItemLists, TitleWords, Scratch]:
-        """Return what is the same for all users of a batch, in the order of `find_candidates`."""
+    def _share(self) -> Shared:
+        """Return what is the same for all users; put together anew only if any of its arrays is another one."""
+        arrays = self._held_elsewhere()
+        same = self._shared_at == self.view.renewals and all(map(is_, arrays, self._shared_arrays))
+        if self._shared is None or not same:
+            self._shared, self._shared_at, self._shared_arrays = self._put_together(), self.view.renewals, arrays
+        return self._shared
+
+    def _held_elsewhere(self) -> tuple[NDArray[Any], ...]:
+        """Return the arrays that can be replaced by others while the view stays as it is."""
+        rows, popularity, catalogue = self.statistics.rows, self.statistics.popularity, self.catalogue
+        of_rows = (rows.ids, rows.values, rows.lengths, rows.sums, rows.landmarks)
+        of_items = (popularity.counts, popularity.by_history, self.statistics.bucket_totals, catalogue.available)
+        return (*of_rows, *of_items, catalogue.tokens, self.marks, self._token_weights)
+
+    def _put_together(self) -> Shared:
         view, content = self.view, self.view.content
         shares = (content.class_shares, content.era_shares, content.set_shares)
-        return (
-            LinearWeights(weights.weights, weights.context_weights, _SEARCHED),
+        return share(
             self.link_rows(),
             self.item_arrays(),
             Everyone(view.genre_shares, view.year_shares, *shares, content.set_genres, content.set_norms),
@@ -167,7 +187,7 @@ class CandidateStep:
         bucket = history_bucket(state.count)
         history = (_fresh(state.items), _fresh(state.values), _fresh(state.ts_ms))
         others = (_fresh(state.touched), _fresh(state.proposals), self.view.by_history[bucket])
-        return User(*history, *others, int(now_ms), state.mean_value or NEUTRAL_VALUE, bucket)
+        return User(*history, *others, int(now_ms), self.statistics.clock, state.mean_value or NEUTRAL_VALUE, bucket)
 
 
 def _fresh(array: _Array) -> _Array:

@@ -43,7 +43,7 @@ def weigh_history(user: User, rows: LinkRows, counts: NDArray[np.int64]) -> Hist
         row, decayed = user.items[lag], _DECAYED[lag]
         gap_s = max(user.now_ms - user.ts_ms[lag], 0) / 1000.0
         session = decayed[_SESSION] / np.sqrt(1.0 + gap_s / _SESSION_S)
-        fade = fading(rows.landmarks[row], rows.clock)
+        fade = fading(rows.landmarks[row], user.clock)
         worths[lag, SESSION_LIFT], worths[lag, TIMED_LIFT], worths[lag, FADE] = (
             session,
             decayed[_TIMED_LIFT_DECAY],

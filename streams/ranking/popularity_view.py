@@ -52,6 +52,7 @@ class PopularityView:
         year_shares: [YEARS] float64.
         items: [N, ITEM_COLUMNS] float32, what depends on the item alone, one cache line each.
         covisit_norms: [N] float32, their column of that name, side by side.
+        renewals: How often any of this was made anew.
         content: Classes of items and their rates of first events.
         token_idf: [T] float32, how much a shared title word says: less the more items carry it.
         token_offsets: [T + 1] int32, `token_carriers` int32: the items of each title word, see `post_tokens`.
@@ -72,6 +73,7 @@ class PopularityView:
         self.token_idf: NDArray[np.float32] = np.zeros(0, np.float32)
         self.token_offsets: NDArray[np.int32] = np.zeros(1, np.int32)
         self.token_carriers: NDArray[np.int32] = np.zeros(0, np.int32)
+        self.renewals = 0
         self.content = ContentView()
         self._latest: NDArray[np.int32] = np.empty(0, np.int32)
         self._placed_at = (-1, -1)
@@ -86,6 +88,7 @@ class PopularityView:
         if now[1:] == (catalogue_sequence, size) and behind <= min(_REFRESH_EVENTS, int(clock * _REFRESH_SHARE)):
             return
         self._made_at = now
+        self.renewals += 1
         if now[1:] != (catalogue_sequence, size):
             self._renew_catalogue(catalogue)
         self._renew_shares(statistics, catalogue)
