@@ -5,7 +5,9 @@ from pathlib import Path
 from typing import Any, TypeVar, cast
 
 import numba
+from numpy.typing import NDArray
 
+_Array = TypeVar("_Array", bound=NDArray[Any])
 _Function = TypeVar("_Function", bound=Callable[..., Any])
 
 
@@ -20,6 +22,14 @@ def compiled(function: _Function) -> _Function:
     kept = kernel._cache._cache_file
     kept._source_stamp = (kept._source_stamp, _SOURCES)
     return cast(_Function, kernel)
+
+
+def plain(array: _Array) -> _Array:
+    """Return the array, or a copy of one that is read-only, as decoded from bytes, or not contiguous.
+
+    For such a one numba would compile a kernel a second time.
+    """
+    return array if array.flags.carray else array.copy()
 
 
 def _stamp(package: Path) -> tuple[tuple[str, float, int], ...]:

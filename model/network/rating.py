@@ -9,7 +9,8 @@ from model.network.config import NetworkConfig
 from model.network.content import FIXED_COLUMNS
 from model.rating.posterior import History, Level, feeling, level_before
 from model.rating.process import Settings, first_settings
-from streams.ranking.features import CONTEXT_NAMES, LOG_HISTORY_SCALE, NEUTRAL_VALUE
+from streams.ranking.context_kernel import LOG_HISTORY_SCALE, NEUTRAL_VALUE
+from streams.ranking.features import CONTEXT_NAMES
 
 # Ratings that are read: older ones count by their number and mean alone.
 LENGTH = 50

@@ -21,8 +21,9 @@ class User(NamedTuple):
         popular: [W] int32 what is popular among users with a history of this length, most popular first.
         now_ms: Time of the request, and `clock` in events that the statistics have learned.
         clock: See now_ms.
+        count: Events of the user, and `bucket` the class of their number.
+        bucket: See count.
         mean_value: The user's mean rating.
-        bucket: Class of the history's length.
     """
 
     items: NDArray[np.int32]
@@ -33,8 +34,9 @@ class User(NamedTuple):
     popular: NDArray[np.int32]
     now_ms: int
     clock: int
-    mean_value: float
+    count: int
     bucket: int
+    mean_value: float
 
 
 class LinearWeights(NamedTuple):
@@ -183,7 +185,7 @@ class Found(NamedTuple):
     """What the list step writes for one user.
 
     Args:
-        context: [U] float32, its last TASTES entries open.
+        context: [U] float32, zero before.
         candidates: [C] int32, zero before.
         features: [C, F] float32, zero before.
         linear: [C] float32 scores of the linear fusion, -inf where padded.

@@ -3,12 +3,13 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from operator import is_
-from typing import Any, TypeVar
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from streams.catalogue import Catalogue
+from streams.compiled import plain
 from streams.ranking.arrays import (
     Everyone,
     Found,
@@ -21,7 +22,8 @@ from streams.ranking.arrays import (
     User,
 )
 from streams.ranking.candidate_kernel import find_candidates
-from streams.ranking.features import CONTEXTS, FEATURE_NAMES, FEATURES, NEUTRAL_VALUE, context_of
+from streams.ranking.context_kernel import NEUTRAL_VALUE
+from streams.ranking.features import CONTEXTS, FEATURE_NAMES, FEATURES
 from streams.ranking.fusion import FusionWeights
 from streams.ranking.history_kernel import EVIDENCE_LAGS
 from streams.ranking.popularity_view import PopularityView
@@ -39,7 +41,6 @@ _SEARCHED_NAMES = (
     *("catalogue_era", "unseen_era", "first_rate"),
 )
 _SEARCHED = np.array([FEATURE_NAMES.index(name) for name in _SEARCHED_NAMES])
-_Array = TypeVar("_Array", bound=NDArray[Any])
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,7 +121,6 @@ class CandidateStep:
         fusion = LinearWeights(weights.weights, weights.context_weights, _SEARCHED)
         shared = self._share()
         for row, (state, time_ms) in enumerate(zip(states, now_ms, strict=True)):
-            context[row] = context_of(state, time_ms)
             found = Found(context[row], candidates[row], features[row], linear[row])
             find_candidates(self._user(state, time_ms), fusion, shared, found)
         return CandidateBatch(candidates, features, context, linear, self.view.unavailable)
@@ -185,11 +185,7 @@ class CandidateStep:
 
     def _user(self, state: UserState, now_ms: int) -> User:
         bucket = history_bucket(state.count)
-        history = (_fresh(state.items), _fresh(state.values), _fresh(state.ts_ms))
-        others = (_fresh(state.touched), _fresh(state.proposals), self.view.by_history[bucket])
-        return User(*history, *others, int(now_ms), self.statistics.clock, state.mean_value or NEUTRAL_VALUE, bucket)
-
-
-def _fresh(array: _Array) -> _Array:
-    """Return a copy: for a read-only array, as decoded from bytes, numba would compile a kernel a second time."""
-    return array.copy()
+        history = (plain(state.items), plain(state.values), plain(state.ts_ms))
+        others = (plain(state.touched), plain(state.proposals), self.view.by_history[bucket])
+        times = (int(now_ms), self.statistics.clock)
+        return User(*history, *others, *times, state.count, bucket, state.mean_value or NEUTRAL_VALUE)

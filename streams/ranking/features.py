@@ -1,12 +1,12 @@
 """The features of a candidate and the context of a request, by name and place."""
 
-import math
-from bisect import bisect_left
 from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
 
+from streams.compiled import plain
+from streams.ranking.context_kernel import GAP_BUCKETS, NEUTRAL_VALUE, write_context
 from streams.statistics.popularity import HISTORY_BUCKETS, history_bucket
 from streams.users import UserState
 
@@ -50,10 +50,6 @@ FEATURE_NAMES: Final = (
 )
 FEATURES: Final = len(FEATURE_NAMES)
 
-# Upper bounds, in seconds, of the buckets of the time since the user's last event.
-GAP_BOUNDS_S: Final = (10.0, 120.0, 1_800.0, 43_200.0, 604_800.0)
-GAP_BUCKETS: Final = len(GAP_BOUNDS_S) + 1
-
 CONTEXT_NAMES: Final = (
     *(f"history_{number}" for number in range(HISTORY_BUCKETS)),
     *(f"gap_{number}" for number in range(GAP_BUCKETS)),
@@ -64,8 +60,6 @@ CONTEXT_NAMES: Final = (
     "pick_count",  # decayed mean of their log counts, divided by 5, less 1
 )
 CONTEXTS: Final = len(CONTEXT_NAMES)
-NEUTRAL_VALUE: Final = 3.5
-LOG_HISTORY_SCALE: Final = 5.0
 
 
 def context_of(state: UserState, now_ms: int) -> NDArray[np.float32]:
@@ -73,14 +67,7 @@ def context_of(state: UserState, now_ms: int) -> NDArray[np.float32]:
 
     The last two entries are left 0: they need item statistics, see `taste_kernel.taste_of`.
     """
-    context = np.zeros(CONTEXTS, np.float32)
-    context[history_bucket(state.count)] = 1.0
-    last_ms = state.last_ts_ms
-    gap_s = (now_ms - last_ms) / 1000.0 if last_ms is not None else math.inf
-    context[HISTORY_BUCKETS + bisect_left(GAP_BOUNDS_S, gap_s)] = 1.0
-    mean = state.mean_value
-    if mean is not None:
-        context[-5] = math.log1p(state.count) / LOG_HISTORY_SCALE
-        context[-4] = float(state.values[0]) - NEUTRAL_VALUE
-        context[-3] = mean - NEUTRAL_VALUE
+    context, mean_value = np.zeros(CONTEXTS, np.float32), state.mean_value or NEUTRAL_VALUE
+    bucket = history_bucket(state.count)
+    write_context(state.count, bucket, mean_value, plain(state.values), plain(state.ts_ms), int(now_ms), context)
     return context

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
+from streams.compiled import plain
 from streams.ranking.request_kernel import fill_request
 from streams.scoring.protocol import EXCLUDE_BUCKETS, HISTORY_TENSOR_LENGTH, ScoreRequest
 from streams.users import UserState
@@ -32,11 +33,10 @@ def score_request(
     exclude = np.zeros((users, width), np.int32)
     for row, (state, time_ms) in enumerate(zip(states, now_ms, strict=True)):
         fill_request(
-            # Copies: for a read-only array, as decoded from bytes, numba would compile the kernel a second time.
-            state.items.copy(),
-            state.values.copy(),
-            state.ts_ms.copy(),
-            state.touched.copy(),
+            plain(state.items),
+            plain(state.values),
+            plain(state.ts_ms),
+            plain(state.touched),
             unavailable,
             int(time_ms),
             history[row],

@@ -7,6 +7,7 @@ from numpy.typing import NDArray
 
 from millrace.contracts import ReasonCode
 from streams.catalogue import MAX_GENRES, Catalogue
+from streams.compiled import plain
 from streams.ranking.candidates import CandidateBatch, CandidateStep
 from streams.ranking.exploration import ExplorationPolicy, draws
 from streams.ranking.exploration_slot import new_items_for
@@ -103,9 +104,8 @@ def select_list(
         exploration: Chooses what the exploration slot shows; None knows nothing yet. It is read, not taught.
     """
     step.prepare()
-    # Copies: for a read-only array, as decoded from bytes, numba would compile the kernel a second time.
     allowed = allowed_places(
-        ranked.items.copy(), ranked.scores.copy(), state.touched.copy(), step.catalogue.available, step.marks
+        plain(ranked.items), plain(ranked.scores), plain(state.touched), step.catalogue.available, step.marks
     )
     places, items, scores = allowed, ranked.items[allowed], ranked.scores[allowed]
     if rules.diversity > 0.0 and len(items) > 1:
@@ -144,7 +144,7 @@ def _with_reasons(
     rows, counts = step.statistics.rows, step.statistics.popularity.counts
     spoken = causes(
         items,
-        state.items.copy(),
+        plain(state.items),
         step.statistics.clock,
         rows.ids,
         rows.values,

@@ -1,4 +1,4 @@
-"""What a list step reads of everything but the user, unpacked once: unpacking forty arrays takes as long as a kernel."""
+"""What a list step reads besides the user, unpacked once: unpacking forty arrays takes as long as a kernel."""
 
 from typing import Any
 

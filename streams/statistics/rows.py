@@ -5,6 +5,7 @@ import struct
 import numpy as np
 from numpy.typing import NDArray
 
+from streams.compiled import plain
 from streams.statistics.growing import grown
 from streams.statistics.row_kernels import LEARNED_LAGS, STATISTICS, learn_rows
 from streams.users import ItemArray
@@ -55,8 +56,7 @@ class Rows:
         highest = max(item, int(history.max())) if len(history) else item
         self.ensure(highest + 1)
         learn_rows(
-            # A copy: for a read-only array, as decoded from bytes, numba would compile the kernel a second time.
-            history[:LEARNED_LAGS].astype(np.int32),
+            plain(history[:LEARNED_LAGS]),
             item,
             clock,
             float(weight),

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from model.evaluation.outcomes import GradedEvents
 from producers.movielens.users import UserFacts
 from streams.catalogue import Catalogue
-from streams.ranking.features import GAP_BOUNDS_S
+from streams.ranking.context_kernel import GAP_BOUNDS_S
 from streams.statistics.popularity import HISTORY_BUCKET_BOUNDS
 
 Mask = NDArray[np.bool_]
