@@ -21,8 +21,8 @@ class User(NamedTuple):
         popular: [W] int32 what is popular among users with a history of this length, most popular first.
         now_ms: Time of the request, and `clock` in events that the statistics have learned.
         clock: See now_ms.
-        count: Events of the user, and `bucket` the class of their number.
-        bucket: See count.
+        events: How many the user has, and `bucket` the class of their number.
+        bucket: See events.
         mean_value: The user's mean rating.
     """
 
@@ -34,7 +34,7 @@ class User(NamedTuple):
     popular: NDArray[np.int32]
     now_ms: int
     clock: int
-    count: int
+    events: int
     bucket: int
     mean_value: float
 

@@ -26,7 +26,7 @@ def find_candidates(user: User, linear: LinearWeights, shared: Shared, found: Fo
     """
     rows, items, titles, scratch = shared.rows, shared.items, shared.titles, shared.scratch
     lists, marks = shared.lists, scratch.marks
-    write_context(user.count, user.bucket, user.mean_value, user.values, user.ts_ms, user.now_ms, found.context)
+    write_context(user.events, user.bucket, user.mean_value, user.values, user.ts_ms, user.now_ms, found.context)
     taste_of(user.items, items.counts, found.context[-TASTES:])
     weights = weights_in_context(linear.weights, linear.by_context, found.context)
     block(user.touched, marks)

@@ -13,7 +13,7 @@ from streams.users import UserState
 FEATURE_NAMES: Final = (
     "transition_short",  # log of the backed-off chance of following the last items, .8^lag
     "transition_session",  # the same, .85^lag, older parts of the session damped by the time gap
-    "transition_long",  # the same, .95^lag, 50 lags
+    "transition_long",  # the same, .95^lag, 40 lags
     "transition_wide",  # wide-window transitions, .93^lag
     "transition_timed",  # wide-window transitions that fade with time
     "popular_300",  # log share of the last ~300 events

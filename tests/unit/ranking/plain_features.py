@@ -22,7 +22,7 @@ def transition(
     """log(sum_d w_d (A + 10 p) / (row sum + 10) / sum_d w_d)."""
     share = float(world.step.view.shares[item])
     total = weights = 0.0
-    for lag, row in enumerate(state.items[: min(lags, 50)].tolist()):
+    for lag, row in enumerate(state.items[: min(lags, 40)].tolist()):
         weight = decay**lag
         if session_ms is not None:
             weight /= math.sqrt(1 + (session_ms - int(state.ts_ms[lag])) / 1000 / 600)
@@ -38,7 +38,7 @@ def covisited(world: World, state: UserState, item: int, kind: str) -> float:
     mean = state.mean_value
     counts = world.statistics.popularity.counts
     total = weights = 0.0
-    for lag, row in enumerate(state.items[:50].tolist()):
+    for lag, row in enumerate(state.items[:40].tolist()):
         weight = 0.98**lag
         if kind == "liked":
             weight *= max(0.0, float(state.values[lag]) - mean)
@@ -72,11 +72,11 @@ def title_words(world: World, state: UserState, item: int) -> float:
 
 
 def links(world: World, state: UserState, item: int, number: int) -> list[float]:
-    """The transitions to the item from each of the last 50 items, TIMED ones at their present worth."""
+    """The transitions to the item from each of the last 40 items, TIMED ones at their present worth."""
     rows, clock = world.statistics.rows, world.statistics.clock
     return [
         neighbour(world, row, item, number) * (fading(rows.landmarks[row], clock) if number == TIMED else 1.0)
-        for row in state.items[:50].tolist()
+        for row in state.items[:40].tolist()
     ]
 
 
@@ -151,10 +151,10 @@ def expected(world: World, state: UserState, item: int, now_ms: int) -> dict[str
     count, clock = int(popularity.counts[item]), world.statistics.clock
     return {
         "transition_short": transition(world, state, item, SHORT, 0.8, 20),
-        "transition_session": transition(world, state, item, SHORT, 0.85, 50, now_ms),
-        "transition_long": transition(world, state, item, SHORT, 0.95, 50),
-        "transition_wide": transition(world, state, item, WIDE, 0.93, 50),
-        "transition_timed": transition(world, state, item, TIMED, 0.93, 50),
+        "transition_session": transition(world, state, item, SHORT, 0.85, 40, now_ms),
+        "transition_long": transition(world, state, item, SHORT, 0.95, 40),
+        "transition_wide": transition(world, state, item, WIDE, 0.93, 40),
+        "transition_timed": transition(world, state, item, TIMED, 0.93, 40),
         "popular_300": popular(world, item, 0, 300.0),
         "popular_3000": popular(world, item, 1, 3_000.0),
         "popular_ever": math.log1p(count),

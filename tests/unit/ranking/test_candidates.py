@@ -106,9 +106,9 @@ def test_the_request_pads_history_on_the_left_and_excludes_touched_and_unavailab
     assert request.candidates.shape == (2, CANDIDATES)
 
 
-def test_needed_pages_are_the_newest_fifty_of_each_user():
+def test_needed_pages_are_the_newest_forty_of_each_user():
     world = make_world(items=100, events=900, users=3)
     states = [world.users["u0"], world.users["u1"], UserState("nobody")]
-    wanted = {*states[0].items[:50].tolist(), *states[1].items[:50].tolist()}
+    wanted = {*states[0].items[:40].tolist(), *states[1].items[:40].tolist()}
     assert sorted(world.step.needed_pages(states)) == sorted(wanted)
     assert world.step.needed_pages([]) == []
