@@ -115,14 +115,16 @@ def smooth_years(mass: NDArray[np.float64]) -> None:
     """
     keep = np.exp(-1.0 / _YEAR_WIDTH)
     scale = (1.0 - keep) / (1.0 + keep)
-    before = np.empty(mass.shape)
-    first, second = 0.0, 0.0
+    before, after = np.empty(mass.shape), np.empty(mass.shape)
+    # Both ways at once: each step waits for the one before.
+    first, second, third, fourth = 0.0, 0.0, 0.0, 0.0
+    for place in range(len(mass)):
+        mirror = len(mass) - 1 - place
+        first, second = first * keep + mass[place, 0], second * keep + mass[place, 1]
+        before[place, 0], before[place, 1] = first, second
+        third, fourth = third * keep, fourth * keep
+        after[mirror, 0], after[mirror, 1] = third, fourth
+        third, fourth = third + mass[mirror, 0], fourth + mass[mirror, 1]
     for year in range(len(mass)):
-        first, second = first * keep + mass[year, 0], second * keep + mass[year, 1]
-        before[year, 0], before[year, 1] = first, second
-    first, second = 0.0, 0.0
-    for year in range(len(mass) - 1, -1, -1):
-        own, other = mass[year, 0], mass[year, 1]
-        first, second = first * keep, second * keep
-        mass[year, 0], mass[year, 1] = (before[year, 0] + first) * scale, (before[year, 1] + second) * scale
-        first, second = first + own, second + other
+        mass[year, 0] = (before[year, 0] + after[year, 0]) * scale
+        mass[year, 1] = (before[year, 1] + after[year, 1]) * scale
