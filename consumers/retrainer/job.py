@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from model.learning.training import Training
 
 # Recommendations are worth more than a sooner next version.
-NICENESS = 10
+NICENESS = 19
 _FAILED = 1
 
 

@@ -11,7 +11,7 @@ from rich.markup import escape
 
 from consumers.event_log import EventLog, open_event_log
 from consumers.retrainer.requests import request_retraining
-from millrace.config import Settings
+from millrace.config import Settings, load_settings
 from millrace.contracts import ActivityEvent
 from millrace.demo.bootstrap import TRAINING_DEADLINE_S, await_model, await_roles, load_history, wait_for
 from millrace.demo.figures import build_report, dead_letters, events_processed, streamed_events, trainings_finished
@@ -36,6 +36,8 @@ RETRAIN_EVERY_EVENTS = 2_000
 RETRAIN_AT = 0.3
 HELD_BACK = 0.1
 DRAIN_DEADLINE_S = 30.0
+# Trainings share the demo's cores with the model server: where that pauses, a late list beats one without the model.
+SCORING_DEADLINE_MS = 1_000
 _POLL_S = 0.1
 
 Afterwards = Callable[[DemoReport, Stack, Roles], None]
@@ -66,7 +68,7 @@ class Demo:
         """
         data = load_movielens(self.options.data, self.options.seed)
         self.options.check(len(data))
-        stack = make_stack(self.options.stack, self.options.home, StackOptions(fresh=True))
+        stack = make_stack(self.options.stack, self.options.home, StackOptions(fresh=True, overrides=self._patience()))
         try:
             with Screen(self.console) as screen:
                 with self._phase(screen, "start", f"Starting the {self.options.stack} stack"):
@@ -80,6 +82,11 @@ class Demo:
         finally:
             stack.stop()
         return report
+
+    def _patience(self) -> dict[str, int]:
+        """Return the demo's deadline for a model's answer, unless the environment names another."""
+        given = "scoring_deadline_ms" in load_settings(home=self.options.home).model_fields_set
+        return {} if given else {"scoring_deadline_ms": SCORING_DEADLINE_MS}
 
     def _run(
         self, screen: Screen, data: MovieLensData, settings: Settings, roles: Roles, view: StoreView
