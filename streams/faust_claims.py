@@ -44,7 +44,7 @@ class _Place:
     next_offset: int
     # A record beyond the expected one is from before a seek, until the expected one has arrived.
     synchronised: bool = False
-    dropped: int = 0
+    beyond: int | None = None
 
 
 class PartitionGate:
@@ -87,10 +87,10 @@ class PartitionGate:
         place = self._places.get(partition)
         return place is not None and place.synchronised
 
-    def dropped(self, partition: int) -> int:
-        """Return how many records beyond the expected one were dropped while waiting for it."""
+    def beyond(self, partition: int) -> int | None:
+        """Return the lowest offset beyond the expected one that was dropped while waiting for it, if any was."""
         place = self._places.get(partition)
-        return place.dropped if place else 0
+        return place.beyond if place else None
 
     def advance(self, partition: int, owner: str, *, state: int, done: int) -> None:
         """Remember how far the owner has come; ignored when the partition is no longer held under that token."""
@@ -104,7 +104,7 @@ class PartitionGate:
         if place is None or generation != place.generation or offset < place.next_offset:
             return False
         if not place.synchronised and offset != place.next_offset:
-            place.dropped += 1
+            place.beyond = offset if place.beyond is None else min(place.beyond, offset)
             return False
         place.synchronised = True
         place.next_offset = offset + 1

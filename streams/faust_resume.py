@@ -16,7 +16,6 @@ logger = logging.getLogger(__name__)
 _CLAIM_PATIENCE_S = 5.0
 # Two owners who fence each other out must not do so in a tight loop.
 _RECLAIM_PAUSE_S = 1.0
-# A seek that raced with records on their way is repeated after this.
 _SYNCHRONISE_S = 3.0
 
 
@@ -98,6 +97,7 @@ class Resume:
         whole_topic: Claim all partitions together, and none unless every one is assigned here: for a role that runs
             once and keeps one state of all of them, which a claim loads anew.
         topic_check: Asked before anything is claimed.
+        patience_s: A seek that raced with records on their way is repeated after this.
     """
 
     def __init__(
@@ -108,7 +108,9 @@ class Resume:
         gate: PartitionGate,
         whole_topic: bool = False,
         topic_check: TopicCheck | None = None,
+        patience_s: float = _SYNCHRONISE_S,
     ) -> None:
+        self._patience_s = patience_s
         self.role = role
         self._whole_topic = whole_topic
         self._topic_check = topic_check
@@ -122,6 +124,9 @@ class Resume:
         self._generation = 0
         self._lock = asyncio.Lock()
         self._opened_at: dict[int, float] = {}
+        # By partition: an expected offset, and the record that came in its place; and what that has shown to be empty.
+        self._met_instead: dict[int, tuple[int, int]] = {}
+        self._empty: dict[int, tuple[int, int]] = {}
 
     @property
     def assigned(self) -> list[int]:
@@ -185,7 +190,7 @@ class Resume:
                 return
             claims = await self._claim_patiently(missing)
             bounds = await self._reader.bounds(list(claims))
-            positions = {p: resume_position(self.topic, p, claims[p].done, *bounds[p], role=self.role) for p in claims}
+            positions = {p: self._position(p, claims[p].done, *bounds[p]) for p in claims}
             if generation != self._generation:
                 return  # assigned anew in the meantime: that assignment claims for itself
             for partition, position in positions.items():
@@ -200,6 +205,12 @@ class Resume:
                 raise
             if positions:
                 logger.info("Resuming %s at %s.", self.topic, positions)
+
+    def _position(self, partition: int, done: int, first: int, end: int) -> int:
+        """Return the offset to go on from; beyond what has been found to hold no record."""
+        position = resume_position(self.topic, partition, done, first, end, role=self.role)
+        empty, following = self._empty.get(partition, (-1, -1))
+        return following if position == empty else position
 
     def _may_claim(self) -> bool:
         count = self._reader.partition_count() if self._reader is not None else None
@@ -256,11 +267,22 @@ class Resume:
                 logger.warning("%s.", self.waiting_for)
 
     def _close_unsynchronised(self) -> None:
-        """Repeat a seek whose first record did not come although records have been dropped since."""
+        """Repeat a seek whose first record did not come although records have been dropped since.
+
+        Either the seek raced with records on their way, which then never come again, or the offset holds no record:
+        transactional producers end each transaction with such a one. What the same record comes first twice for is
+        empty up to there.
+        """
         for partition in self.gate.partitions:
-            stale = time.monotonic() - self._opened_at.get(partition, 0.0) > _SYNCHRONISE_S
-            if stale and self.gate.dropped(partition) and not self.gate.is_synchronised(partition):
-                self.gate.close(partition)
+            stale = time.monotonic() - self._opened_at.get(partition, 0.0) > self._patience_s
+            expected, beyond = self.gate.next_offset(partition), self.gate.beyond(partition)
+            if not stale or expected is None or beyond is None or self.gate.is_synchronised(partition):
+                continue
+            if self._met_instead.get(partition) == (expected, beyond):
+                self._empty[partition] = (expected, beyond)
+                logger.info("%s partition %d holds no record from %d to %d.", self.topic, partition, expected, beyond)
+            self._met_instead[partition] = (expected, beyond)
+            self.gate.close(partition)
 
     def _fail(self, error: MillraceError) -> None:
         if not self.failure.done():

@@ -14,7 +14,7 @@ LINK_KERNELS = TRANSITIONS + COVISITS
 BACK_OFF = 10.0
 # Pseudo-count in the normalisation of co-visitation.
 COVISIT_PRIOR = 5.0
-# On ml-latest-small 40 ranked as well as 50, also with its frequent movies alone; with 32 the latter got a little worse.
+# On ml-latest-small 40 rank as well as 50, also among its frequent movies alone; there 32 rank a little worse.
 EVIDENCE_LAGS = 40
 # Columns of `worths`.
 SESSION_LIFT, TIMED_LIFT, FADE, WORTHS = range(4)

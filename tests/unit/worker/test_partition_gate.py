@@ -18,7 +18,7 @@ def test_nothing_passes_before_the_expected_record_has_come() -> None:
     gate = opened()
     # 9 is on its way from before the seek.
     assert [gate.accept(0, offset, 1) for offset in (9, 10, 5, 6)] == [False, False, True, True]
-    assert gate.dropped(0) == 2
+    assert gate.beyond(0) == 9
 
 
 def test_records_of_another_assignment_or_partition_are_dropped() -> None:
