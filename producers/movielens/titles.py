@@ -3,7 +3,8 @@
 import re
 
 # "Toy Story (1995)", "Fawlty Towers (1975-1979)", "Death Note (2006–2007)": the first year is the release.
-_YEAR = re.compile(r"\s*\((\d{4})(?:\s*[-–]\s*(?:\d{4})?)?\)\s*$")
+# ml-100k marks what was made for video or television behind it: "(1995) (V)".
+_YEAR = re.compile(r"\s*\((\d{4})(?:\s*[-–]\s*(?:\d{4})?)?\)(?:\s*\((?:V|TV)\))?\s*$")
 # "Matrix, The" is filed under its second word; people say "The Matrix". An alternative title may follow in brackets.
 _ARTICLE = re.compile(r"^(?P<main>[^()]+), (?P<article>The|A|An)(?P<rest>\s*(?:\(.*)?)$")
 _NO_GENRES = frozenset({"", "(no genres listed)", "unknown"})

@@ -33,6 +33,10 @@ def csv_folder(folder: Path, ratings: str, movies: str = "1,Toy Story (1995),Com
         ("Fawlty Towers (1975-1979)", ("Fawlty Towers", 1975)),
         ("Death Note (2006–2007) ", ("Death Note", 2006)),
         ("Babylon 5", ("Babylon 5", None)),
+        (
+            "Land Before Time III: The Time of the Great Giving (1995) (V)",
+            ("Land Before Time III: The Time of the Great Giving", 1995),
+        ),
         ("Cry, the Beloved Country (1995)", ("Cry, the Beloved Country", 1995)),
         ("1984 (0001)", ("1984", None)),
     ],
