@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from small_world import NOW_MS, item, make_world, with_touched
 
-from streams.ranking import FusionWeights
+from streams.ranking import CandidateStep, FusionWeights
 from streams.scoring.protocol import CANDIDATES, HISTORY_TENSOR_LENGTH
 from streams.users import UserState
 
@@ -112,3 +112,15 @@ def test_needed_pages_are_the_newest_forty_of_each_user():
     wanted = {*states[0].items[:40].tolist(), *states[1].items[:40].tolist()}
     assert sorted(world.step.needed_pages(states)) == sorted(wanted)
     assert world.step.needed_pages([]) == []
+
+
+def test_a_step_sees_what_is_learned_after_its_arrays_have_grown():
+    world = make_world(items=900, events=600)
+    world.candidates_of(world.users["u1"])
+    for index in range(1_020, 1_060):
+        world.catalogue.upsert(index, item(index))
+        state = world.event("u1", index)
+    anew = CandidateStep(world.statistics, world.catalogue)
+    batches = [step.build([state], [NOW_MS], FusionWeights.default()) for step in (world.step, anew)]
+    assert np.array_equal(batches[0].candidates, batches[1].candidates)
+    assert np.array_equal(batches[0].features, batches[1].features)
