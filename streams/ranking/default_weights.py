@@ -1,9 +1,8 @@
 """The fusion weights that serve before any model version exists.
 
 Learned online, from weights set by hand, on the first 30 % of ml-latest-small and rounded; small context weights are
-left out, and those of the time gap folded into the others, since a list is made right after its user's event. The
-command: `python -m model.prequential_report data/ml-latest-small --start 0.2 --events 10000 --lists-from 0.02
---contenders learned --moment after_event --weights weights.json`
+left out, and those of the time gap folded into the others, since a list is made right after its user's event.
+`python -m model.first_weights data/ml-latest-small` goes on from them.
 """
 
 from collections.abc import Mapping

@@ -1,0 +1,107 @@
+"""`python -m model.first_weights PATH`: learns the fusion weights that serve before any model version exists.
+
+They go on from those there are (`streams.ranking.default_weights`) over the first part of a recorded stream.
+"""
+
+import argparse
+import json
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+from rich.console import Console
+from rich.progress import track
+
+from model.stream import load_stream
+from streams.catalogue import Catalogue
+from streams.ranking import CONTEXT_NAMES, FEATURE_NAMES, CandidateBatch, CandidateStep, FusionWeights
+from streams.ranking.online_fusion import OnlineFusion
+from streams.statistics import ItemStatistics
+from streams.users import ResolvedEvent, UserState, apply_event
+
+# Context weights that round to less than this are left out.
+_LEAST_CONTEXT_WEIGHT = 0.02
+
+
+class FusionFromCounts:
+    """Learns the linear fusion from lists made right after their user's event, as in service.
+
+    Args:
+        catalogue: Items.
+        start: Weights to go on from.
+    """
+
+    def __init__(self, catalogue: Catalogue, start: FusionWeights) -> None:
+        self._statistics = ItemStatistics()
+        self._step = CandidateStep(self._statistics, catalogue)
+        self._fusion = OnlineFusion(start)
+        self._users: dict[str, UserState] = {}
+        self._shown: dict[str, CandidateBatch] = {}
+
+    @property
+    def weights(self) -> FusionWeights:
+        """What has been learned."""
+        return self._fusion.weights
+
+    def learn(self, event: ResolvedEvent, from_list: bool) -> None:
+        """Learn an event.
+
+        Args:
+            event: The next of the stream.
+            from_list: Learn the fusion as well, for which the statistics' first events are too early.
+        """
+        before = self._users.get(event.user_id) or UserState(event.user_id)
+        applied = apply_event(before, event)
+        if applied.duplicate:
+            return
+        if from_list:
+            shown = self._shown.get(event.user_id)
+            self._learn_fusion(self._list(before, event.ts_ms) if shown is None else shown, event.item)
+        self._users[event.user_id] = applied.state
+        self._statistics.update(before, event.item, event.value, event.ts_ms, event.weight)
+        if from_list:
+            self._shown[event.user_id] = self._list(applied.state, event.ts_ms)
+
+    def _list(self, state: UserState, now_ms: int) -> CandidateBatch:
+        return self._step.build([state], [now_ms], self.weights)
+
+    def _learn_fusion(self, shown: CandidateBatch, item: int) -> None:
+        size = int((shown.candidates[0] > 0).sum())
+        places = np.flatnonzero(shown.candidates[0, :size] == item)
+        if len(places):
+            self._fusion.learn(shown.features[0, :size], shown.context[0], int(places[0]))
+
+
+def rounded(weights: FusionWeights) -> dict[str, dict[str, object]]:
+    """Return weights with two decimals by name, small context weights left out: what `default_weights` holds."""
+    plain = dict(zip(FEATURE_NAMES, np.round(weights.weights.astype(float), 2).tolist(), strict=True))
+    context = {
+        name: {
+            feature: value
+            for feature, value in zip(FEATURE_NAMES, np.round(row.astype(float), 2).tolist(), strict=True)
+            if abs(value) >= _LEAST_CONTEXT_WEIGHT
+        }
+        for name, row in zip(CONTEXT_NAMES, weights.context_weights, strict=True)
+    }
+    return {"weights": plain, "context": context}
+
+
+def main(argv: Sequence[str] | None = None) -> None:
+    """Learn and print the weights as JSON."""
+    parser = argparse.ArgumentParser(prog="python -m model.first_weights", description=__doc__)
+    parser.add_argument("path", type=Path, help="MovieLens folder")
+    parser.add_argument("--stop", type=float, default=0.3, help="share of the stream that is read")
+    parser.add_argument("--lists-from", type=float, default=0.02, help="the fusion is learned from this share on")
+    parser.add_argument("--seed", type=int, default=0)
+    given = parser.parse_args(argv)
+    stream = load_stream(given.path, given.seed)
+    events = stream.events[: round(given.stop * len(stream.events))]
+    fusion = FusionFromCounts(stream.catalogue, FusionWeights.default())
+    for row, event in enumerate(track(events, "Learning", console=Console(stderr=True))):
+        fusion.learn(event, from_list=row >= given.lists_from * len(stream.events))
+    sys.stdout.write(json.dumps(rounded(fusion.weights), indent=2) + "\n")
+
+
+if __name__ == "__main__":
+    main()
