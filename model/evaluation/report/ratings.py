@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 from model.evaluation.outcomes import GradedEvents
 from model.evaluation.report.figures import CalibrationFigures, ErrorFigures, PredictedRatings, RatingComparison
 from model.evaluation.report.intervals import UserBootstrap
+from model.rating import errors
 from streams.users import ResolvedEvent
 
 CALIBRATION_BINS = 10
@@ -71,13 +72,8 @@ def last_part(graded: GradedEvents, stop: int) -> NDArray[np.bool_]:
 def calibration(predicted: Ratings, actual: Ratings, bins: int = CALIBRATION_BINS) -> list[CalibrationFigures]:
     """Return bins of equally many events, by predicted rating; events without a prediction are left out."""
     known = np.isfinite(predicted)
-    predicted, actual = predicted[known], actual[known]
-    order = np.argsort(predicted, kind="stable")
-    return [
-        CalibrationFigures(events=len(part), predicted=float(predicted[part].mean()), actual=float(actual[part].mean()))
-        for part in np.array_split(order, min(bins, len(order)) or 1)
-        if len(part)
-    ]
+    groups = errors.calibration(actual[known].astype(np.float64), predicted[known].astype(np.float64), bins)
+    return [CalibrationFigures(events=one.ratings, predicted=one.predicted, actual=one.given) for one in groups]
 
 
 def compare(
@@ -114,9 +110,9 @@ def _comparison(
     if not mask.any():
         return None
     ours, bias, mean = (errors_of(column[mask], actual[mask]) for column in columns)
-    errors = np.where(mask, columns[0] - actual, 0.0).astype(np.float64)
-    (rmse,) = bootstrap.root_means([errors**2], mask)
-    (mae,) = bootstrap.intervals([np.abs(errors)], mask)
+    gaps = np.where(mask, columns[0] - actual, 0.0).astype(np.float64)
+    (rmse,) = bootstrap.root_means([gaps**2], mask)
+    (mae,) = bootstrap.intervals([np.abs(gaps)], mask)
     return RatingComparison(
         events=int(mask.sum()),
         rmse=ours.rmse,
@@ -130,5 +126,5 @@ def _comparison(
 
 def errors_of(predicted: Ratings, actual: Ratings) -> ErrorFigures:
     """Return the root mean squared and the mean absolute error."""
-    errors = predicted.astype(np.float64) - actual
-    return ErrorFigures(rmse=float(np.sqrt(np.mean(errors**2))), mae=float(np.mean(np.abs(errors))))
+    found = errors.errors_of(actual.astype(np.float64), predicted.astype(np.float64))
+    return ErrorFigures(rmse=found.rmse, mae=found.mae)
