@@ -6,7 +6,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from model.baselines import Ease, FittedBaseline, ItemKnn
+from model.baselines import Ease, ItemKnn
 from model.baselines.ease import EaseSetting, item_weights
 from model.baselines.history_sums import HistorySums
 from model.baselines.interactions import interactions_of
@@ -21,7 +21,6 @@ from model.baselines.ncf_network import (
     logits,
     prepare_items,
 )
-from model.baselines.refitting import Refitting
 from model.baselines.ridge import solve_one
 from model.baselines.sasrec import Sasrec
 from model.baselines.sasrec_inference import SasrecConfig, next_item_logits
@@ -313,16 +312,3 @@ def test_the_setting_chosen_is_the_best_on_the_newest_tenth():
     events = table(users, np.where(users < 900, 35, 6))
     assert best_setting([35, 20, 6], Offset, events, 0) == 6
     assert best_setting([35, 20, 6], Offset, events.head(100), 0) == 20
-
-
-def test_refitting_fits_when_the_log_has_grown_by_the_share_and_names_users_by_number():
-    inner = Offset(3)
-    outer = Refitting(inner)
-    assert isinstance(outer.fitted, FittedBaseline)
-    outer.scores(UserState("ann"), 0)
-    for event in range(12):
-        outer.learn(UserState("bob" if event % 2 else "ann"), 1, 3.0, event)
-        outer.scores(UserState("bob"), event)
-    assert inner.fitted_to == [1, 2, 3, 5, 8, 12]
-    assert set(inner.users) == {"new", "0", "1"}
-    assert outer.log().users.tolist() == [0, 1] * 6
