@@ -109,13 +109,6 @@ class MatrixFactorisation:
         """[items] posterior mean of the item biases."""
         return self._fitted(self._items).mean[:, 0]
 
-    @property
-    def item_factors(self) -> NDArray[np.float64]:
-        """[items, D] posterior means, scaled so that users' factors have variance one."""
-        users, items = self._fitted(self._users), self._fitted(self._items)
-        scaled: NDArray[np.float64] = items.mean[:, 1:] * np.sqrt(users.variance[1:])
-        return scaled
-
     def _side(self, ratings: Grouped, rng: np.random.Generator) -> _Side:
         count, size = len(ratings.starts) - 1, self._rank + 1
         mean = rng.normal(0.0, _START_SPREAD, (count, size))
