@@ -93,7 +93,7 @@ def _make_list(
 ) -> None:
     scored = row // _TURN % 2 == 1
     with watch.measure(_BETWEEN if scored else _ALONE):
-        request = step.build([state], [event.ts_ms], weights).request([state], [event.ts_ms])
+        request = step.build([state], [event.ts_ms], weights).request()
     if scored:
         with watch.measure(_SCORE):
             scorer.score_now("network", request)

@@ -136,7 +136,7 @@ class ServedSystem:
         worked = time.thread_time()
         asked_ms = now_ms if self._options.request_time else state.last_ts_ms or now_ms
         batch = self._masked(self._step.build([state], [asked_ms], self._weights))
-        request = batch.request([state], [asked_ms])
+        request = batch.request()
         built, candidates_cpu_s = time.perf_counter(), time.thread_time() - worked
         response = self._scorer().score_now("network", request)
         scored = time.perf_counter()

@@ -11,7 +11,7 @@ from model.learning.learner import Learner
 from model.learning.moments import Moment
 from streams.catalogue import Catalogue
 from streams.ranking import CONTEXT_NAMES, FEATURE_NAMES, CandidateStep
-from streams.ranking.requests import score_request
+from streams.ranking.requests import UserTensors
 from streams.scoring.protocol import CANDIDATES
 from streams.statistics import ItemStatistics
 from streams.users import ResolvedEvent, UserState, apply_event
@@ -95,14 +95,14 @@ class LogFollower:
         nothing = np.zeros((len(states), CANDIDATES), np.int32)
         features = np.zeros((len(states), CANDIDATES, len(FEATURE_NAMES)), np.float32)
         context = np.zeros((len(states), len(CONTEXT_NAMES)), np.float32)
-        request = score_request(states, times, nothing, features, context, np.empty(0, np.int32))
+        request = UserTensors.of(states, times).request(nothing, features, context)
         return iter(self._learner.proposals(request))
 
     def _moment(self, step: _Step, proposals: NDArray[np.int32]) -> Moment:
         state = replace(step.before, proposals=proposals[proposals > 0])
         times = [_asked_ms(step)]
         batch = self._step.build([state], times, self._learner.weights)
-        return Moment(batch.request([state], times), step.event.item, self._popularity_rank(step))
+        return Moment(batch.request(), step.event.item, self._popularity_rank(step))
 
     def _popularity_rank(self, step: _Step) -> int:
         """Return the target's place by all-time count, ties by index, among the items not touched."""

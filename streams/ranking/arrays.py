@@ -142,11 +142,13 @@ class ItemLists(NamedTuple):
         newest: int32, items with few events, latest arrival first.
         recent: int32, by recent popularity.
         ever: int32, by all-time popularity.
+        unavailable: int32, known items that are not available.
     """
 
     newest: NDArray[np.int32]
     recent: NDArray[np.int32]
     ever: NDArray[np.int32]
+    unavailable: NDArray[np.int32]
 
 
 class TitleWords(NamedTuple):
@@ -182,19 +184,27 @@ class Scratch(NamedTuple):
 
 
 class Found(NamedTuple):
-    """What the list step writes for one user.
+    """What the list step writes for B users; all but `linear` is zero before.
 
     Args:
-        context: [U] float32, zero before.
-        candidates: [C] int32, zero before.
-        features: [C, F] float32, zero before.
-        linear: [C] float32 scores of the linear fusion, -inf where padded.
+        context: [B, U] float32.
+        candidates: [B, C] int32.
+        features: [B, C, F] float32.
+        linear: [B, C] float32 scores of the linear fusion, -inf where padded.
+        history: [B, L] int32; this and what follows as in a `ScoreRequest`.
+        history_value: [B, L] float32.
+        history_age_s: [B, L] float32.
+        exclude: [B, E] int32.
     """
 
     context: NDArray[np.float32]
     candidates: NDArray[np.int32]
     features: NDArray[np.float32]
     linear: NDArray[np.float32]
+    history: NDArray[np.int32]
+    history_value: NDArray[np.float32]
+    history_age_s: NDArray[np.float32]
+    exclude: NDArray[np.int32]
 
 
 class Taste(NamedTuple):

@@ -27,7 +27,7 @@ from streams.ranking.features import CONTEXTS, FEATURE_NAMES, FEATURES
 from streams.ranking.fusion import FusionWeights
 from streams.ranking.history_kernel import EVIDENCE_LAGS
 from streams.ranking.popularity_view import PopularityView
-from streams.ranking.requests import score_request
+from streams.ranking.requests import UserTensors
 from streams.ranking.shared import Shared, share
 from streams.scoring.protocol import CANDIDATES, ScoreRequest
 from streams.statistics import ItemStatistics
@@ -52,18 +52,18 @@ class CandidateBatch:
         features: [B, C, F] float32.
         context: [B, U] float32.
         linear: [B, C] float32 linear fusion scores, -inf where padded.
-        unavailable: Item indexes known but not available.
+        users: What a request says of the users.
     """
 
     candidates: NDArray[np.int32]
     features: NDArray[np.float32]
     context: NDArray[np.float32]
     linear: NDArray[np.float32]
-    unavailable: NDArray[np.int32]
+    users: UserTensors
 
-    def request(self, states: Sequence[UserState], now_ms: Sequence[int]) -> ScoreRequest:
-        """Return the tensors for a model version; `states` and `now_ms` as given to `build`."""
-        return score_request(states, now_ms, self.candidates, self.features, self.context, self.unavailable)
+    def request(self) -> ScoreRequest:
+        """Return the tensors for a model version."""
+        return self.users.request(self.candidates, self.features, self.context)
 
 
 class CandidateStep:
@@ -118,12 +118,14 @@ class CandidateStep:
         features = np.zeros((users, CANDIDATES, FEATURES), np.float32)
         context = np.zeros((users, CONTEXTS), np.float32)
         linear = np.empty((users, CANDIDATES), np.float32)
+        told = UserTensors.empty(states, self.view.unavailable)
+        tensors = (told.history, told.history_value, told.history_age_s, told.exclude)
+        found = Found(context, candidates, features, linear, *tensors)
         fusion = LinearWeights(weights.weights, weights.context_weights, _SEARCHED)
         shared = self._share()
         for row, (state, time_ms) in enumerate(zip(states, now_ms, strict=True)):
-            found = Found(context[row], candidates[row], features[row], linear[row])
-            find_candidates(self._user(state, time_ms), fusion, shared, found)
-        return CandidateBatch(candidates, features, context, linear, self.view.unavailable)
+            find_candidates(self._user(state, time_ms), fusion, shared, row, found)
+        return CandidateBatch(candidates, features, context, linear, told)
 
     def prepare(self) -> None:
         """Give every array room for all known indexes, and renew the view if enough has happened."""
@@ -178,7 +180,7 @@ class CandidateStep:
             self.item_arrays(),
             Everyone(view.genre_shares, view.year_shares, *shares, content.set_genres, content.set_norms),
             content.unseen,
-            ItemLists(view.newest, view.recent, view.ever),
+            ItemLists(view.newest, view.recent, view.ever, view.unavailable),
             TitleWords(self.catalogue.tokens, view.token_idf, view.token_offsets, view.token_carriers),
             Scratch(self.marks, self._places, self._scores, self._token_weights),
         )

@@ -4,7 +4,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from streams.compiled import compiled
-from streams.ranking.arrays import Found
 from streams.ranking.marks_kernel import KEPT, POOLED
 from streams.ranking.selection_kernel import falling, largest, ordered
 
@@ -22,7 +21,9 @@ def linear_cut(
     newest: NDArray[np.int32],
     unseen: NDArray[np.int32],
     marks: NDArray[np.uint8],
-    found: Found,
+    candidates: NDArray[np.int32],
+    features: NDArray[np.float32],
+    linear: NDArray[np.float32],
 ) -> None:
     """Write the C best of the pool by the linear fusion, best first; ties keep the order of the pool.
 
@@ -34,7 +35,9 @@ def linear_cut(
         newest: Items of which the first few stay likewise.
         unseen: Items of which the first few stay likewise.
         marks: [N]; the items that stay are KEPT on return.
-        found: Candidates and features, untouched beyond the pool's size; linear scores, -inf there.
+        candidates: [C] out, untouched beyond the pool's size.
+        features: [C, F] out, likewise.
+        linear: [C] out: linear scores, -inf beyond the pool's size.
     """
     size = len(pool)
     scores = np.empty(size, np.float32)
@@ -48,9 +51,8 @@ def linear_cut(
         scores[place] = _dot(doubles, pool_features[place])
         first = np.uint64(0x80000000) if marks[pool[place]] == KEPT else np.uint64(0)
         keys[place] = ((ordered(bits[place]) >> np.uint64(1) | first) << np.uint64(32)) | np.uint64(size - place)
-    candidates, features = found.candidates, found.features
     taken = min(size, len(candidates))
-    found.linear[taken:] = -np.inf
+    linear[taken:] = -np.inf
     largest(keys, size, taken)
     for rank in range(taken):
         place = int(np.int64(size) - np.int64(keys[rank] & np.uint64(0xFFFFFFFF)))
@@ -59,7 +61,7 @@ def linear_cut(
     for rank in range(taken):
         place = int(np.int64(size) - np.int64(order[rank] & np.uint64(0xFFFFFFFF)))
         candidates[rank] = pool[place]
-        found.linear[rank] = scores[place]
+        linear[rank] = scores[place]
         for feature in range(len(weights)):
             features[rank, feature] = pool_features[place, feature]
 

@@ -1,4 +1,4 @@
-"""The kernel behind `score_request`."""
+"""The kernel behind the tensors of `requests.UserTensors`."""
 
 import numpy as np
 from numpy.typing import NDArray

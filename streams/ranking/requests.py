@@ -2,6 +2,7 @@
 
 from bisect import bisect_left
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,36 +13,48 @@ from streams.scoring.protocol import EXCLUDE_BUCKETS, HISTORY_TENSOR_LENGTH, Sco
 from streams.users import UserState
 
 
-def score_request(
-    states: Sequence[UserState],
-    now_ms: Sequence[int],
-    candidates: NDArray[np.int32],
-    features: NDArray[np.float32],
-    context: NDArray[np.float32],
-    unavailable: NDArray[np.int32],
-) -> ScoreRequest:
-    """Put history, ages and exclusions beside candidates; see `ScoreRequest` for the shapes.
+@dataclass(frozen=True, slots=True)
+class UserTensors:
+    """What a request says of its users; shapes and meaning as in `ScoreRequest`."""
 
-    Of too many exclusions the newest touched items are kept.
-    """
-    users = len(states)
-    history = np.zeros((users, HISTORY_TENSOR_LENGTH), np.int32)
-    values = np.zeros((users, HISTORY_TENSOR_LENGTH), np.float32)
-    ages_s = np.zeros((users, HISTORY_TENSOR_LENGTH), np.float32)
-    longest = max([len(state.touched) for state in states], default=0) + len(unavailable)
-    width = EXCLUDE_BUCKETS[min(bisect_left(EXCLUDE_BUCKETS, longest), len(EXCLUDE_BUCKETS) - 1)]
-    exclude = np.zeros((users, width), np.int32)
-    for row, (state, time_ms) in enumerate(zip(states, now_ms, strict=True)):
-        fill_request(
-            plain(state.items),
-            plain(state.values),
-            plain(state.ts_ms),
-            plain(state.touched),
-            unavailable,
-            int(time_ms),
-            history[row],
-            values[row],
-            ages_s[row],
-            exclude[row],
-        )
-    return ScoreRequest(history, values, ages_s, candidates, features, context, exclude)
+    history: NDArray[np.int32]
+    history_value: NDArray[np.float32]
+    history_age_s: NDArray[np.float32]
+    exclude: NDArray[np.int32]
+
+    @classmethod
+    def empty(cls, states: Sequence[UserState], unavailable: NDArray[np.int32]) -> "UserTensors":
+        """Return zeros, with room for what these users exclude; of too much the newest touched items are kept."""
+        users = len(states)
+        longest = max([len(state.touched) for state in states], default=0) + len(unavailable)
+        width = EXCLUDE_BUCKETS[min(bisect_left(EXCLUDE_BUCKETS, longest), len(EXCLUDE_BUCKETS) - 1)]
+        values, ages_s = np.zeros((2, users, HISTORY_TENSOR_LENGTH), np.float32)
+        history, exclude = np.zeros((users, HISTORY_TENSOR_LENGTH), np.int32), np.zeros((users, width), np.int32)
+        return cls(history, values, ages_s, exclude)
+
+    @classmethod
+    def of(cls, states: Sequence[UserState], now_ms: Sequence[int]) -> "UserTensors":
+        """Return the tensors of users for whom every item is available."""
+        unavailable = np.empty(0, np.int32)
+        tensors = cls.empty(states, unavailable)
+        for row, (state, time_ms) in enumerate(zip(states, now_ms, strict=True)):
+            fill_request(
+                plain(state.items),
+                plain(state.values),
+                plain(state.ts_ms),
+                plain(state.touched),
+                unavailable,
+                int(time_ms),
+                tensors.history[row],
+                tensors.history_value[row],
+                tensors.history_age_s[row],
+                tensors.exclude[row],
+            )
+        return tensors
+
+    def request(
+        self, candidates: NDArray[np.int32], features: NDArray[np.float32], context: NDArray[np.float32]
+    ) -> ScoreRequest:
+        """Return the request that asks for these candidates."""
+        history = (self.history, self.history_value, self.history_age_s)
+        return ScoreRequest(*history, candidates, features, context, self.exclude)

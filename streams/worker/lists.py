@@ -201,7 +201,7 @@ class OnlineLists:
         states = [requests[place].state for place in places]
         now_ms = [requests[place].now_ms for place in places]
         candidates = self._step.build(states, now_ms, self._weights_of(model))
-        return _Group(places, arm, model, candidates, candidates.request(states, now_ms) if model else None)
+        return _Group(places, arm, model, candidates, candidates.request() if model else None)
 
     def _weights_of(self, model: ServingModel | None) -> FusionWeights:
         if model is None:

@@ -35,7 +35,6 @@ def warm_up_lists(rules: ListRules, neighbours: int) -> int:
     step = CandidateStep(statistics, catalogue)
     now_ms = 1000 * (_EVENTS + 1)
     batch = step.build([state, UserState("new")], [now_ms, now_ms], FusionWeights.default())
-    batch.request([state, UserState("new")], [now_ms, now_ms])
     rules = replace(rules, exploration_rate=1.0)
     listed = select_list(rules, RankedItems.from_linear(batch, 0), state, step, "warm-up")
     grade([item.item for item in listed], _ITEMS, statistics.popularity_order(), state.touched)

@@ -88,7 +88,7 @@ class SteeredSystem(ServedSystem):
         asked = replace(state, proposals=items)
         batch = self._masked(self._step.build([asked], [now_ms], self._weights))
         batch = _with_company(batch, items, self.company)
-        return batch.request([state], [now_ms])
+        return batch.request()
 
     def _rank_part(self, state: UserState, now_ms: int, items: NDArray[np.int32]) -> NDArray[np.int32]:
         ranked = self._scorer().score_now("network", self.given_request(state, now_ms, items)).items[0]

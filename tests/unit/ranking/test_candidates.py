@@ -94,7 +94,7 @@ def test_the_request_pads_history_on_the_left_and_excludes_touched_and_unavailab
     world.catalogue.upsert(7, item(7, available=False))
     states = [world.users["u1"], UserState("nobody")]
     batch = world.step.build(states, [NOW_MS, NOW_MS], FusionWeights.default())
-    request = batch.request(states, [NOW_MS, NOW_MS])
+    request = batch.request()
     length = min(len(states[0].items), HISTORY_TENSOR_LENGTH)
     assert request.history[0, -1] == states[0].items[0]
     assert request.history_age[0, -1] == pytest.approx((NOW_MS - states[0].ts_ms[0]) / 1000)

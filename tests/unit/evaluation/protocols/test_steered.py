@@ -3,6 +3,7 @@ import pytest
 
 from model.evaluation.protocols.steered import _MOST_GIVEN, SteeredSystem, _with_company
 from streams.ranking import CandidateBatch
+from streams.ranking.requests import UserTensors
 from streams.users import UserState
 
 
@@ -11,7 +12,8 @@ def batch(*items: int) -> CandidateBatch:
     candidates = np.zeros((1, 8), np.int32)
     candidates[0, : len(items)] = items
     features = np.repeat(candidates[..., None].astype(np.float32), 2, axis=2)
-    return CandidateBatch(candidates, features, np.zeros((1, 1), np.float32), -features[..., 0], np.empty(0, np.int32))
+    context, users = np.zeros((1, 1), np.float32), UserTensors.of([UserState("u")], [0])
+    return CandidateBatch(candidates, features, context, -features[..., 0], users)
 
 
 @pytest.mark.parametrize(("company", "kept"), [(0, [7, 3]), (1, [9, 7, 3]), (5, [9, 7, 4, 3])])
