@@ -124,7 +124,8 @@ class Resume:
         self._generation = 0
         self._lock = asyncio.Lock()
         self._opened_at: dict[int, float] = {}
-        # By partition: an expected offset, and the record that came in its place; and what that has shown to be empty.
+        # By partition, in this generation: an expected offset and the first record that came in its place; and those
+        # that have been shown to hold nothing up to that record.
         self._met_instead: dict[int, tuple[int, int]] = {}
         self._empty: dict[int, tuple[int, int]] = {}
 
@@ -157,6 +158,9 @@ class Resume:
         """Claim what was assigned and seek to it; returns the positions of those that could be claimed in time."""
         self._assigned = list(partitions)
         self._generation = generation
+        # A consumer may begin every assignment at the same record, whatever lies before it.
+        self._met_instead.clear()
+        self._empty.clear()
         self.gate.keep_only(self._assigned)
         if not partitions:
             return {}
@@ -207,7 +211,7 @@ class Resume:
                 logger.info("Resuming %s at %s.", self.topic, positions)
 
     def _position(self, partition: int, done: int, first: int, end: int) -> int:
-        """Return the offset to go on from; beyond what has been found to hold no record."""
+        """Return the offset to go on from, beyond what has been found to hold no record."""
         position = resume_position(self.topic, partition, done, first, end, role=self.role)
         empty, following = self._empty.get(partition, (-1, -1))
         return following if position == empty else position
@@ -270,8 +274,8 @@ class Resume:
         """Repeat a seek whose first record did not come although records have been dropped since.
 
         Either the seek raced with records on their way, which then never come again, or the offset holds no record:
-        transactional producers end each transaction with such a one. What the same record comes first twice for is
-        empty up to there.
+        transactional producers end each transaction with such a one. Where one record comes first twice, a seek has
+        been heeded, and nothing lies before that record.
         """
         for partition in self.gate.partitions:
             stale = time.monotonic() - self._opened_at.get(partition, 0.0) > self._patience_s
@@ -280,7 +284,9 @@ class Resume:
                 continue
             if self._met_instead.get(partition) == (expected, beyond):
                 self._empty[partition] = (expected, beyond)
-                logger.info("%s partition %d holds no record from %d to %d.", self.topic, partition, expected, beyond)
+                logger.info(
+                    "%s partition %d holds no record from %d to %d.", self.topic, partition, expected, beyond - 1
+                )
             self._met_instead[partition] = (expected, beyond)
             self.gate.close(partition)
 

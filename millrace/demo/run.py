@@ -1,5 +1,6 @@
 """Runs the demo: stack, history, first model, live stream with a retraining in the middle, figures."""
 
+import os
 import time
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
@@ -11,7 +12,7 @@ from rich.markup import escape
 
 from consumers.event_log import EventLog, open_event_log
 from consumers.retrainer.requests import request_retraining
-from millrace.config import Settings, load_settings
+from millrace.config import Settings
 from millrace.contracts import ActivityEvent
 from millrace.demo.bootstrap import TRAINING_DEADLINE_S, await_model, await_roles, load_history, wait_for
 from millrace.demo.figures import build_report, dead_letters, events_processed, streamed_events, trainings_finished
@@ -68,7 +69,7 @@ class Demo:
         """
         data = load_movielens(self.options.data, self.options.seed)
         self.options.check(len(data))
-        stack = make_stack(self.options.stack, self.options.home, StackOptions(fresh=True, overrides=self._patience()))
+        stack = make_stack(self.options.stack, self.options.home, StackOptions(fresh=True, overrides=_patience()))
         try:
             with Screen(self.console) as screen:
                 with self._phase(screen, "start", f"Starting the {self.options.stack} stack"):
@@ -82,11 +83,6 @@ class Demo:
         finally:
             stack.stop()
         return report
-
-    def _patience(self) -> dict[str, int]:
-        """Return the demo's deadline for a model's answer, unless the environment names another."""
-        given = "scoring_deadline_ms" in load_settings(home=self.options.home).model_fields_set
-        return {} if given else {"scoring_deadline_ms": SCORING_DEADLINE_MS}
 
     def _run(
         self, screen: Screen, data: MovieLensData, settings: Settings, roles: Roles, view: StoreView
@@ -176,3 +172,8 @@ def _await_logged(view: StoreView, log: EventLog, published: int) -> None:
     deadline_s = time.monotonic() + DRAIN_DEADLINE_S
     while not all_there() and time.monotonic() < deadline_s:
         time.sleep(_POLL_S)
+
+
+def _patience() -> dict[str, int]:
+    """Return the demo's deadline for a model's answer, unless the environment names another."""
+    return {} if "MILLRACE_SCORING_DEADLINE_MS" in os.environ else {"scoring_deadline_ms": SCORING_DEADLINE_MS}
