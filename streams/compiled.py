@@ -15,8 +15,8 @@ def compiled(function: _Function) -> _Function:
     """Compile with numba on first call and keep the machine code beside the module.
 
     A change to any file of `streams` beside a kernel makes the kept code of all kernels void. Numba by itself looks at
-    a kernel's own file alone, but code is also made of the kernels and constants of other files, and of the layout of the tuples
-    it takes: with old code for a tuple that has changed since, a process reads memory that is not its own.
+    a kernel's own file alone, but code is also made of the kernels and constants of other files, and of the layout of
+    the tuples it takes: with old code for a tuple that has changed since, a process reads memory that is not its own.
     """
     kernel = numba.njit(cache=True, nogil=True, error_model="numpy")(function)
     kept = kernel._cache._cache_file
