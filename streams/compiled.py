@@ -18,10 +18,19 @@ def compiled(function: _Function) -> _Function:
     a kernel's own file alone, but code is also made of the kernels and constants of other files, and of the layout of
     the tuples it takes: with old code for a tuple that has changed since, a process reads memory that is not its own.
     """
-    kernel = numba.njit(cache=True, nogil=True, error_model="numpy")(function)
+    return cast(_Function, _kept(numba.njit(cache=True, nogil=True, error_model="numpy")(function)))
+
+
+def compiled_sums(function: _Function) -> _Function:
+    """Do as `compiled`, but let the compiler add up floats in any order, which is to say several at once."""
+    free = {"reassoc", "contract", "nsz"}
+    return cast(_Function, _kept(numba.njit(cache=True, nogil=True, error_model="numpy", fastmath=free)(function)))
+
+
+def _kept(kernel: Any) -> Any:
     kept = kernel._cache._cache_file
     kept._source_stamp = (kept._source_stamp, _SOURCES)
-    return cast(_Function, kernel)
+    return kernel
 
 
 def plain(array: _Array) -> _Array:

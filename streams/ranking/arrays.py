@@ -18,7 +18,6 @@ class User(NamedTuple):
         ts_ms: See items.
         touched: [<= N] int32 all items the user has touched.
         proposals: [P] int32 the network's own items for this list.
-        popular: [W] int32 what is popular among users with a history of this length, most popular first.
         now_ms: Time of the request, and `clock` in events that the statistics have learned.
         clock: See now_ms.
         events: How many the user has, and `bucket` the class of their number.
@@ -31,7 +30,6 @@ class User(NamedTuple):
     ts_ms: NDArray[np.int64]
     touched: NDArray[np.int32]
     proposals: NDArray[np.int32]
-    popular: NDArray[np.int32]
     now_ms: int
     clock: int
     events: int
@@ -45,12 +43,10 @@ class LinearWeights(NamedTuple):
     Args:
         weights: [F] float32; `by_context` [U, F] float32 additions per unit of each context entry.
         by_context: See weights.
-        searched: [13] int64 places in the features of what `search_unseen` knows, in its order.
     """
 
     weights: NDArray[np.float32]
     by_context: NDArray[np.float32]
-    searched: NDArray[np.int64]
 
 
 class LinkRows(NamedTuple):
@@ -142,12 +138,14 @@ class ItemLists(NamedTuple):
         newest: int32, items with few events, latest arrival first.
         recent: int32, by recent popularity.
         ever: int32, by all-time popularity.
+        by_history: [HISTORY_BUCKETS, W] int32, by popularity among users with a history of about one length.
         unavailable: int32, known items that are not available.
     """
 
     newest: NDArray[np.int32]
     recent: NDArray[np.int32]
     ever: NDArray[np.int32]
+    by_history: NDArray[np.int32]
     unavailable: NDArray[np.int32]
 
 

@@ -5,9 +5,11 @@ from numpy.typing import NDArray
 
 from streams.compiled import compiled
 from streams.ranking.arrays import Found, LinearWeights, User
+from streams.ranking.batch_memory import lay_out_compiled
 from streams.ranking.context_kernel import write_context
 from streams.ranking.evidence_kernel import gather_evidence
 from streams.ranking.feature_kernel import compute_features
+from streams.ranking.features import FEATURE_NAMES
 from streams.ranking.fusion_kernel import weights_in_context
 from streams.ranking.history_kernel import weigh_history
 from streams.ranking.linear_kernel import linear_cut
@@ -21,20 +23,65 @@ from streams.ranking.unseen_kernel import search_unseen
 _EPOCH_YEAR, _YEAR_MS = 1970, 365.2425 * 86_400_000
 
 
+# The features that differ among never-seen items, title words aside, in the order of `search_unseen`; then the rate.
+_SEARCHED_NAMES = (
+    *("genre_last", "genre_recent", "genre_long", "unseen_genre", "genre_set"),
+    *("year_recent", "unseen_year", "year_long", "release_age", "unreleased"),
+    *("catalogue_era", "unseen_era", "first_rate"),
+)
+_SEARCHED = np.array([FEATURE_NAMES.index(name) for name in _SEARCHED_NAMES])
+
+
 @compiled
-def find_candidates(user: User, linear: LinearWeights, shared: Shared, row: int, found: Found) -> None:
+def find_candidates(
+    items: NDArray[np.int32],
+    values: NDArray[np.float32],
+    ts_ms: NDArray[np.int64],
+    touched: NDArray[np.int32],
+    proposals: NDArray[np.int32],
+    events: int,
+    bucket: int,
+    mean_value: float,
+    now_ms: int,
+    clock: int,
+    weights: NDArray[np.float32],
+    by_context: NDArray[np.float32],
+    shared: Shared,
+    memory: NDArray[np.float32],
+    users: int,
+    excluded: int,
+    row: int,
+) -> None:
     """Write the candidates of one user with their features, best by the linear fusion first, and the user's tensors.
 
-    All arrays that have a place for each item have as many. Proposals of the user are candidates unless touched or not
-    available.
+    The arrays come one by one: to look into a tuple of them, a call takes several times as long as to take them over.
 
     Args:
-        user: For whom.
-        linear: Weights of the cut.
-        shared: What is known of everything else.
-        row: Of the user in `found`.
-        found: Out.
+        items: Of the user, as are `values`, `ts_ms`, `touched`, `proposals`, `events`, `bucket` and `mean_value`: see
+            `User`. Proposals are candidates unless touched or not available.
+        values: See items.
+        ts_ms: See items.
+        touched: See items.
+        proposals: See items.
+        events: See items.
+        bucket: See items.
+        mean_value: See items.
+        now_ms: Time of the request, and `clock` in events that the statistics have learned.
+        clock: See now_ms.
+        weights: Of the cut, see `LinearWeights`, as `by_context`.
+        by_context: See weights.
+        shared: What is known of everything else. All its arrays that have a place for each item have as many.
+        memory: Out, see `lay_out`, as `users` and `excluded`.
+        users: See memory.
+        excluded: See memory.
+        row: Of the user in the batch.
     """
+    user = User(items, values, ts_ms, touched, proposals, now_ms, clock, events, bucket, mean_value)
+    _find(user, LinearWeights(weights, by_context), shared, row, lay_out_compiled(memory, users, excluded))
+
+
+@compiled
+def _find(user: User, linear: LinearWeights, shared: Shared, row: int, found: Found) -> None:
     rows, items, titles, scratch = shared.rows, shared.items, shared.titles, shared.scratch
     lists, marks, context, candidates = shared.lists, scratch.marks, found.context[row], found.candidates[row]
     _write_user(user, lists.unavailable, row, found)
@@ -42,7 +89,7 @@ def find_candidates(user: User, linear: LinearWeights, shared: Shared, row: int,
     weights = weights_in_context(linear.weights, linear.by_context, context)
     block(user.touched, marks)
     taste = compare_taste(user.items, _EPOCH_YEAR + user.now_ms / _YEAR_MS, items.lines, shared.everyone)
-    new = search_unseen(weights[linear.searched], taste, shared.unseen, marks)
+    new = search_unseen(weights[_SEARCHED], taste, shared.unseen, marks)
     weighed = weigh_history(user, rows, items.counts)
     pool = fill_pool(user, rows, weighed, items, new, lists, titles, len(candidates), scratch)
     evidence = gather_evidence(pool, user.items, rows, weighed, items.shares, scratch.places)

@@ -10,37 +10,22 @@ from numpy.typing import NDArray
 
 from streams.catalogue import Catalogue
 from streams.compiled import plain
-from streams.ranking.arrays import (
-    Everyone,
-    Found,
-    ItemArrays,
-    ItemLists,
-    LinearWeights,
-    LinkRows,
-    Scratch,
-    TitleWords,
-    User,
-)
+from streams.ranking.arrays import Everyone, ItemArrays, ItemLists, LinkRows, Scratch, TitleWords
+from streams.ranking.batch_memory import allocate, lay_out
 from streams.ranking.candidate_kernel import find_candidates
 from streams.ranking.context_kernel import NEUTRAL_VALUE
-from streams.ranking.features import CONTEXTS, FEATURE_NAMES, FEATURES
 from streams.ranking.fusion import FusionWeights
 from streams.ranking.history_kernel import EVIDENCE_LAGS
 from streams.ranking.popularity_view import PopularityView
-from streams.ranking.requests import UserTensors
+from streams.ranking.requests import UserTensors, exclude_width
 from streams.ranking.shared import Shared, share
-from streams.scoring.protocol import CANDIDATES, ScoreRequest
+from streams.scoring.protocol import ScoreRequest
 from streams.statistics import ItemStatistics
 from streams.statistics.popularity import history_bucket
 from streams.users import UserState
 
-# The features that differ among never-seen items, title words aside, in the order of `search_unseen`; then the rate.
-_SEARCHED_NAMES = (
-    *("genre_last", "genre_recent", "genre_long", "unseen_genre", "genre_set"),
-    *("year_recent", "unseen_year", "year_long", "release_age", "unreleased"),
-    *("catalogue_era", "unseen_era", "first_rate"),
-)
-_SEARCHED = np.array([FEATURE_NAMES.index(name) for name in _SEARCHED_NAMES])
+_Items = NDArray[np.int32]
+_Told = tuple[_Items, NDArray[np.float32], NDArray[np.int64], _Items, _Items, int, int, float]
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,19 +98,15 @@ class CandidateStep:
             weights: Linear fusion for the cut.
         """
         self.prepare()
-        users = len(states)
-        candidates = np.zeros((users, CANDIDATES), np.int32)
-        features = np.zeros((users, CANDIDATES, FEATURES), np.float32)
-        context = np.zeros((users, CONTEXTS), np.float32)
-        linear = np.empty((users, CANDIDATES), np.float32)
-        told = UserTensors.empty(states, self.view.unavailable)
-        tensors = (told.history, told.history_value, told.history_age_s, told.exclude)
-        found = Found(context, candidates, features, linear, *tensors)
-        fusion = LinearWeights(weights.weights, weights.context_weights, _SEARCHED)
-        shared = self._share()
+        shared, clock, unavailable = self._share(), self.statistics.clock, self.view.unavailable
+        users, excluded = len(states), exclude_width(states, unavailable)
+        memory = allocate(users, excluded)
+        cut = (weights.weights, weights.context_weights, shared, memory, users, excluded)
         for row, (state, time_ms) in enumerate(zip(states, now_ms, strict=True)):
-            find_candidates(self._user(state, time_ms), fusion, shared, row, found)
-        return CandidateBatch(candidates, features, context, linear, told)
+            find_candidates(*_told(state), int(time_ms), clock, *cut, row)
+        found = lay_out(memory, users, excluded)
+        told = UserTensors(found.history, found.history_value, found.history_age_s, found.exclude)
+        return CandidateBatch(found.candidates, found.features, found.context, found.linear, told)
 
     def prepare(self) -> None:
         """Give every array room for all known indexes, and renew the view if enough has happened."""
@@ -180,14 +161,13 @@ class CandidateStep:
             self.item_arrays(),
             Everyone(view.genre_shares, view.year_shares, *shares, content.set_genres, content.set_norms),
             content.unseen,
-            ItemLists(view.newest, view.recent, view.ever, view.unavailable),
+            ItemLists(view.newest, view.recent, view.ever, view.by_history, view.unavailable),
             TitleWords(self.catalogue.tokens, view.token_idf, view.token_offsets, view.token_carriers),
             Scratch(self.marks, self._places, self._scores, self._token_weights),
         )
 
-    def _user(self, state: UserState, now_ms: int) -> User:
-        bucket = history_bucket(state.count)
-        history = (plain(state.items), plain(state.values), plain(state.ts_ms))
-        others = (plain(state.touched), plain(state.proposals), self.view.by_history[bucket])
-        times = (int(now_ms), self.statistics.clock)
-        return User(*history, *others, *times, state.count, bucket, state.mean_value or NEUTRAL_VALUE)
+
+def _told(state: UserState) -> _Told:
+    """Return what `find_candidates` takes of a user."""
+    arrays = (plain(state.items), plain(state.values), plain(state.ts_ms), plain(state.touched), plain(state.proposals))
+    return (*arrays, state.count, history_bucket(state.count), state.mean_value or NEUTRAL_VALUE)

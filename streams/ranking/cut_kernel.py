@@ -87,48 +87,34 @@ def _score_links(
     found: NDArray[np.int32],
 ) -> int:
     """Add every link, weighed, to the score of its item; return how many items were `found`, some perhaps twice."""
-    neighbours = rows.ids.shape[1]
-    following, together = np.empty(neighbours, np.float32), np.empty(neighbours, np.float32)
     number = 0
     for lag in range(len(weights)):
         row = history[lag]
-        size = rows.lengths[row]
-        _weigh_row(rows.links[row], size, weights[lag], following, together)
-        number = _add_row(rows.ids[row], size, following, together, norms, scores, found, number)
+        number = _add_row(rows.ids[row], rows.links[row], rows.lengths[row], weights[lag], norms, scores, found, number)
     return number
-
-
-@compiled
-def _weigh_row(
-    values: NDArray[np.float32],
-    size: int,
-    weights: NDArray[np.float32],
-    following: NDArray[np.float32],
-    together: NDArray[np.float32],
-) -> None:
-    """Weigh the first `size` links [K, S] of a row by the weights [S]: transitions, and co-visitation, [K] out."""
-    short, wide, timed, covisited = weights[SHORT], weights[WIDE], weights[TIMED], weights[COVISITED]
-    for slot in range(size):
-        following[slot] = short * values[slot, SHORT] + wide * values[slot, WIDE] + timed * values[slot, TIMED]
-        together[slot] = covisited * values[slot, COVISITED]
 
 
 @compiled
 def _add_row(
     ids: NDArray[np.int32],
+    links: NDArray[np.float32],
     size: int,
-    following: NDArray[np.float32],
-    together: NDArray[np.float32],
+    weights: NDArray[np.float32],
     norms: NDArray[np.float32],
     scores: NDArray[np.float32],
     found: NDArray[np.int32],
     number: int,
 ) -> int:
-    """Add the weighed links of a row to the scores of their items; without branches, as nobody can foresee them."""
+    """Add the first `size` links [K, S] of a row by the weights [S] to the scores of their items.
+
+    Without branches, as nobody can foresee them, and in one loop: links come from far away in memory.
+    """
+    short, wide, timed, covisited = weights[SHORT], weights[WIDE], weights[TIMED], weights[COVISITED]
     for slot in range(size):
-        item = np.uint32(ids[slot])
+        item, link = np.uint32(ids[slot]), links[slot]
         before = scores[item]
-        scores[item] = before + (following[slot] + together[slot] * norms[item])
+        following = short * link[SHORT] + wide * link[WIDE] + timed * link[TIMED]
+        scores[item] = before + (following + covisited * link[COVISITED] * norms[item])
         found[number] = item
         number += before == np.float32(0.0)
     return number

@@ -3,7 +3,7 @@
 import numpy as np
 from numpy.typing import NDArray
 
-from streams.compiled import compiled
+from streams.compiled import compiled, compiled_sums
 from streams.ranking.marks_kernel import KEPT, POOLED
 from streams.ranking.selection_kernel import falling, largest, ordered
 
@@ -43,12 +43,11 @@ def linear_cut(
     scores = np.empty(size, np.float32)
     bits = scores.view(np.uint32)
     keys = np.empty(size, np.uint64)
-    doubles = weights.astype(np.float64)
     _keep(forced, marks)
     _keep(newest[:_KEPT_NEWEST], marks)
     _keep(unseen[:_KEPT_UNSEEN], marks)
+    _score(pool_features, weights, scores)
     for place in range(size):
-        scores[place] = _dot(doubles, pool_features[place])
         first = np.uint64(0x80000000) if marks[pool[place]] == KEPT else np.uint64(0)
         keys[place] = ((ordered(bits[place]) >> np.uint64(1) | first) << np.uint64(32)) | np.uint64(size - place)
     taken = min(size, len(candidates))
@@ -74,16 +73,11 @@ def _keep(items: NDArray[np.int32], marks: NDArray[np.uint8]) -> None:
             marks[item] = KEPT
 
 
-@compiled
-def _dot(weights: NDArray[np.float64], row: NDArray[np.float32]) -> float:
-    """Return the sum of products, in four parts: each addition would have to wait for the one before."""
-    first, second, third, fourth = 0.0, 0.0, 0.0, 0.0
-    whole = len(weights) // 4 * 4
-    for place in range(0, whole, 4):
-        first += weights[place] * row[place]
-        second += weights[place + 1] * row[place + 1]
-        third += weights[place + 2] * row[place + 2]
-        fourth += weights[place + 3] * row[place + 3]
-    for place in range(whole, len(weights)):
-        first += weights[place] * row[place]
-    return float((first + second) + (third + fourth))
+@compiled_sums
+def _score(features: NDArray[np.float32], weights: NDArray[np.float32], scores: NDArray[np.float32]) -> None:
+    """Write the products [P] of the features [>= P, F] with the weights [F]."""
+    for place in range(len(scores)):
+        row, score = features[place], np.float32(0.0)
+        for feature in range(len(weights)):
+            score += weights[feature] * row[feature]
+        scores[place] = score

@@ -36,7 +36,7 @@ def fill_pool(
     """Pool items from every source; in the lists, those out of range or not available are passed over.
 
     Args:
-        user: Whose history, proposals and popular items.
+        user: Whose history and proposals.
         rows: Links of the history.
         weighed: What they weigh.
         items: What is available, and what the links need besides.
@@ -59,7 +59,7 @@ def fill_pool(
         number = find_relatives(item, titles.tokens, titles.offsets, titles.carriers, items.known, relatives)
         size = _pool_from_list(relatives[:number], number, available, marks, pool, size)
     size = _pool_from_list(lists.recent, _RECENT, available, marks, pool, size)
-    size = _pool_from_list(user.popular, _HISTORY_LENGTH, available, marks, pool, size)
+    size = _pool_from_list(lists.by_history[user.bucket], _HISTORY_LENGTH, available, marks, pool, size)
     size = _pool_from_list(lists.ever, _POPULAR, available, marks, pool, size)
     # Whoever has touched most of the popular items still gets a full pool.
     if size < least:

@@ -21,7 +21,7 @@ from streams.ranking.selection_kernel import top_items
 from streams.ranking.title_kernel import post_tokens
 from streams.ranking.view_kernel import share_profiles, weigh_by_history
 from streams.statistics import ItemStatistics
-from streams.statistics.popularity import BUCKET_DECAY_EVENTS, DECAY_EVENTS
+from streams.statistics.popularity import BUCKET_DECAY_EVENTS, DECAY_EVENTS, HISTORY_BUCKETS
 
 # Most events, and largest share of the stream so far, that a view may be behind. Between the 10th and the 30th
 # percent of ml-latest-small, lists of the linear fusion were no better at 64 events (HR@10 .1517) than at 128 (.1519).
@@ -45,7 +45,7 @@ class PopularityView:
         shares: [N] float32 recent share of each item, with a floor.
         recent: [<= 512] int32, most of the last ~300 events first.
         ever: [N - 1] int32, all items by all-time count, so that there is always one more to recommend.
-        by_history: Lists of the same kind, one per history-length bucket.
+        by_history: [HISTORY_BUCKETS, <= 512] int32 lists of the same kind, one per history-length bucket.
         newest: Known, available items with fewer than NEW_ITEM_EVENTS events, latest arrival first.
         unavailable: Known items that are not available.
         genre_shares: [MAX_GENRES] float64.
@@ -63,7 +63,7 @@ class PopularityView:
         self._decayed: NDArray[np.float32] = np.zeros((0, len(DECAY_EVENTS)), np.float32)
         self.recent: NDArray[np.int32] = np.empty(0, np.int32)
         self.ever: NDArray[np.int32] = np.empty(0, np.int32)
-        self.by_history: list[NDArray[np.int32]] = []
+        self.by_history: NDArray[np.int32] = np.empty((HISTORY_BUCKETS, 0), np.int32)
         self.newest: NDArray[np.int32] = np.empty(0, np.int32)
         self.unavailable: NDArray[np.int32] = np.empty(0, np.int32)
         self.genre_shares: NDArray[np.float64] = np.zeros(MAX_GENRES)
@@ -114,7 +114,7 @@ class PopularityView:
         self.ever = statistics.popularity_order()
         by_history, totals = statistics.popularity.by_history, statistics.bucket_totals
         among = weigh_by_history(by_history, totals, self.items, self.shares)
-        self.by_history = [top_items(weights, wanted) for weights in among]
+        self.by_history = np.stack([top_items(weights, wanted) for weights in among])
 
     def _renew_newest(self, statistics: ItemStatistics, catalogue: Catalogue) -> None:
         few = statistics.popularity.counts[self._latest] < NEW_ITEM_EVENTS

@@ -23,20 +23,12 @@ class UserTensors:
     exclude: NDArray[np.int32]
 
     @classmethod
-    def empty(cls, states: Sequence[UserState], unavailable: NDArray[np.int32]) -> "UserTensors":
-        """Return zeros, with room for what these users exclude; of too much the newest touched items are kept."""
-        users = len(states)
-        longest = max([len(state.touched) for state in states], default=0) + len(unavailable)
-        width = EXCLUDE_BUCKETS[min(bisect_left(EXCLUDE_BUCKETS, longest), len(EXCLUDE_BUCKETS) - 1)]
-        values, ages_s = np.zeros((2, users, HISTORY_TENSOR_LENGTH), np.float32)
-        history, exclude = np.zeros((users, HISTORY_TENSOR_LENGTH), np.int32), np.zeros((users, width), np.int32)
-        return cls(history, values, ages_s, exclude)
-
-    @classmethod
     def of(cls, states: Sequence[UserState], now_ms: Sequence[int]) -> "UserTensors":
         """Return the tensors of users for whom every item is available."""
-        unavailable = np.empty(0, np.int32)
-        tensors = cls.empty(states, unavailable)
+        unavailable, users = np.empty(0, np.int32), len(states)
+        history, exclude = np.zeros((users, HISTORY_TENSOR_LENGTH), np.int32), exclude_width(states, unavailable)
+        values, ages_s = np.zeros((2, users, HISTORY_TENSOR_LENGTH), np.float32)
+        tensors = cls(history, values, ages_s, np.zeros((users, exclude), np.int32))
         for row, (state, time_ms) in enumerate(zip(states, now_ms, strict=True)):
             fill_request(
                 plain(state.items),
@@ -58,3 +50,9 @@ class UserTensors:
         """Return the request that asks for these candidates."""
         history = (self.history, self.history_value, self.history_age_s)
         return ScoreRequest(*history, candidates, features, context, self.exclude)
+
+
+def exclude_width(states: Sequence[UserState], unavailable: NDArray[np.int32]) -> int:
+    """Return how many excluded items a request has room for; of too much the newest touched are kept."""
+    longest = max([len(state.touched) for state in states], default=0) + len(unavailable)
+    return EXCLUDE_BUCKETS[min(bisect_left(EXCLUDE_BUCKETS, longest), len(EXCLUDE_BUCKETS) - 1)]

@@ -17,51 +17,62 @@ def ordered(bits: int) -> np.uint64:
 
 
 @compiled
+def unordered(number: int) -> np.uint32:
+    """Return the bits of which `ordered` made the number."""
+    wide = np.uint64(number)
+    return np.uint32(wide ^ np.uint64(0x80000000) if wide >> np.uint64(31) else wide ^ np.uint64(0xFFFFFFFF))
+
+
+@compiled
 def largest(keys: NDArray[np.uint64], size: int, wanted: int) -> None:
-    """Move the `wanted` largest of the first `size` keys to the front (quickselect); keys are distinct."""
-    low, high = 0, size - 1
-    while low < high:
-        pivot = keys[(low + high) // 2]
-        left, right = low, high
-        while left <= right:
-            while keys[left] > pivot:
-                left += 1
-            while keys[right] < pivot:
-                right -= 1
-            if left <= right:
-                keys[left], keys[right] = keys[right], keys[left]
-                left += 1
-                right -= 1
-        if wanted - 1 <= right:
-            high = right
-        elif wanted - 1 >= left:
-            low = left
-        else:
-            return
+    """Move the `wanted` largest of the first `size` keys to the front, in the order they are in; keys are distinct.
+
+    The least of them is found bit by bit, from the highest on: to count all keys above a bound, many at a time, is
+    cheaper than the branches of a quickselect, which nobody can foresee. The other keys are lost.
+    """
+    if wanted <= 0 or wanted >= size:
+        return
+    used, edge = np.uint64(0), np.uint64(0)
+    for place in range(size):
+        used |= keys[place]
+    for bit in range(63, -1, -1):
+        tried = edge | (np.uint64(1) << np.uint64(bit))
+        if tried & ~used:
+            continue
+        above = 0
+        for place in range(size):
+            above += keys[place] >= tried
+        if above >= wanted:
+            edge = tried
+        if above == wanted:
+            break
+    front = 0
+    for place in range(size):
+        key = keys[place]
+        keys[front] = key
+        front += key >= edge
 
 
 @compiled
 def largest_by_bits(keys: NDArray[np.uint64], size: int, wanted: int) -> None:
     """Do as `largest` where the upper half of the keys are the bits of positive floats: far fewer are compared."""
-    numbers = np.zeros(_BINS, np.int32)
+    numbers, edge, above = np.zeros(_BINS, np.int32), np.int64(0), 0
     for place in range(size):
-        numbers[keys[place] >> _BIN_SHIFT] += 1
-    edge, above = _BINS - 1, 0
+        own = np.int64(keys[place] >> _BIN_SHIFT)
+        numbers[own] += 1
+        edge = max(edge, own)
     while edge > 0 and above + numbers[edge] < wanted:
         above += numbers[edge]
         edge -= 1
-    # Whole bins first, then the bin that only some of are wanted of.
+    # Whole bins first, then the bin that only some of are wanted of; without branches, as nobody can foresee them.
     lower, upper = np.uint64(edge) << _BIN_SHIFT, np.uint64(edge + 1) << _BIN_SHIFT
-    front, between = 0, np.empty(numbers[edge], np.uint64)
+    front, between = 0, np.empty(numbers[edge] + 1, np.uint64)
     number = 0
     for place in range(size):
         key = keys[place]
-        if key >= upper:
-            keys[front] = key
-            front += 1
-        elif key >= lower:
-            between[number] = key
-            number += 1
+        keys[front], between[number] = key, key
+        front += key >= upper
+        number += (key >= lower) & (key < upper)
     largest(between, number, wanted - front)
     for place in range(wanted - front):
         keys[front + place] = between[place]

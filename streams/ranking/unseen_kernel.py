@@ -6,6 +6,7 @@ from numpy.typing import NDArray
 from streams.compiled import compiled
 from streams.ranking.arrays import Taste, UnseenItems
 from streams.ranking.marks_kernel import FREE
+from streams.ranking.selection_kernel import falling, largest, ordered, unordered
 from streams.ranking.taste_kernel import (
     SET_EXACT,
     SET_LAST,
@@ -19,8 +20,12 @@ from streams.ranking.taste_kernel import (
 
 # Never-seen items that join the pool.
 POOL_UNSEEN = 48
-# Items whose scores are computed together, before it is asked whether the rest can be left out.
+# Items that are scored before it is asked whether the rest can be left out.
 _BLOCK = 256
+# Items beyond the wanted ones that are collected before all but the best are dropped.
+_SPARE = 64
+# The lower half of a key: the place counted from behind, so that the earlier of equal ones comes first.
+_LAST = np.uint64(0xFFFFFFFF)
 
 
 @compiled
@@ -98,7 +103,7 @@ def best_unseen(
     most: float,
     best: NDArray[np.int32],
 ) -> int:
-    """Write the never-seen items with the highest sums of scores, highest first; of equal ones any, always the same.
+    """Write the never-seen items with the highest sums of scores, highest first; of equal ones the earlier.
 
     Args:
         unseen: Items to look at; those not FREE are left out.
@@ -114,64 +119,31 @@ def best_unseen(
         How many were written: W, or fewer if there are not as many.
     """
     wanted, slope = len(best), np.float32(rate_weight)
-    # A heap of the best so far, the least of them first: few items get past it.
-    scores, totals = np.empty(wanted, np.float32), np.empty(_BLOCK, np.float32)
+    places, scores = np.empty(_BLOCK + 1, np.int32), np.empty(_BLOCK + 1, np.float32)
+    bits, keys = scores.view(np.uint32), np.empty(wanted + _SPARE + _BLOCK + 1, np.uint64)
     size, least = 0, np.float32(-np.inf)
     sets, eras, years, rates = unseen.sets, unseen.eras, unseen.years, unseen.rates
     for begin in range(0, len(rates), _BLOCK):
         # The rates fall, so that the rest can be left out at some point.
         if slope >= 0.0 and most + slope * rates[begin] <= least:
             break
-        number = min(_BLOCK, len(rates) - begin)
-        for place in range(number):
-            by_class = set_scores[np.uint32(sets[begin + place])] + era_scores[np.uint16(eras[begin + place])]
-            by_year = year_scores[np.uint16(years[begin + place])]
-            totals[place] = by_class + (by_year + slope * rates[begin + place])
-        for place in range(number):
-            if totals[place] <= least:
-                continue
-            item = unseen.items[begin + place]
-            if marks[item] != FREE:
-                continue
-            if size < wanted:
-                _sift_up(scores, best, size, totals[place], item)
-                size += 1
-            else:
-                _sift_down(scores, best, size, totals[place], item)
-            if size == wanted:
-                least = scores[0]
-    _unwind(scores, best, size)
-    return size
-
-
-@compiled
-def _unwind(scores: NDArray[np.float32], items: NDArray[np.int32], size: int) -> None:
-    """Sort a heap in place, the highest score first: its least entry goes behind all that are left."""
-    for last in range(size - 1, 0, -1):
-        least, item, score, moved = scores[0], items[0], scores[last], items[last]
-        _sift_down(scores, items, last, score, moved)
-        scores[last], items[last] = least, item
-
-
-@compiled
-def _sift_up(scores: NDArray[np.float32], items: NDArray[np.int32], place: int, score: float, item: int) -> None:
-    """Put an entry into the heap's first free place and move it to where it belongs."""
-    while place > 0 and score < scores[(place - 1) // 2]:
-        scores[place], items[place] = scores[(place - 1) // 2], items[(place - 1) // 2]
-        place = (place - 1) // 2
-    scores[place], items[place] = score, item
-
-
-@compiled
-def _sift_down(scores: NDArray[np.float32], items: NDArray[np.int32], size: int, score: float, item: int) -> None:
-    """Replace the heap's first entry and move the new one to where it belongs."""
-    place = 0
-    while True:
-        child = 2 * place + 1
-        if child + 1 < size and scores[child + 1] < scores[child]:
-            child += 1
-        if child >= size or score <= scores[child]:
-            break
-        scores[place], items[place] = scores[child], items[child]
-        place = child
-    scores[place], items[place] = score, item
+        # Without branches, as nobody can foresee which are better than the least so far.
+        better = 0
+        for place in range(begin, min(begin + _BLOCK, len(rates))):
+            by_class = set_scores[np.uint32(sets[place])] + era_scores[np.uint16(eras[place])]
+            score = by_class + (year_scores[np.uint16(years[place])] + slope * rates[place])
+            places[better], scores[better] = place, score
+            better += score > least
+        for number in range(better):
+            keys[size] = (ordered(bits[number]) << np.uint64(32)) | (_LAST - np.uint64(places[number]))
+            size += marks[unseen.items[places[number]]] == FREE
+        if size > wanted + _SPARE:
+            largest(keys, size, wanted)
+            size, bits[0] = wanted, unordered(keys[:wanted].min() >> np.uint64(32))
+            least = scores[0]
+    taken = min(size, wanted)
+    largest(keys, size, taken)
+    order = falling(keys[:taken])
+    for rank in range(taken):
+        best[rank] = unseen.items[np.int64(_LAST - (order[rank] & _LAST))]
+    return taken

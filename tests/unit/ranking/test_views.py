@@ -3,7 +3,7 @@ import pytest
 from small_world import make_world
 
 from streams.ranking.item_kernel import ITEM_BUCKET_FADE
-from streams.ranking.selection_kernel import falling, ordered, top_items
+from streams.ranking.selection_kernel import falling, largest, ordered, top_items, unordered
 from streams.ranking.view_kernel import rate_genres, rate_keys, share_profiles, weigh_by_history
 
 
@@ -13,6 +13,16 @@ def test_top_items_are_the_largest_weights_ties_by_index():
         weights = np.where(random.random(items) < 0.5, 0.25, random.random(items)).astype(np.float32)
         expected = np.lexsort((np.arange(1, items), -weights[1:]))[:wanted] + 1
         assert top_items(weights, wanted).tolist() == expected.tolist()
+
+
+def test_the_largest_keys_move_to_the_front_in_the_order_they_are_in():
+    random = np.random.default_rng(7)
+    for size, wanted in ((1, 1), (5, 0), (300, 1), (300, 128), (300, 299), (300, 400)):
+        scores = random.integers(0, 1 << 30, size).astype(np.uint64)
+        keys = (scores << np.uint64(32)) | np.arange(size, dtype=np.uint64)
+        expected = [key for key in keys.tolist() if key in sorted(keys.tolist())[-wanted:]] if wanted else []
+        largest(keys, size, wanted)
+        assert keys[: min(wanted, size)].tolist() == expected
 
 
 def test_falling_keys_are_sorted_ones():
@@ -25,6 +35,7 @@ def test_ordered_bits_order_as_the_floats_do():
     numbers = np.array([-np.inf, -2.5, -1e-30, 0.0, 1e-30, 1.0, np.inf], np.float32)
     keys = [int(ordered(bits)) for bits in numbers.view(np.uint32).tolist()]
     assert keys == sorted(keys)
+    assert [unordered(key) for key in keys] == numbers.view(np.uint32).tolist()
 
 
 def test_lists_by_history_length_are_those_of_plain_sums():
