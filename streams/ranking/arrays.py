@@ -157,12 +157,16 @@ class TitleWords(NamedTuple):
         idf: [T] float32 what sharing a word says.
         offsets: [T + 1] int32; `carriers` int32: the items of each word.
         carriers: See offsets.
+        relatives: [N, RELATIVES] int32 items whose titles share rare words with one, as far as they were asked for.
+        related: [N] int8 1 + how many relatives there are, 0 where nobody has asked for them yet.
     """
 
     tokens: NDArray[np.int32]
     idf: NDArray[np.float32]
     offsets: NDArray[np.int32]
     carriers: NDArray[np.int32]
+    relatives: NDArray[np.int32]
+    related: NDArray[np.int8]
 
 
 class Scratch(NamedTuple):
@@ -170,13 +174,13 @@ class Scratch(NamedTuple):
 
     Args:
         marks: [N] uint8, see `marks_kernel`.
-        places: [N] int32.
+        places: [N] int16.
         scores: [N] float32.
         token_weights: [T] float32.
     """
 
     marks: NDArray[np.uint8]
-    places: NDArray[np.int32]
+    places: NDArray[np.int16]
     scores: NDArray[np.float32]
     token_weights: NDArray[np.float32]
 

@@ -5,7 +5,7 @@ from numpy.typing import NDArray
 
 from streams.compiled import compiled
 from streams.ranking.arrays import Found, LinearWeights, User
-from streams.ranking.batch_memory import lay_out_compiled
+from streams.ranking.batch_memory import parts_of
 from streams.ranking.context_kernel import write_context
 from streams.ranking.evidence_kernel import gather_evidence
 from streams.ranking.feature_kernel import compute_features
@@ -71,13 +71,13 @@ def find_candidates(
         weights: Of the cut, see `LinearWeights`, as `by_context`.
         by_context: See weights.
         shared: What is known of everything else. All its arrays that have a place for each item have as many.
-        memory: Out, see `lay_out`, as `users` and `excluded`.
+        memory: Out, see `batch_memory`, as `users` and `excluded`.
         users: See memory.
         excluded: See memory.
         row: Of the user in the batch.
     """
     user = User(items, values, ts_ms, touched, proposals, now_ms, clock, events, bucket, mean_value)
-    _find(user, LinearWeights(weights, by_context), shared, row, lay_out_compiled(memory, users, excluded))
+    _find(user, LinearWeights(weights, by_context), shared, row, parts_of(memory, users, excluded))
 
 
 @compiled

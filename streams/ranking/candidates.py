@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from streams.catalogue import Catalogue
 from streams.compiled import plain
 from streams.ranking.arrays import Everyone, ItemArrays, ItemLists, LinkRows, Scratch, TitleWords
-from streams.ranking.batch_memory import allocate, lay_out
+from streams.ranking.batch_memory import allocate
 from streams.ranking.candidate_kernel import find_candidates
 from streams.ranking.context_kernel import NEUTRAL_VALUE
 from streams.ranking.fusion import FusionWeights
@@ -68,7 +68,7 @@ class CandidateStep:
         self.catalogue = catalogue
         self.view = PopularityView()
         self.marks: NDArray[np.uint8] = np.zeros(0, np.uint8)
-        self._places: NDArray[np.int32] = np.zeros(0, np.int32)
+        self._places: NDArray[np.int16] = np.zeros(0, np.int16)
         self._scores: NDArray[np.float32] = np.zeros(0, np.float32)
         self._token_weights: NDArray[np.float32] = np.zeros(0, np.float32)
         self._shared: Shared | None = None
@@ -100,11 +100,10 @@ class CandidateStep:
         self.prepare()
         shared, clock, unavailable = self._share(), self.statistics.clock, self.view.unavailable
         users, excluded = len(states), exclude_width(states, unavailable)
-        memory = allocate(users, excluded)
+        memory, found = allocate(users, excluded)
         cut = (weights.weights, weights.context_weights, shared, memory, users, excluded)
         for row, (state, time_ms) in enumerate(zip(states, now_ms, strict=True)):
             find_candidates(*_told(state), int(time_ms), clock, *cut, row)
-        found = lay_out(memory, users, excluded)
         told = UserTensors(found.history, found.history_value, found.history_age_s, found.exclude)
         return CandidateBatch(found.candidates, found.features, found.context, found.linear, told)
 
@@ -123,7 +122,7 @@ class CandidateStep:
         self.statistics.ensure(size)
         size = len(self.catalogue.known)
         self.marks = np.zeros(size, np.uint8)
-        self._places = np.zeros(size, np.int32)
+        self._places = np.zeros(size, np.int16)
         self._scores = np.zeros(size, np.float32)
 
     def link_rows(self) -> LinkRows:
@@ -162,7 +161,7 @@ class CandidateStep:
             Everyone(view.genre_shares, view.year_shares, *shares, content.set_genres, content.set_norms),
             content.unseen,
             ItemLists(view.newest, view.recent, view.ever, view.by_history, view.unavailable),
-            TitleWords(self.catalogue.tokens, view.token_idf, view.token_offsets, view.token_carriers),
+            TitleWords(self.catalogue.tokens, view.token_idf, *view.token_postings, view.relatives, view.related),
             Scratch(self.marks, self._places, self._scores, self._token_weights),
         )
 

@@ -45,7 +45,8 @@ class ContentView:
         set_genres: [S, GENRES_PER_ITEM] int16 the genres of each set, 0 where fewer.
         set_norms: [S] float64 one over the root of the number of its genres.
         set_shares: [S] float64 share of recent events.
-        first_rates: [N] float32 log of how often never-seen items of the same age, era and genres have lately met
+        year_shares: [YEARS + 1] float64 share of recent events by place in `year_places`.
+        first_rates: [<= N] float32 log of how often never-seen items of the same age, era and genres have lately met
             their first event, relative to all never-seen items.
         unseen: Known, available items without events, with what of the above is theirs.
         catalogue_sequence: As of which catalogue, and for how many items, the classes are.
@@ -61,6 +62,7 @@ class ContentView:
         self.set_genres: NDArray[np.int16] = np.zeros((1, GENRES_PER_ITEM), np.int16)
         self.set_norms: NDArray[np.float64] = np.ones(1)
         self.set_shares: NDArray[np.float64] = np.zeros(1)
+        self.year_shares: NDArray[np.float64] = np.zeros(YEARS + 1)
         self.first_rates: NDArray[np.float32] = np.zeros(0, np.float32)
         self.unseen = self._described(np.empty(0, np.int32))
         self.catalogue_sequence = (-1, -1)
@@ -71,17 +73,18 @@ class ContentView:
         Args:
             statistics: Counts and first events.
             catalogue: Content, with room for the same indexes.
-            shares: [N] recent share of each item.
+            shares: [<= N] recent share of each item of which anything is known.
         """
         if self.catalogue_sequence != (catalogue.sequence, len(catalogue.known)):
             self.catalogue_sequence = (catalogue.sequence, len(catalogue.known))
             self._renew_sets(catalogue)
             self._renew_places(catalogue)
         self.class_shares = statistics.class_totals / max(float(statistics.class_totals.sum()), 1.0)
-        mass = np.zeros(ERAS)
-        tally_shares(shares, self.eras, self.genre_sets, mass, self.set_shares)
+        mass, used = np.zeros(ERAS), len(shares)
+        places = (self.eras[:used], self.genre_sets[:used], self.year_places[:used])
+        tally_shares(shares, *places, mass, self.set_shares, self.year_shares)
         self.era_shares = _spread(mass)
-        self._renew_rates(statistics, catalogue)
+        self._renew_rates(statistics, catalogue, used)
 
     def _renew_sets(self, catalogue: Catalogue) -> None:
         present = catalogue.genres.astype(np.uint64)
@@ -101,19 +104,19 @@ class ContentView:
         years = catalogue.years.astype(np.int64)
         self.year_places = np.where(years > 0, np.clip(years - FIRST_YEAR, 0, YEARS - 1), YEARS).astype(np.int16)
 
-    def _renew_rates(self, statistics: ItemStatistics, catalogue: Catalogue) -> None:
-        popularity, clock = statistics.popularity, statistics.clock
-        unseen = catalogue.known & (popularity.counts == 0)
-        latest = fade_firsts(clock, popularity.counts, popularity.first_clock, _ERA_DECAY_EVENTS)
-        firsts = fade_firsts(clock, popularity.counts, popularity.first_clock, _CONTENT_DECAY_EVENTS)
+    def _renew_rates(self, statistics: ItemStatistics, catalogue: Catalogue, used: int) -> None:
+        clock, counts = statistics.clock, statistics.popularity.counts[:used]
+        unseen, first_clock = catalogue.known[:used] & (counts == 0), statistics.popularity.first_clock[:used]
+        latest = fade_firsts(clock, counts, first_clock, _ERA_DECAY_EVENTS)
+        firsts = fade_firsts(clock, counts, first_clock, _CONTENT_DECAY_EVENTS)
         ages = _ages(_year_of(statistics.last_ts_ms))
         by_era, by_age, by_set = np.zeros((_RATE_ERAS, 2)), np.zeros((_AGES, 2)), np.zeros((len(self.set_genres), 2))
-        classes = (self._rate_eras, self.year_places, ages, self.genre_sets)
+        classes = (self._rate_eras[:used], self.year_places[:used], ages, self.genre_sets[:used])
         tally_firsts(latest, firsts, unseen, *classes, by_era, by_age, by_set)
         met, left = by_set.T.copy()
         of_sets = rate_genres(met, left, self.set_genres, MAX_GENRES, _average_rate(met, left), _GENRE_PRIOR)
         self.first_rates = rate_items(_log_rates(by_era, _ERA_PRIOR), _log_rates(by_age, _AGE_PRIOR), of_sets, *classes)
-        self._renew_unseen(unseen & catalogue.available)
+        self._renew_unseen(unseen & catalogue.available[:used])
 
     def _renew_unseen(self, wanted: NDArray[np.bool_]) -> None:
         keys = np.sort(rate_keys(self.first_rates, wanted))[:_MOST_UNSEEN]

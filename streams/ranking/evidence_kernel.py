@@ -26,7 +26,7 @@ def gather_evidence(
     rows: LinkRows,
     weighed: HistoryWeights,
     shares: NDArray[np.float32],
-    places: NDArray[np.int32],
+    places: NDArray[np.int16],
 ) -> NDArray[np.float32]:
     """Add up, for every item of the pool, what the kernels over the links of the history give it.
 
@@ -71,7 +71,7 @@ def gather_evidence(
 def _find_links(
     ids: NDArray[np.int32],
     size: int,
-    places: NDArray[np.int32],
+    places: NDArray[np.int16],
     slots: NDArray[np.int32],
     targets: NDArray[np.int32],
 ) -> int:

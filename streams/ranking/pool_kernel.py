@@ -7,7 +7,7 @@ from streams.compiled import compiled
 from streams.ranking.arrays import HistoryWeights, ItemArrays, ItemLists, LinkRows, Scratch, TitleWords, User
 from streams.ranking.cut_kernel import pool_by_links
 from streams.ranking.marks_kernel import FREE, POOLED
-from streams.ranking.title_kernel import RELATIVES, find_relatives
+from streams.ranking.title_kernel import relatives_of
 
 # Most items in the pool.
 POOL_SIZE = 1024
@@ -54,10 +54,9 @@ def fill_pool(
     size = _pool_from_list(user.proposals, POOL_SIZE, available, marks, pool, size)
     size = _pool_from_list(unseen, POOL_SIZE, available, marks, pool, size)
     size = _pool_from_list(lists.newest, _NEWEST, available, marks, pool, size)
-    relatives = np.empty(RELATIVES, np.int32)
     for item in user.items[:_RELATIVES_OF_LAST]:
-        number = find_relatives(item, titles.tokens, titles.offsets, titles.carriers, items.known, relatives)
-        size = _pool_from_list(relatives[:number], number, available, marks, pool, size)
+        relatives = relatives_of(item, titles, items.known)
+        size = _pool_from_list(relatives, len(relatives), available, marks, pool, size)
     size = _pool_from_list(lists.recent, _RECENT, available, marks, pool, size)
     size = _pool_from_list(lists.by_history[user.bucket], _HISTORY_LENGTH, available, marks, pool, size)
     size = _pool_from_list(lists.ever, _POPULAR, available, marks, pool, size)

@@ -18,8 +18,8 @@ from streams.ranking.item_kernel import (
 )
 from streams.ranking.profile_kernel import YEARS, smooth_years
 from streams.ranking.selection_kernel import top_items
-from streams.ranking.title_kernel import post_tokens
-from streams.ranking.view_kernel import share_profiles, weigh_by_history
+from streams.ranking.title_kernel import RELATIVES, post_tokens
+from streams.ranking.view_kernel import share_genres, weigh_by_history
 from streams.statistics import ItemStatistics
 from streams.statistics.popularity import BUCKET_DECAY_EVENTS, DECAY_EVENTS, HISTORY_BUCKETS
 
@@ -35,6 +35,8 @@ NEW_ITEM_EVENTS = 5
 _NEWEST = 256
 # A title word that every fifth item carries says nothing.
 _TOKEN_PRIOR = 5.0
+# What shares are divided by at least: a sum that may be none.
+_LEAST_SHARE = 1e-9
 _DECAYS = np.array(DECAY_EVENTS)
 
 
@@ -55,7 +57,9 @@ class PopularityView:
         renewals: How often any of this was made anew.
         content: Classes of items and their rates of first events.
         token_idf: [T] float32, how much a shared title word says: less the more items carry it.
-        token_offsets: [T + 1] int32, `token_carriers` int32: the items of each title word, see `post_tokens`.
+        token_postings: [T + 1] int32, int32: the items of each title word, see `post_tokens`.
+        relatives: [N, RELATIVES] int32, filled by the list step, as is `related` [N] int8: see `TitleWords`.
+        related: See relatives.
     """
 
     def __init__(self) -> None:
@@ -71,8 +75,9 @@ class PopularityView:
         self.items: NDArray[np.float32] = np.zeros((0, ITEM_COLUMNS), np.float32)
         self.covisit_norms: NDArray[np.float32] = np.zeros(0, np.float32)
         self.token_idf: NDArray[np.float32] = np.zeros(0, np.float32)
-        self.token_offsets: NDArray[np.int32] = np.zeros(1, np.int32)
-        self.token_carriers: NDArray[np.int32] = np.zeros(0, np.int32)
+        self.token_postings: tuple[NDArray[np.int32], ...] = (np.zeros(1, np.int32), np.zeros(0, np.int32))
+        self.relatives: NDArray[np.int32] = np.zeros((0, RELATIVES), np.int32)
+        self.related: NDArray[np.int8] = np.zeros(0, np.int8)
         self.renewals = 0
         self.content = ContentView()
         self._latest: NDArray[np.int32] = np.empty(0, np.int32)
@@ -91,42 +96,46 @@ class PopularityView:
         self.renewals += 1
         if now[1:] != (catalogue_sequence, size):
             self._renew_catalogue(catalogue)
-        self._renew_shares(statistics, catalogue)
-        self.content.renew(statistics, catalogue, self.shares)
-        self._renew_items(statistics, catalogue)
+        used = _used(statistics, catalogue)
+        self._renew_shares(statistics, catalogue, used)
+        self.content.renew(statistics, catalogue, self.shares[:used])
+        self._renew_items(statistics, catalogue, used)
         clock, *catalogue_then = self._lists_made_at
         behind = abs(statistics.clock - clock)
         if catalogue_then == list(now[1:]) and behind <= _SLOW * min(_REFRESH_EVENTS, int(clock * _REFRESH_SHARE)):
             return
         self._lists_made_at = now
-        self._renew_lists(statistics)
+        self._renew_lists(statistics, used)
         self._renew_newest(statistics, catalogue)
-        self._renew_profiles(catalogue)
+        self._renew_profiles()
 
-    def _renew_shares(self, statistics: ItemStatistics, catalogue: Catalogue) -> None:
+    def _renew_shares(self, statistics: ItemStatistics, catalogue: Catalogue, used: int) -> None:
         popularity = statistics.popularity
-        self._decayed = decay_counts(statistics.clock, popularity.decayed, popularity.last_clock, _DECAYS)
-        self.shares = share_out(self._decayed, 1.0 / (len(catalogue) + 1.0))
+        decayed, last_clock = popularity.decayed[:used], popularity.last_clock[:used]
+        self._decayed = decay_counts(statistics.clock, decayed, last_clock, _DECAYS)
+        self.shares = np.zeros(len(popularity), np.float32)
+        self.shares[:used] = share_out(self._decayed, 1.0 / (len(catalogue) + 1.0))
 
-    def _renew_lists(self, statistics: ItemStatistics) -> None:
-        wanted = min(_LISTED, len(self.shares) - 1)
-        self.recent = top_items(self._decayed[:, 0] + self.shares, wanted)
+    def _renew_lists(self, statistics: ItemStatistics, used: int) -> None:
+        wanted, shares = min(_LISTED, used - 1), self.shares[:used]
+        self.recent = top_items(self._decayed[:, 0] + shares, wanted)
         self.ever = statistics.popularity_order()
-        by_history, totals = statistics.popularity.by_history, statistics.bucket_totals
-        among = weigh_by_history(by_history, totals, self.items, self.shares)
+        by_history, totals = statistics.popularity.by_history[:used], statistics.bucket_totals
+        among = weigh_by_history(by_history, totals, self.items[:used], shares)
         self.by_history = np.stack([top_items(weights, wanted) for weights in among])
 
     def _renew_newest(self, statistics: ItemStatistics, catalogue: Catalogue) -> None:
         few = statistics.popularity.counts[self._latest] < NEW_ITEM_EVENTS
         self.newest = self._latest[few & catalogue.available[self._latest]][:_NEWEST]
 
-    def _renew_profiles(self, catalogue: Catalogue) -> None:
-        years = np.zeros((YEARS, 2))
-        share_profiles(self.shares, catalogue.genres, self.content.year_places, self.genre_shares, years[:, 0])
+    def _renew_profiles(self) -> None:
+        content, years = self.content, np.zeros((YEARS, 2))
+        share_genres(content.set_shares, content.set_genres, self.genre_shares)
+        years[:, 0] = content.year_shares[:YEARS] / max(float(content.year_shares[:YEARS].sum()), _LEAST_SHARE)
         smooth_years(years)
         self.year_shares = years[:, 0].copy()
 
-    def _renew_items(self, statistics: ItemStatistics, catalogue: Catalogue) -> None:
+    def _renew_items(self, statistics: ItemStatistics, catalogue: Catalogue, used: int) -> None:
         popularity, content = statistics.popularity, self.content
         if self._placed_at != content.catalogue_sequence:
             self._placed_at = content.catalogue_sequence
@@ -137,18 +146,18 @@ class PopularityView:
         fill_items(
             statistics.clock,
             statistics.mean_value,
-            popularity.counts,
+            popularity.counts[:used],
             self._decayed,
-            popularity.value_sums,
-            popularity.last_clock,
-            popularity.first_clock,
+            popularity.value_sums[:used],
+            popularity.last_clock[:used],
+            popularity.first_clock[:used],
             statistics.decayed_totals,
             BUCKET_DECAY_EVENTS,
             len(catalogue),
             CLASS_OF_COUNT,
-            self.shares,
+            self.shares[:used],
             content.first_rates,
-            self.items,
+            self.items[:used],
         )
         self.covisit_norms = self.items[:, ITEM_COVISIT_NORM].copy()
 
@@ -157,4 +166,12 @@ class PopularityView:
         self.unavailable = np.flatnonzero(catalogue.known & ~catalogue.available).astype(np.int32)
         carriers = np.maximum(_TOKEN_PRIOR * catalogue.token_items, 1.0)
         self.token_idf = np.maximum(np.log(max(len(catalogue), 1) / carriers), 0.0).astype(np.float32)
-        self.token_offsets, self.token_carriers = post_tokens(catalogue.tokens, catalogue.token_items)
+        self.token_postings = post_tokens(catalogue.tokens, catalogue.token_items)
+        self.relatives = np.empty((len(catalogue.tokens), RELATIVES), np.int32)
+        self.related = np.zeros(len(catalogue.tokens), np.int8)
+
+
+def _used(statistics: ItemStatistics, catalogue: Catalogue) -> int:
+    """Return the first index from which on nothing is known: arrays grow by doubling, half of one can be empty."""
+    counted, known = np.flatnonzero(statistics.popularity.counts), np.flatnonzero(catalogue.known)
+    return max([1, *(counted[-1:] + 1).tolist(), *(known[-1:] + 1).tolist()])

@@ -4,6 +4,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from streams.compiled import compiled
+from streams.ranking.arrays import TitleWords
 
 # A word carried by more items than this relates nothing.
 _COMMON_WORD = 25
@@ -36,6 +37,16 @@ def post_tokens(
             carriers[ends[token]] = item
             ends[token] += 1
     return offsets, carriers
+
+
+@compiled
+def relatives_of(item: int, titles: TitleWords, catalogue_size: int) -> NDArray[np.int32]:
+    """Return what `find_relatives` finds; each item's are found once and kept, as titles change with the catalogue."""
+    kept: NDArray[np.int32] = titles.relatives[item]
+    if titles.related[item] == 0:
+        found = find_relatives(item, titles.tokens, titles.offsets, titles.carriers, catalogue_size, kept)
+        titles.related[item] = found + 1
+    return kept[: titles.related[item] - 1]
 
 
 @compiled

@@ -38,37 +38,16 @@ def weigh_by_history(
 
 
 @compiled
-def share_profiles(
-    shares: NDArray[np.float32],
-    genres: NDArray[np.int16],
-    year_places: NDArray[np.int16],
-    genre_shares: NDArray[np.float64],
-    year_shares: NDArray[np.float64],
+def share_genres(
+    set_shares: NDArray[np.float64], set_genres: NDArray[np.int16], genre_shares: NDArray[np.float64]
 ) -> None:
-    """Sum the recent shares of items by genre, and those of dated items by year of release.
-
-    Args:
-        shares: [N].
-        genres: [N, G] genre ids, 0 where fewer.
-        year_places: [N] places in `year_shares`, beyond its end where the year is unknown.
-        genre_shares: [MAX_GENRES] out: sums, of the sum over all items.
-        year_shares: [YEARS] out: sums, of the sum over dated items.
-    """
+    """Sum the shares [S] of sets of genres, which are [S, G] with 0 where fewer, by genre [MAX_GENRES]."""
     genre_shares[:] = 0.0
-    year_shares[:] = 0.0
-    total, dated = 0.0, 0.0
-    for item in range(len(shares)):
-        share = shares[item]
-        total += share
-        for genre in genres[item]:
+    for place in range(len(set_shares)):
+        for genre in set_genres[place]:
             if genre == 0:
                 break
-            genre_shares[genre] += share
-        if year_places[item] < len(year_shares):
-            year_shares[year_places[item]] += share
-            dated += share
-    genre_shares /= total if total > 0.0 else 1.0
-    year_shares /= dated if dated > 0.0 else 1.0
+            genre_shares[genre] += set_shares[place]
 
 
 @compiled
@@ -76,20 +55,36 @@ def tally_shares(
     shares: NDArray[np.float32],
     eras: NDArray[np.int16],
     genre_sets: NDArray[np.int32],
+    year_places: NDArray[np.int16],
     era_shares: NDArray[np.float64],
     set_shares: NDArray[np.float64],
+    year_shares: NDArray[np.float64],
 ) -> None:
-    """Sum the recent shares [N] of items by era [ERAS] and by set of genres [S], as parts of the sum over all items."""
+    """Sum the recent shares of items by three kinds of classes at once, each as a part of the sum over all items.
+
+    Args:
+        shares: [N].
+        eras: [N] places in `era_shares`.
+        genre_sets: [N] places in `set_shares`.
+        year_places: [N] places in `year_shares`.
+        era_shares: Out.
+        set_shares: Out.
+        year_shares: Out.
+    """
     era_shares[:] = 0.0
     set_shares[:] = 0.0
+    year_shares[:] = 0.0
     total = 0.0
     for item in range(len(shares)):
         share = shares[item]
         total += share
-        era_shares[eras[item]] += share
-        set_shares[genre_sets[item]] += share
-    era_shares /= total if total > 0.0 else 1.0
-    set_shares /= total if total > 0.0 else 1.0
+        era_shares[np.uint32(eras[item])] += share
+        set_shares[np.uint32(genre_sets[item])] += share
+        year_shares[np.uint32(year_places[item])] += share
+    whole = total if total > 0.0 else 1.0
+    era_shares /= whole
+    set_shares /= whole
+    year_shares /= whole
 
 
 @compiled

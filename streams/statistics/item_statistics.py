@@ -20,6 +20,7 @@ from streams.statistics.rows import Rows
 from streams.users import UserState
 
 NEIGHBOURS_PER_ITEM = 256
+_LAST = np.uint64(0xFFFFFFFF)
 _FADES = np.exp(-1.0 / np.array(DECAY_EVENTS))
 _CLASS_FADE = math.exp(-1.0 / CLASS_DECAY_EVENTS)
 _BUCKET_FADE = math.exp(-1.0 / BUCKET_DECAY_EVENTS)
@@ -150,7 +151,9 @@ class ItemStatistics:
     def popularity_order(self) -> NDArray[np.int32]:
         """Return all item indexes (from 1) by all-time count, most first; ties by index. Do not modify."""
         if self._order_sequence != self.popularity_sequence:
-            order = np.argsort(-self.popularity.counts[1:], kind="stable") + 1
-            self._order = order.astype(np.int32)
+            counts = self.popularity.counts[1:].astype(np.uint64)
+            # Keys to sort, several times as fast as an order of the counts: the index stands in their lower half.
+            keys = (counts << np.uint64(32)) | (_LAST - np.arange(1, len(counts) + 1, dtype=np.uint64))
+            self._order = (_LAST - (np.sort(keys)[::-1] & _LAST)).astype(np.int32)
             self._order_sequence = self.popularity_sequence
         return self._order

@@ -4,7 +4,7 @@ from small_world import make_world
 
 from streams.ranking.item_kernel import ITEM_BUCKET_FADE
 from streams.ranking.selection_kernel import falling, largest, ordered, top_items, unordered
-from streams.ranking.view_kernel import rate_genres, rate_keys, share_profiles, weigh_by_history
+from streams.ranking.view_kernel import rate_genres, rate_keys, share_genres, tally_shares, weigh_by_history
 
 
 def test_top_items_are_the_largest_weights_ties_by_index():
@@ -49,13 +49,27 @@ def test_lists_by_history_length_are_those_of_plain_sums():
     np.testing.assert_allclose(among.T, faded + 0.1 * np.maximum(totals, 1.0) * view.shares[:, None], rtol=1e-5)
 
 
-def test_profiles_of_everyone_are_shares_by_genre_and_by_known_year():
-    shares = np.array([0.0, 0.5, 0.25, 0.25], np.float32)
-    genres = np.array([[0, 0], [3, 1], [3, 0], [0, 0]], np.int16)
-    by_genre, by_year = np.ones(5), np.ones(4)
-    share_profiles(shares, genres, np.array([4, 2, 4, 0], np.int16), by_genre, by_year)
+def test_shares_of_everyone_are_told_by_era_set_of_genres_and_year():
+    shares = np.array([0.0, 1.0, 0.5, 0.5], np.float32)
+    eras, sets, years = np.array([0, 0, 1, 1], np.int16), np.array([0, 2, 1, 0]), np.array([4, 2, 4, 0], np.int16)
+    by_era, by_set, by_year = np.ones(2), np.ones(3), np.ones(5)
+    tally_shares(shares, eras, sets.astype(np.int32), years, by_era, by_set, by_year)
+    assert by_era.tolist() == [0.5, 0.5]
+    assert by_set.tolist() == [0.25, 0.25, 0.5]
+    assert by_year.tolist() == [0.25, 0.0, 0.5, 0.0, 0.25]
+    by_genre = np.ones(5)
+    share_genres(by_set, np.array([[0, 0], [3, 0], [3, 1]], np.int16), by_genre)
     assert by_genre.tolist() == [0.0, 0.5, 0.0, 0.75, 0.0]
-    assert by_year == pytest.approx([1 / 3, 0.0, 2 / 3, 0.0])
+
+
+def test_nothing_is_computed_for_indexes_nobody_knows():
+    world = make_world(items=1_500, events=900)
+    world.candidates_of(world.users["u1"])
+    view, known = world.step.view, np.flatnonzero(world.catalogue.known)
+    assert len(view.shares) == len(view.items) == 2_048
+    assert (view.shares[known] > 0.0).all()
+    assert (view.shares[known[-1] + 1 :] == 0.0).all()
+    assert len(view.content.first_rates) == known[-1] + 1
 
 
 def test_a_set_of_genres_has_the_mean_of_their_log_rates():
