@@ -186,7 +186,7 @@ class Scratch(NamedTuple):
 
 
 class Found(NamedTuple):
-    """What the list step writes for B users; all but `linear` is zero before.
+    """What the list step writes for B users.
 
     Args:
         context: [B, U] float32.

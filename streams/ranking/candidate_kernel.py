@@ -105,6 +105,8 @@ def _find(user: User, linear: LinearWeights, shared: Shared, row: int, found: Fo
 @compiled
 def _write_user(user: User, unavailable: NDArray[np.int32], row: int, found: Found) -> None:
     """Write what needs no item: the context, its last TASTES entries aside, and the tensors of the history."""
+    found.context[row], found.history[row], found.exclude[row] = 0.0, 0, 0
+    found.history_value[row], found.history_age_s[row] = 0.0, 0.0
     known = (user.events, user.bucket, user.mean_value)
     write_context(*known, user.values, user.ts_ms, user.now_ms, found.context[row])
     tensors = (found.history[row], found.history_value[row], found.history_age_s[row], found.exclude[row])

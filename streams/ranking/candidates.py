@@ -25,6 +25,7 @@ from streams.statistics.popularity import history_bucket
 from streams.users import UserState
 
 _Items = NDArray[np.int32]
+_NOTHING_HELD = (None,) * 4
 _Told = tuple[_Items, NDArray[np.float32], NDArray[np.int64], _Items, _Items, int, int, float]
 
 
@@ -73,11 +74,11 @@ class CandidateStep:
         self._token_weights: NDArray[np.float32] = np.zeros(0, np.float32)
         self._shared: Shared | None = None
         self._shared_at = -1
-        self._shared_arrays: tuple[NDArray[Any], ...] = ()
+        self._held: tuple[NDArray[Any] | None, ...] = _NOTHING_HELD
 
     def __getstate__(self) -> dict[str, Any]:
         """Return all but what is put together from the rest."""
-        return {**self.__dict__, "_shared": None, "_shared_at": -1, "_shared_arrays": ()}
+        return {**self.__dict__, "_shared": None, "_held": _NOTHING_HELD}
 
     def needed_pages(self, states: Sequence[UserState]) -> list[int]:
         """Return the items whose pages `build` will read for these users, each once."""
@@ -109,21 +110,25 @@ class CandidateStep:
 
     def prepare(self) -> None:
         """Give every array room for all known indexes, and renew the view if enough has happened."""
-        sizes = (len(self.catalogue.known), len(self.statistics.rows), len(self.statistics.popularity))
-        size = len(self.marks)
-        if sizes != (size, size, size):
-            self._make_room(max(sizes))
-        if len(self._token_weights) != len(self.catalogue.token_items):
-            self._token_weights = np.zeros(len(self.catalogue.token_items), np.float32)
+        if not all(map(is_, self._held_elsewhere(), self._held)):
+            self._make_room()
         self.view.refresh(self.statistics, self.catalogue)
 
-    def _make_room(self, size: int) -> None:
+    def _held_elsewhere(self) -> tuple[NDArray[Any], ...]:
+        """Return an array of each owner of arrays; all that an owner has are replaced together, by longer ones."""
+        rows, popularity, catalogue = self.statistics.rows, self.statistics.popularity, self.catalogue
+        return rows.ids, popularity.counts, catalogue.known, catalogue.token_items
+
+    def _make_room(self) -> None:
+        size = max(len(self.catalogue.known), len(self.statistics.rows), len(self.statistics.popularity))
         self.catalogue.ensure(size)
         self.statistics.ensure(size)
         size = len(self.catalogue.known)
         self.marks = np.zeros(size, np.uint8)
         self._places = np.zeros(size, np.int16)
         self._scores = np.zeros(size, np.float32)
+        self._token_weights = np.zeros(len(self.catalogue.token_items), np.float32)
+        self._held, self._shared = self._held_elsewhere(), None
 
     def link_rows(self) -> LinkRows:
         """Return the rows of the statistics."""
@@ -139,18 +144,9 @@ class CandidateStep:
 
     def _share(self) -> Shared:
         """Return what is the same for all users; put together anew only if any of its arrays is another one."""
-        arrays = self._held_elsewhere()
-        same = self._shared_at == self.view.renewals and all(map(is_, arrays, self._shared_arrays))
-        if self._shared is None or not same:
-            self._shared, self._shared_at, self._shared_arrays = self._put_together(), self.view.renewals, arrays
+        if self._shared is None or self._shared_at != self.view.renewals:
+            self._shared, self._shared_at = self._put_together(), self.view.renewals
         return self._shared
-
-    def _held_elsewhere(self) -> tuple[NDArray[Any], ...]:
-        """Return the arrays that can be replaced by others while the view stays as it is."""
-        rows, popularity, catalogue = self.statistics.rows, self.statistics.popularity, self.catalogue
-        of_rows = (rows.ids, rows.values, rows.lengths, rows.sums, rows.landmarks)
-        of_items = (popularity.counts, popularity.by_history, self.statistics.bucket_totals, catalogue.available)
-        return (*of_rows, *of_items, catalogue.tokens, self.marks, self._token_weights)
 
     def _put_together(self) -> Shared:
         view, content = self.view, self.view.content

@@ -35,7 +35,7 @@ def linear_cut(
         newest: Items of which the first few stay likewise.
         unseen: Items of which the first few stay likewise.
         marks: [N]; the items that stay are KEPT on return.
-        candidates: [C] out, untouched beyond the pool's size.
+        candidates: [C] out, 0 beyond the pool's size.
         features: [C, F] out, likewise.
         linear: [C] out: linear scores, -inf beyond the pool's size.
     """
@@ -51,7 +51,7 @@ def linear_cut(
         first = np.uint64(0x80000000) if marks[pool[place]] == KEPT else np.uint64(0)
         keys[place] = ((ordered(bits[place]) >> np.uint64(1) | first) << np.uint64(32)) | np.uint64(size - place)
     taken = min(size, len(candidates))
-    linear[taken:] = -np.inf
+    candidates[taken:], features[taken:], linear[taken:] = 0, 0.0, -np.inf
     largest(keys, size, taken)
     for rank in range(taken):
         place = int(np.int64(size) - np.int64(keys[rank] & np.uint64(0xFFFFFFFF)))

@@ -75,7 +75,7 @@ class PopularityView:
         self.items: NDArray[np.float32] = np.zeros((0, ITEM_COLUMNS), np.float32)
         self.covisit_norms: NDArray[np.float32] = np.zeros(0, np.float32)
         self.token_idf: NDArray[np.float32] = np.zeros(0, np.float32)
-        self.token_postings: tuple[NDArray[np.int32], ...] = (np.zeros(1, np.int32), np.zeros(0, np.int32))
+        self.token_postings = (np.zeros(1, np.int32), np.zeros(0, np.int32))
         self.relatives: NDArray[np.int32] = np.zeros((0, RELATIVES), np.int32)
         self.related: NDArray[np.int8] = np.zeros(0, np.int8)
         self.renewals = 0
@@ -174,4 +174,4 @@ class PopularityView:
 def _used(statistics: ItemStatistics, catalogue: Catalogue) -> int:
     """Return the first index from which on nothing is known: arrays grow by doubling, half of one can be empty."""
     counted, known = np.flatnonzero(statistics.popularity.counts), np.flatnonzero(catalogue.known)
-    return max([1, *(counted[-1:] + 1).tolist(), *(known[-1:] + 1).tolist()])
+    return 1 + max([0, *map(int, counted[-1:]), *map(int, known[-1:])])

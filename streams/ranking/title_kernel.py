@@ -43,10 +43,11 @@ def post_tokens(
 def relatives_of(item: int, titles: TitleWords, catalogue_size: int) -> NDArray[np.int32]:
     """Return what `find_relatives` finds; each item's are found once and kept, as titles change with the catalogue."""
     kept: NDArray[np.int32] = titles.relatives[item]
-    if titles.related[item] == 0:
-        found = find_relatives(item, titles.tokens, titles.offsets, titles.carriers, catalogue_size, kept)
-        titles.related[item] = found + 1
-    return kept[: titles.related[item] - 1]
+    number = int(titles.related[item]) - 1
+    if number < 0:
+        number = find_relatives(item, titles.tokens, titles.offsets, titles.carriers, catalogue_size, kept)
+        titles.related[item] = number + 1
+    return kept[:number]
 
 
 @compiled
