@@ -29,7 +29,8 @@ def compiled_sums(function: _Function) -> _Function:
 
 def _kept(kernel: Any) -> Any:
     kept = kernel._cache._cache_file
-    kept._source_stamp = (kept._source_stamp, _SOURCES)
+    # Of another version nothing further is read: what is kept names classes that may be gone.
+    kept._version = (kept._version, _SOURCES)
     return kernel
 
 

@@ -10,9 +10,8 @@ from millrace.contracts import CatalogueItem
 from model.learning.learner import Learner
 from model.learning.moments import Moment
 from streams.catalogue import Catalogue
-from streams.ranking import CONTEXT_NAMES, FEATURE_NAMES, CandidateStep
-from streams.ranking.requests import UserTensors
-from streams.scoring.protocol import CANDIDATES
+from streams.ranking import CandidateStep
+from streams.ranking.requests import request_without_candidates
 from streams.statistics import ItemStatistics
 from streams.users import ResolvedEvent, UserState, apply_event
 
@@ -92,11 +91,7 @@ class LogFollower:
             return iter(())
         states = [step.before for step in steps]
         times = [_asked_ms(step) for step in steps]
-        nothing = np.zeros((len(states), CANDIDATES), np.int32)
-        features = np.zeros((len(states), CANDIDATES, len(FEATURE_NAMES)), np.float32)
-        context = np.zeros((len(states), len(CONTEXT_NAMES)), np.float32)
-        request = UserTensors.of(states, times).request(nothing, features, context)
-        return iter(self._learner.proposals(request))
+        return iter(self._learner.proposals(request_without_candidates(states, times)))
 
     def _moment(self, step: _Step, proposals: NDArray[np.int32]) -> Moment:
         state = replace(step.before, proposals=proposals[proposals > 0])

@@ -1,6 +1,7 @@
 """Candidates, their features, the linear fusion and the rules of a list: pure, the same in serving and training."""
 
-from streams.ranking.candidates import CandidateBatch, CandidateStep
+from streams.ranking.batch import CandidateBatch
+from streams.ranking.candidates import CandidateStep
 from streams.ranking.features import CONTEXT_NAMES, FEATURE_NAMES
 from streams.ranking.fusion import FusionWeights
 from streams.ranking.grading import Grade, grade

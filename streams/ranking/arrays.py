@@ -185,30 +185,6 @@ class Scratch(NamedTuple):
     token_weights: NDArray[np.float32]
 
 
-class Found(NamedTuple):
-    """What the list step writes for B users.
-
-    Args:
-        context: [B, U] float32.
-        candidates: [B, C] int32.
-        features: [B, C, F] float32.
-        linear: [B, C] float32 scores of the linear fusion, -inf where padded.
-        history: [B, L] int32; this and what follows as in a `ScoreRequest`.
-        history_value: [B, L] float32.
-        history_age_s: [B, L] float32.
-        exclude: [B, E] int32.
-    """
-
-    context: NDArray[np.float32]
-    candidates: NDArray[np.int32]
-    features: NDArray[np.float32]
-    linear: NDArray[np.float32]
-    history: NDArray[np.int32]
-    history_value: NDArray[np.float32]
-    history_age_s: NDArray[np.float32]
-    exclude: NDArray[np.int32]
-
-
 class Taste(NamedTuple):
     """What a user picks beside what everyone picks, as tables over classes of items; see `taste_kernel`.
 

@@ -4,8 +4,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from streams.compiled import compiled
-from streams.ranking.arrays import Found, LinearWeights, User
-from streams.ranking.batch_memory import parts_of
+from streams.ranking.arrays import LinearWeights, User
+from streams.ranking.batch import CandidateBatch, parts_of
 from streams.ranking.context_kernel import write_context
 from streams.ranking.evidence_kernel import gather_evidence
 from streams.ranking.feature_kernel import compute_features
@@ -71,7 +71,7 @@ def find_candidates(
         weights: Of the cut, see `LinearWeights`, as `by_context`.
         by_context: See weights.
         shared: What is known of everything else. All its arrays that have a place for each item have as many.
-        memory: Out, see `batch_memory`, as `users` and `excluded`.
+        memory: Out, see `allocate`, as `users` and `excluded`.
         users: See memory.
         excluded: See memory.
         row: Of the user in the batch.
@@ -81,7 +81,7 @@ def find_candidates(
 
 
 @compiled
-def _find(user: User, linear: LinearWeights, shared: Shared, row: int, found: Found) -> None:
+def _find(user: User, linear: LinearWeights, shared: Shared, row: int, found: CandidateBatch) -> None:
     rows, items, titles, scratch = shared.rows, shared.items, shared.titles, shared.scratch
     lists, marks, context, candidates = shared.lists, scratch.marks, found.context[row], found.candidates[row]
     _write_user(user, lists.unavailable, row, found)
@@ -103,7 +103,7 @@ def _find(user: User, linear: LinearWeights, shared: Shared, row: int, found: Fo
 
 
 @compiled
-def _write_user(user: User, unavailable: NDArray[np.int32], row: int, found: Found) -> None:
+def _write_user(user: User, unavailable: NDArray[np.int32], row: int, found: CandidateBatch) -> None:
     """Write what needs no item: the context, its last TASTES entries aside, and the tensors of the history."""
     found.context[row], found.history[row], found.exclude[row] = 0.0, 0, 0
     found.history_value[row], found.history_age_s[row] = 0.0, 0.0

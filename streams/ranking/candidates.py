@@ -1,7 +1,6 @@
 """The candidate step: from user states to a few hundred candidates each, with features, cut by the linear fusion."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from operator import is_
 from typing import Any
 
@@ -11,15 +10,14 @@ from numpy.typing import NDArray
 from streams.catalogue import Catalogue
 from streams.compiled import plain
 from streams.ranking.arrays import Everyone, ItemArrays, ItemLists, LinkRows, Scratch, TitleWords
-from streams.ranking.batch_memory import allocate
+from streams.ranking.batch import CandidateBatch, allocate
 from streams.ranking.candidate_kernel import find_candidates
 from streams.ranking.context_kernel import NEUTRAL_VALUE
 from streams.ranking.fusion import FusionWeights
 from streams.ranking.history_kernel import EVIDENCE_LAGS
 from streams.ranking.popularity_view import PopularityView
-from streams.ranking.requests import UserTensors, exclude_width
+from streams.ranking.requests import exclude_width
 from streams.ranking.shared import Shared, share
-from streams.scoring.protocol import ScoreRequest
 from streams.statistics import ItemStatistics
 from streams.statistics.popularity import history_bucket
 from streams.users import UserState
@@ -27,29 +25,6 @@ from streams.users import UserState
 _Items = NDArray[np.int32]
 _NOTHING_HELD = (None,) * 4
 _Told = tuple[_Items, NDArray[np.float32], NDArray[np.int64], _Items, _Items, int, int, float]
-
-
-@dataclass(frozen=True, slots=True)
-class CandidateBatch:
-    """Candidates of B users, best by linear fusion first, padded on the right with item 0.
-
-    Args:
-        candidates: [B, C] int32.
-        features: [B, C, F] float32.
-        context: [B, U] float32.
-        linear: [B, C] float32 linear fusion scores, -inf where padded.
-        users: What a request says of the users.
-    """
-
-    candidates: NDArray[np.int32]
-    features: NDArray[np.float32]
-    context: NDArray[np.float32]
-    linear: NDArray[np.float32]
-    users: UserTensors
-
-    def request(self) -> ScoreRequest:
-        """Return the tensors for a model version."""
-        return self.users.request(self.candidates, self.features, self.context)
 
 
 class CandidateStep:
@@ -101,12 +76,11 @@ class CandidateStep:
         self.prepare()
         shared, clock, unavailable = self._share(), self.statistics.clock, self.view.unavailable
         users, excluded = len(states), exclude_width(states, unavailable)
-        memory, found = allocate(users, excluded)
+        memory, batch = allocate(users, excluded)
         cut = (weights.weights, weights.context_weights, shared, memory, users, excluded)
         for row, (state, time_ms) in enumerate(zip(states, now_ms, strict=True)):
             find_candidates(*_told(state), int(time_ms), clock, *cut, row)
-        told = UserTensors(found.history, found.history_value, found.history_age_s, found.exclude)
-        return CandidateBatch(found.candidates, found.features, found.context, found.linear, told)
+        return batch
 
     def prepare(self) -> None:
         """Give every array room for all known indexes, and renew the view if enough has happened."""

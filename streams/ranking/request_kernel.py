@@ -1,4 +1,4 @@
-"""The kernel behind the tensors of `requests.UserTensors`."""
+"""The kernel behind what a request says of a user."""
 
 import numpy as np
 from numpy.typing import NDArray

@@ -8,7 +8,8 @@ from numpy.typing import NDArray
 from millrace.contracts import ReasonCode
 from streams.catalogue import MAX_GENRES, Catalogue
 from streams.compiled import plain
-from streams.ranking.candidates import CandidateBatch, CandidateStep
+from streams.ranking.batch import CandidateBatch
+from streams.ranking.candidates import CandidateStep
 from streams.ranking.exploration import ExplorationPolicy, draws
 from streams.ranking.exploration_slot import new_items_for
 from streams.ranking.popularity_view import NEW_ITEM_EVENTS

@@ -2,10 +2,12 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 import streams.compiled
 
 _PACKAGE = {
-    "compiled.py": None,
+    "compiled.py": Path(streams.compiled.__file__).read_text(),
     "numbers.py": "NUMBER = 1\n",
     "kernel.py": """
 from streams.compiled import compiled
@@ -29,15 +31,32 @@ def _run(folder):
     return tuple(int(number) for number in done.stdout.split())
 
 
-def test_kept_code_is_void_once_another_file_of_the_package_has_changed(tmp_path):
-    package = tmp_path / "streams"
-    package.mkdir()
+@pytest.fixture
+def package(tmp_path):
+    folder = tmp_path / "streams"
+    folder.mkdir()
     for name, text in _PACKAGE.items():
-        (package / name).write_text(text or Path(streams.compiled.__file__).read_text())
+        (folder / name).write_text(text)
+    return folder
 
-    assert _run(tmp_path) == (1, 0)
-    assert _run(tmp_path) == (1, 1)
+
+def test_kept_code_is_void_once_another_file_of_the_package_has_changed(package):
+    assert _run(package.parent) == (1, 0)
+    assert _run(package.parent) == (1, 1)
     (package / "numbers.py").write_text("NUMBER = 1  # as before\n")
-    assert _run(tmp_path) == (1, 0)
+    assert _run(package.parent) == (1, 0)
     (package / "numbers.py").write_text("NUMBER = 2  # no more\n")
-    assert _run(tmp_path) == (2, 0)
+    assert _run(package.parent) == (2, 0)
+
+
+def test_kept_code_for_a_tuple_that_is_gone_is_not_looked_into(package):
+    kernel = (package / "kernel.py").read_text()
+    pair = "from typing import NamedTuple\n\n\nclass {name}(NamedTuple):\n    one: int\n"
+    called = kernel.replace("def kernel():", "def kernel(pair):").replace("kernel(),", "kernel({name}(1)),")
+    called = called.replace("import NUMBER", "import NUMBER\nfrom streams.pair import {name}")
+    for name in ("Pair", "Twins"):
+        (package / "pair.py").write_text(pair.format(name=name))
+        (package / "kernel.py").write_text(called.format(name=name) if name == "Pair" else kernel)
+        assert _run(package.parent) == (1, 0)
+    (package / "kernel.py").write_text(called.format(name="Twins"))
+    assert _run(package.parent) == (1, 0)

@@ -105,4 +105,4 @@ def _with_company(batch: CandidateBatch, items: NDArray[np.int32], company: int)
     candidates[0, : len(places)] = batch.candidates[0, places]
     features[0, : len(places)] = batch.features[0, places]
     linear[0, : len(places)] = batch.linear[0, places]
-    return replace(batch, candidates=candidates, features=features, linear=linear)
+    return batch._replace(candidates=candidates, features=features, linear=linear)

@@ -3,7 +3,7 @@ import pytest
 
 from model.evaluation.protocols.steered import _MOST_GIVEN, SteeredSystem, _with_company
 from streams.ranking import CandidateBatch
-from streams.ranking.requests import UserTensors
+from streams.ranking.batch import allocate
 from streams.users import UserState
 
 
@@ -12,8 +12,8 @@ def batch(*items: int) -> CandidateBatch:
     candidates = np.zeros((1, 8), np.int32)
     candidates[0, : len(items)] = items
     features = np.repeat(candidates[..., None].astype(np.float32), 2, axis=2)
-    context, users = np.zeros((1, 1), np.float32), UserTensors.of([UserState("u")], [0])
-    return CandidateBatch(candidates, features, context, -features[..., 0], users)
+    _, whole = allocate(1, 64)
+    return whole._replace(candidates=candidates, features=features, linear=-features[..., 0])
 
 
 @pytest.mark.parametrize(("company", "kept"), [(0, [7, 3]), (1, [9, 7, 3]), (5, [9, 7, 4, 3])])
