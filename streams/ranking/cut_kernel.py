@@ -87,10 +87,10 @@ def _score_links(
     found: NDArray[np.int32],
 ) -> int:
     """Add every link, weighed, to the score of its item; return how many items were `found`, some perhaps twice."""
-    number = 0
+    ids, links, lengths, number = rows.ids, rows.links, rows.lengths, 0
     for lag in range(len(weights)):
-        row = history[lag]
-        number = _add_row(rows.ids[row], rows.links[row], rows.lengths[row], weights[lag], norms, scores, found, number)
+        row = np.uint32(history[lag])
+        number = _add_row(ids, links, row, lengths[row], weights, lag, norms, scores, found, number)
     return number
 
 
@@ -98,23 +98,26 @@ def _score_links(
 def _add_row(
     ids: NDArray[np.int32],
     links: NDArray[np.float32],
+    row: int,
     size: int,
     weights: NDArray[np.float32],
+    lag: int,
     norms: NDArray[np.float32],
     scores: NDArray[np.float32],
     found: NDArray[np.int32],
     number: int,
 ) -> int:
-    """Add the first `size` links [K, S] of a row by the weights [S] to the scores of their items.
+    """Add the first `size` links of a row by the weights of a lag to the scores of their items.
 
     Without branches, as nobody can foresee them, and in one loop: links come from far away in memory.
     """
-    short, wide, timed, covisited = weights[SHORT], weights[WIDE], weights[TIMED], weights[COVISITED]
+    short, wide = weights[lag, SHORT], weights[lag, WIDE]
+    timed, covisited = weights[lag, TIMED], weights[lag, COVISITED]
     for slot in range(size):
-        item, link = np.uint32(ids[slot]), links[slot]
+        item = np.uint32(ids[row, slot])
         before = scores[item]
-        following = short * link[SHORT] + wide * link[WIDE] + timed * link[TIMED]
-        scores[item] = before + (following + covisited * link[COVISITED] * norms[item])
+        following = short * links[row, slot, SHORT] + wide * links[row, slot, WIDE] + timed * links[row, slot, TIMED]
+        scores[item] = before + (following + covisited * links[row, slot, COVISITED] * norms[item])
         found[number] = item
         number += before == np.float32(0.0)
     return number

@@ -52,16 +52,17 @@ def gather_evidence(
         item = pool[place]
         places[item] = place + 1
         scales[place] = np.float32(1.0 / BACK_OFF) / shares[item]
-    for lag in range(len(weighed.factors)):
-        row, worth = history[lag], weighed.worths[lag]
-        links = rows.links[row]
-        number = _find_links(rows.ids[row], rows.lengths[row], places, slots, targets)
-        linked = slots[:number]
+    ids, links, lengths, factors, worths = rows.ids, rows.links, rows.lengths, weighed.factors, weighed.worths
+    # Rows are named by their number: to take one out as an array of its own costs as much as ten of its links.
+    for lag in range(len(factors)):
+        row = np.uint32(history[lag])
+        number = _find_links(ids, row, lengths[row], places, slots, targets)
         if lag < _LIFT_LAGS:
-            _lift(links[:, SHORT], linked, targets, 1.0, scales, worth[SESSION_LIFT], session_lifts)
-            _lift(links[:, TIMED], linked, targets, worth[FADE], scales, worth[TIMED_LIFT], timed_lifts)
-            _add_lifts(targets[:number], session_lifts, timed_lifts, evidence)
-        _add_links(links, linked, targets, weighed.factors[lag], evidence)
+            session, timed, fade = worths[lag, SESSION_LIFT], worths[lag, TIMED_LIFT], worths[lag, FADE]
+            _lift(links, row, SHORT, slots, number, targets, 1.0, scales, session, session_lifts)
+            _lift(links, row, TIMED, slots, number, targets, fade, scales, timed, timed_lifts)
+            _add_lifts(targets, number, session_lifts, timed_lifts, evidence)
+        _add_links(links, row, slots, number, targets, factors, lag, evidence)
     for place in range(len(pool)):
         places[pool[place]] = 0
     return evidence
@@ -70,6 +71,7 @@ def gather_evidence(
 @compiled
 def _find_links(
     ids: NDArray[np.int32],
+    row: int,
     size: int,
     places: NDArray[np.int16],
     slots: NDArray[np.int32],
@@ -78,7 +80,8 @@ def _find_links(
     """Find the links of a row to pooled items; without branches, as nobody can foresee which they are.
 
     Args:
-        ids: [K] neighbours of the row; the first `size` count.
+        ids: [N, K] neighbours, of which the first `size` of the `row` count.
+        row: See ids.
         size: See ids.
         places: [N] 1 + place in the pool, 0 outside of it.
         slots: [K] out: which links.
@@ -89,7 +92,7 @@ def _find_links(
     """
     number = 0
     for slot in range(size):
-        place = places[np.uint32(ids[slot])]
+        place = places[np.uint32(ids[row, slot])]
         slots[number], targets[number] = slot, place - 1
         number += place > 0
     return number
@@ -98,7 +101,10 @@ def _find_links(
 @compiled
 def _lift(
     links: NDArray[np.float32],
-    linked: NDArray[np.int32],
+    row: int,
+    statistic: int,
+    slots: NDArray[np.int32],
+    number: int,
     targets: NDArray[np.int32],
     worth: float,
     scales: NDArray[np.float32],
@@ -108,20 +114,23 @@ def _lift(
     """Write weight log(1 + link / (m p_i)), the logarithm to about 1e-4; 0 without a link.
 
     Args:
-        links: [K] links of a row in units of `worth`.
-        linked: [n] which of them lead to pooled items.
-        targets: [>= n] places of these in the pool.
+        links: [N, K, S] of which the `statistic` of the `row` counts, in units of `worth`.
+        row: See links.
+        statistic: See links.
+        slots: [K] which links of the row lead to pooled items: the first `number`.
+        number: See slots.
+        targets: [K] places of these in the pool.
         worth: See links.
         scales: [P] 1 / (m p_i) of the pool.
         weight: See above.
-        lifts: [>= n] out, contiguous.
+        lifts: [K] out, contiguous.
     """
-    unit, factor, size = np.float32(worth), np.float32(weight), len(linked)
-    for place in range(size):
-        link = links[np.uint32(linked[place])] * unit
+    unit, factor = np.float32(worth), np.float32(weight)
+    for place in range(number):
+        link = links[row, np.uint32(slots[place]), statistic] * unit
         lifts[place] = np.float32(1.0) + link * scales[np.uint32(targets[place])]
     bits = lifts.view(np.int32)
-    for place in range(size):
+    for place in range(number):
         pattern = bits[place]
         exponent = np.float32(np.int32(pattern >> 23) - np.int32(127)) * np.float32(_LN_2)
         bits[place] = np.int32(pattern & np.int32(0x7FFFFF)) | _BITS_OF_ONE
@@ -136,12 +145,13 @@ def _lift(
 @compiled
 def _add_lifts(
     targets: NDArray[np.int32],
+    number: int,
     session_lifts: NDArray[np.float32],
     timed_lifts: NDArray[np.float32],
     evidence: NDArray[np.float32],
 ) -> None:
-    """Add the lifts of some links to the evidence of their `targets`."""
-    for place in range(len(targets)):
+    """Add the lifts of the first `number` links to the evidence of their `targets`."""
+    for place in range(number):
         target = np.uint32(targets[place])
         evidence[target, LIFTS] += session_lifts[place]
         evidence[target, LIFTS + 1] += timed_lifts[place]
@@ -150,9 +160,12 @@ def _add_lifts(
 @compiled
 def _add_links(
     links: NDArray[np.float32],
-    linked: NDArray[np.int32],
+    row: int,
+    slots: NDArray[np.int32],
+    number: int,
     targets: NDArray[np.int32],
     factors: NDArray[np.float32],
+    lag: int,
     evidence: NDArray[np.float32],
 ) -> None:
     """Add links, times the factors, to the evidence of their items.
@@ -160,25 +173,34 @@ def _add_links(
     Links of 0 are added like others: what a branch costs that nobody can foresee is more.
 
     Args:
-        links: [K, S] of a row.
-        linked: [n] which of them lead to pooled items.
-        targets: [>= n] places of these in the pool.
-        factors: [LINK_KERNELS].
+        links: [N, K, S] of which those of the `row` count.
+        row: See links.
+        slots: [K] which links of the row lead to pooled items: the first `number`.
+        number: See slots.
+        targets: [K] places of these in the pool.
+        factors: [lags, LINK_KERNELS] of which those of the `lag` count.
+        lag: See factors.
         evidence: [P, EVIDENCE] out.
     """
     # Locals: behind every write to the evidence, the compiler would have to read an array's elements again.
-    short, session, long, wide, timed = factors[0], factors[1], factors[2], factors[3], factors[4]
-    covisited, liked, disliked = factors[TRANSITIONS], factors[TRANSITIONS + 1], factors[TRANSITIONS + 2]
-    for place in range(len(linked)):
-        link, own = links[np.uint32(linked[place])], evidence[np.uint32(targets[place])]
-        followed, widely, together = link[SHORT], link[WIDE], link[COVISITED]
-        timed_link = timed * link[TIMED]
-        own[0] += short * followed
-        own[1] += session * followed
-        own[2] += long * followed
-        own[3] += wide * widely
-        own[4] += timed_link
-        own[TRANSITIONS] += covisited * together
-        own[TRANSITIONS + 1] += liked * together
-        own[TRANSITIONS + 2] += disliked * together
-        own[STRONGEST] = max(own[STRONGEST], timed_link)
+    short, session, long, wide, timed = (
+        factors[lag, 0],
+        factors[lag, 1],
+        factors[lag, 2],
+        factors[lag, 3],
+        factors[lag, 4],
+    )
+    covisited, liked, disliked = factors[lag, TRANSITIONS], factors[lag, TRANSITIONS + 1], factors[lag, TRANSITIONS + 2]
+    for place in range(number):
+        slot, own = np.uint32(slots[place]), np.uint32(targets[place])
+        followed, widely, together = links[row, slot, SHORT], links[row, slot, WIDE], links[row, slot, COVISITED]
+        timed_link = timed * links[row, slot, TIMED]
+        evidence[own, 0] += short * followed
+        evidence[own, 1] += session * followed
+        evidence[own, 2] += long * followed
+        evidence[own, 3] += wide * widely
+        evidence[own, 4] += timed_link
+        evidence[own, TRANSITIONS] += covisited * together
+        evidence[own, TRANSITIONS + 1] += liked * together
+        evidence[own, TRANSITIONS + 2] += disliked * together
+        evidence[own, STRONGEST] = max(evidence[own, STRONGEST], timed_link)

@@ -152,7 +152,9 @@ def _weigh_titles(
     """Write what sharing each title word of the last items is worth; the latest item with a word counts."""
     for lag in range(min(len(history), _TITLE_LAGS)):
         weight = np.float32(_TITLE_DECAY**lag)
-        for token in tokens[history[lag]]:
+        item = np.uint32(history[lag])
+        for word in range(tokens.shape[1]):
+            token = np.uint32(tokens[item, word])
             if token == 0:
                 break
             if token_weights[token] == 0.0:
@@ -161,9 +163,9 @@ def _weigh_titles(
 
 @compiled
 def _forget_titles(history: NDArray[np.int32], tokens: NDArray[np.int32], token_weights: NDArray[np.float32]) -> None:
-    for item in history[:_TITLE_LAGS]:
-        for token in tokens[item]:
-            token_weights[token] = 0.0
+    for lag in range(min(len(history), _TITLE_LAGS)):
+        for word in range(tokens.shape[1]):
+            token_weights[tokens[history[lag], word]] = 0.0
 
 
 @compiled
@@ -194,12 +196,12 @@ def _log_arguments(
             shares[kernel] = back_off[kernel] / totals[kernel]
     covisit_total = totals[TRANSITIONS] if totals[TRANSITIONS] > 0.0 else 1.0
     for place in range(len(lines)):
-        row, found, line = out[place], evidence[place], lines[place]
-        share = line[ITEM_SHARE]
+        share = lines[place, ITEM_SHARE]
         for kernel in range(TRANSITIONS):
-            row[kernel] = found[kernel] * factors[kernel] + share * shares[kernel]
-        row[_LOG_BUCKET] = (by_bucket[place] * line[ITEM_BUCKET_FADE] + 10.0 * share) / (bucket_total + 10.0)
-        norm = line[ITEM_COVISIT_NORM] / covisit_total
+            out[place, kernel] = evidence[place, kernel] * factors[kernel] + share * shares[kernel]
+        faded = by_bucket[place] * lines[place, ITEM_BUCKET_FADE]
+        out[place, _LOG_BUCKET] = (faded + 10.0 * share) / (bucket_total + 10.0)
+        norm = lines[place, ITEM_COVISIT_NORM] / covisit_total
         for kernel in range(COVISITS):
-            row[_LOG_COVISITED + kernel] = _COVISIT_FLOOR + found[TRANSITIONS + kernel] * norm
-        row[_LOG_STRONGEST] = found[STRONGEST] + share
+            out[place, _LOG_COVISITED + kernel] = _COVISIT_FLOOR + evidence[place, TRANSITIONS + kernel] * norm
+        out[place, _LOG_STRONGEST] = evidence[place, STRONGEST] + share

@@ -76,9 +76,10 @@ def _pool_from_list(
     size: int,
 ) -> int:
     """Add the first items of a list that may be recommended, `wanted` at most; those pooled already count."""
-    for item in items:
+    for place in range(len(items)):
         if wanted == 0 or size == len(pool):
             break
+        item = items[place]
         if item <= 0 or item >= len(marks):
             continue
         mark = marks[item]

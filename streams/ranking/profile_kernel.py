@@ -52,21 +52,21 @@ def profile_ratios(
             last = 0.0
         if lag == _RECENT_LAGS:
             recent = 0.0
-        line = items[history[lag]]
-        carried, dated = set_genres[np.uint32(line[ITEM_SET])], year_sums[np.uint32(line[ITEM_YEAR])]
-        for genre in carried:
+        item = np.uint32(history[lag])
+        place, year = np.uint32(items[item, ITEM_SET]), np.uint32(items[item, ITEM_YEAR])
+        for carried in range(set_genres.shape[1]):
+            genre = np.uint16(set_genres[place, carried])
             if genre == 0:
                 break
-            own = genre_sums[np.uint16(genre)]
-            own[0] += last
-            own[1] += recent
-            own[2] += long
-        if carried[0] > 0:
+            genre_sums[genre, 0] += last
+            genre_sums[genre, 1] += recent
+            genre_sums[genre, 2] += long
+        if set_genres[place, 0] > 0:
             totals[0] += last
             totals[1] += recent
             totals[2] += long
-        dated[0] += recent
-        dated[1] += long
+        year_sums[year, 0] += recent
+        year_sums[year, 1] += long
         last *= _PROFILE_DECAYS[0]
         recent *= _PROFILE_DECAYS[1]
         long *= _PROFILE_DECAYS[2]

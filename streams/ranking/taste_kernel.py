@@ -69,18 +69,19 @@ def _sum_genres(
     sets: NDArray[np.float32],
 ) -> None:
     """Write what the genres of each set sum up to in the three profiles, divided by the root of their number."""
-    last, recent, long = genre_ratios[0], genre_ratios[1], genre_ratios[2]
     for place in range(len(set_genres)):
         first, second, third = 0.0, 0.0, 0.0
         for carried in range(set_genres.shape[1]):
             genre = np.uint16(set_genres[place, carried])
             if genre == 0:
                 break
-            first += last[genre]
-            second += recent[genre]
-            third += long[genre]
-        own, norm = sets[place], set_norms[place]
-        own[SET_LAST], own[SET_RECENT], own[SET_LONG] = first * norm, second * norm, third * norm
+            first += genre_ratios[0, genre]
+            second += genre_ratios[1, genre]
+            third += genre_ratios[2, genre]
+        norm = set_norms[place]
+        sets[place, SET_LAST] = first * norm
+        sets[place, SET_RECENT] = second * norm
+        sets[place, SET_LONG] = third * norm
 
 
 @compiled
@@ -94,13 +95,13 @@ def _set_profile(
     lags = min(len(history), _SET_LAGS)
     mass = np.zeros(len(set_shares))
     total, weight = 0.0, 1.0
-    for item in history[:lags]:
-        mass[int(items[item, ITEM_SET])] += weight
+    for lag in range(lags):
+        mass[np.uint32(items[np.uint32(history[lag]), ITEM_SET])] += weight
         total += weight
         weight *= _SET_DECAY
     sets[:, SET_EXACT] = np.log(_SET_PRIOR / (total + _SET_PRIOR))
-    for item in history[:lags]:
-        place = int(items[item, ITEM_SET])
+    for lag in range(lags):
+        place = np.uint32(items[np.uint32(history[lag]), ITEM_SET])
         share = set_shares[place] + _SHARE_FLOOR
         sets[place, SET_EXACT] = np.log((mass[place] + _SET_PRIOR * share) / ((total + _SET_PRIOR) * share))
 
@@ -132,8 +133,8 @@ def _class_profiles(
     number = len(class_shares)
     mass = np.zeros((CLASS_PROFILES, number))
     recent, long, recent_total, long_total = 1.0, 1.0, 0.0, 0.0
-    for item in history:
-        place = int(items[item, ITEM_LESSER_CLASS])
+    for lag in range(len(history)):
+        place = np.uint32(items[np.uint32(history[lag]), ITEM_LESSER_CLASS])
         mass[0, place] += recent
         mass[1, place] += long
         recent_total += recent
@@ -175,8 +176,8 @@ def _era_profile(
     number = len(era_shares)
     mass = np.zeros(number + 4)
     total, weight = 0.0, 1.0
-    for item in history[:_ERA_LAGS]:
-        era = int(items[item, ITEM_ERA])
+    for lag in range(min(len(history), _ERA_LAGS)):
+        era = np.uint32(items[np.uint32(history[lag]), ITEM_ERA])
         for step in range(5):
             mass[era + step] += weight * _ERA_WINDOW[step]
         total += weight
@@ -205,8 +206,8 @@ def taste_of(
             divided by 5, less 1.
     """
     unseen, counted, total, weight = 0.0, 0.0, 0.0, 1.0
-    for item in history[:_TASTE_LAGS]:
-        others = max(counts[item] - 1, 0)
+    for lag in range(min(len(history), _TASTE_LAGS)):
+        others = max(counts[np.uint32(history[lag])] - 1, 0)
         unseen += weight if others == 0 else 0.0
         counted += weight * np.log1p(others)
         total += weight
