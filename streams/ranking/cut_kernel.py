@@ -98,7 +98,7 @@ def _score_links(
 def _add_row(
     ids: NDArray[np.int32],
     links: NDArray[np.float32],
-    row: int,
+    row: np.uint32,
     size: int,
     weights: NDArray[np.float32],
     lag: int,

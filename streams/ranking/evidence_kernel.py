@@ -71,7 +71,7 @@ def gather_evidence(
 @compiled
 def _find_links(
     ids: NDArray[np.int32],
-    row: int,
+    row: np.uint32,
     size: int,
     places: NDArray[np.int16],
     slots: NDArray[np.int32],
@@ -101,7 +101,7 @@ def _find_links(
 @compiled
 def _lift(
     links: NDArray[np.float32],
-    row: int,
+    row: np.uint32,
     statistic: int,
     slots: NDArray[np.int32],
     number: int,
@@ -160,7 +160,7 @@ def _add_lifts(
 @compiled
 def _add_links(
     links: NDArray[np.float32],
-    row: int,
+    row: np.uint32,
     slots: NDArray[np.int32],
     number: int,
     targets: NDArray[np.int32],

@@ -69,14 +69,14 @@ def compute_features(
         features: F.
     """
     size, tokens = len(pool), titles.tokens
-    lines, words = np.empty((size, ITEM_COLUMNS), np.float32), np.empty((size, tokens.shape[1]), np.int32)
+    lines, of_titles = np.empty((size, ITEM_COLUMNS), np.float32), np.empty(size, np.float32)
     by_bucket, logs = np.empty(size, np.float32), np.empty((size, _LOGS), np.float32)
     out = np.empty((size, features), np.float32)
-    _bring_together(pool, items.lines, tokens, items.by_history[:, user.bucket], lines, words, by_bucket)
+    _weigh_titles(user.items, tokens, titles.idf, token_weights)
+    _bring_together(pool, items, user.bucket, tokens, token_weights, lines, by_bucket, of_titles)
     _log_arguments(lines, evidence, weighed, by_bucket, items.bucket_totals[user.bucket], logs)
     flat = logs.reshape(size * _LOGS)
     log_all(flat, np.empty(len(flat), np.float32))
-    _weigh_titles(user.items, tokens, titles.idf, token_weights)
     for place in range(size):
         row, line, found = out[place], lines[place], evidence[place]
         for column in range(TRANSITIONS):
@@ -87,11 +87,7 @@ def compute_features(
         row[9] = line[ITEM_LOG_COUNT]
         for kernel in range(COVISITS):
             row[10 + kernel] = logs[place, _LOG_COVISITED + kernel]
-        # The word 0 of those with fewer words weighs nothing: to add it is cheaper than a branch nobody can foresee.
-        of_title = np.float32(0.0)
-        for word in range(words.shape[1]):
-            of_title += token_weights[np.uint32(words[place, word])]
-        row[18] = of_title
+        row[18] = of_titles[place]
         row[22] = line[ITEM_MEAN]
         row[23] = line[ITEM_IDLE]
         row[24] = found[LIFTS]
@@ -106,21 +102,35 @@ def compute_features(
 @compiled
 def _bring_together(
     pool: NDArray[np.int32],
-    items: NDArray[np.float32],
+    items: ItemArrays,
+    bucket: int,
     tokens: NDArray[np.int32],
-    by_bucket: NDArray[np.float32],
+    token_weights: NDArray[np.float32],
     lines: NDArray[np.float32],
-    words: NDArray[np.int32],
-    pool_by_bucket: NDArray[np.float32],
+    by_bucket: NDArray[np.float32],
+    of_titles: NDArray[np.float32],
 ) -> None:
-    """Copy what is known of the pooled items: with nothing else to do, the processor waits for many at a time."""
+    """Copy what is known of the pooled items: with nothing else to do, the processor waits for many at a time.
+
+    Args:
+        pool: [P] items.
+        items: What is known of all.
+        bucket: Class of the user's history length.
+        tokens: [N, W] words of the titles.
+        token_weights: [T] what sharing each word is worth; word 0, which fills up the rows, weighs nothing.
+        lines: [P, ITEM_COLUMNS] out.
+        by_bucket: [P] out: counts among users with a history of this length.
+        of_titles: [P] out: sums of the words' weights.
+    """
+    known, by_history = items.lines, items.by_history
     for place in range(len(pool)):
-        item = np.uint32(pool[place])
+        item, weight = np.uint32(pool[place]), np.float32(0.0)
         for column in range(ITEM_COLUMNS):
-            lines[place, column] = items[item, column]
+            lines[place, column] = known[item, column]
+        # All words, as nobody can foresee where they end.
         for word in range(tokens.shape[1]):
-            words[place, word] = tokens[item, word]
-        pool_by_bucket[place] = by_bucket[item]
+            weight += token_weights[np.uint32(tokens[item, word])]
+        by_bucket[place], of_titles[place] = by_history[item, bucket], weight
 
 
 @compiled

@@ -40,18 +40,17 @@ def weigh_history(user: User, rows: LinkRows, counts: NDArray[np.int64]) -> Hist
     lags = min(len(user.items), EVIDENCE_LAGS)
     factors, worths = np.empty((lags, LINK_KERNELS), np.float32), np.empty((lags, WORTHS))
     back_off, totals, weights = np.zeros(TRANSITIONS), np.zeros(LINK_KERNELS), np.zeros(LINK_KERNELS)
+    items, values, ts_ms, sums, landmarks = user.items, user.values, user.ts_ms, rows.sums, rows.landmarks
     for lag in range(lags):
-        row, decayed = user.items[lag], _DECAYED[lag]
-        gap_s = max(user.now_ms - user.ts_ms[lag], 0) / 1000.0
-        session = decayed[_SESSION] / np.sqrt(1.0 + gap_s / _SESSION_S)
-        fade = fading(rows.landmarks[row], user.clock)
-        worths[lag, SESSION_LIFT], worths[lag, TIMED_LIFT], worths[lag, FADE] = (
-            session,
-            decayed[_TIMED_LIFT_DECAY],
-            fade,
-        )
-        _weigh(lag, session, user.values[lag] - user.mean_value, weights)
-        _divide(weights, rows.sums[row], fade, counts[row], factors[lag], back_off)
+        row = np.uint32(items[lag])
+        gap_s = max(user.now_ms - ts_ms[lag], 0) / 1000.0
+        session = _DECAYED[lag, _SESSION] / np.sqrt(1.0 + gap_s / _SESSION_S)
+        fade = fading(landmarks[row], user.clock)
+        worths[lag, SESSION_LIFT] = session
+        worths[lag, TIMED_LIFT] = _DECAYED[lag, _TIMED_LIFT_DECAY]
+        worths[lag, FADE] = fade
+        _weigh(lag, session, values[lag] - user.mean_value, weights)
+        _divide(weights, sums, row, fade, counts[row], factors, lag, back_off)
         for kernel in range(LINK_KERNELS):
             totals[kernel] += weights[kernel]
     return HistoryWeights(factors, worths, back_off, totals)
@@ -67,41 +66,46 @@ def _weigh(lag: int, session: float, liking: float, weights: NDArray[np.float64]
         liking: Its value, less the user's mean.
         weights: [LINK_KERNELS] out.
     """
-    decayed = _DECAYED[lag]
     for kernel in range(TRANSITIONS):
-        weights[kernel] = decayed[kernel]
+        weights[kernel] = _DECAYED[lag, kernel]
     if lag >= _SHORT_LAGS:
         weights[0] = 0.0
     weights[_SESSION] = session
-    weights[TRANSITIONS] = decayed[_COVISIT]
-    weights[TRANSITIONS + 1] = decayed[_COVISIT] * max(0.0, liking)
-    weights[TRANSITIONS + 2] = decayed[_COVISIT] * max(0.0, -liking)
+    together = _DECAYED[lag, _COVISIT]
+    weights[TRANSITIONS] = together
+    weights[TRANSITIONS + 1] = together * max(0.0, liking)
+    weights[TRANSITIONS + 2] = together * max(0.0, -liking)
 
 
 @compiled
 def _divide(
     weights: NDArray[np.float64],
     sums: NDArray[np.float64],
+    row: np.uint32,
     fade: float,
     count: int,
     factors: NDArray[np.float32],
+    lag: int,
     back_off: NDArray[np.float64],
 ) -> None:
     """Turn a history entry's weights into factors of its links.
 
     Args:
         weights: [LINK_KERNELS].
-        sums: [S] of the entry's row.
+        sums: [N, S] of which those of the entry's `row` count.
+        row: See sums.
         fade: What the row's timed transitions are worth now.
         count: Events of the entry's item.
-        factors: [LINK_KERNELS] out.
+        factors: [lags, LINK_KERNELS] out, of which those of the `lag` are written.
+        lag: See factors.
         back_off: [TRANSITIONS] what is left to popularity is added here.
     """
-    short, wide, timed = sums[SHORT] + BACK_OFF, sums[WIDE] + BACK_OFF, sums[TIMED] * fade + BACK_OFF
+    short, wide = sums[row, SHORT] + BACK_OFF, sums[row, WIDE] + BACK_OFF
+    timed = sums[row, TIMED] * fade + BACK_OFF
     for kernel in range(TRANSITIONS):
         norm = short if kernel < 3 else (wide if kernel == 3 else timed)
-        factors[kernel] = weights[kernel] / norm
+        factors[lag, kernel] = weights[kernel] / norm
         back_off[kernel] += weights[kernel] * BACK_OFF / norm
-    factors[4] *= fade
+    factors[lag, 4] *= fade
     for kernel in range(TRANSITIONS, LINK_KERNELS):
-        factors[kernel] = weights[kernel] / np.sqrt(count + COVISIT_PRIOR)
+        factors[lag, kernel] = weights[kernel] / np.sqrt(count + COVISIT_PRIOR)

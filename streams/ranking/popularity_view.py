@@ -19,7 +19,7 @@ from streams.ranking.item_kernel import (
 from streams.ranking.profile_kernel import YEARS, smooth_years
 from streams.ranking.selection_kernel import top_items
 from streams.ranking.title_kernel import RELATIVES, post_tokens
-from streams.ranking.view_kernel import share_genres, weigh_by_history
+from streams.ranking.view_kernel import share_genres, used_places, weigh_by_history
 from streams.statistics import ItemStatistics
 from streams.statistics.popularity import BUCKET_DECAY_EVENTS, DECAY_EVENTS, HISTORY_BUCKETS
 
@@ -173,5 +173,4 @@ class PopularityView:
 
 def _used(statistics: ItemStatistics, catalogue: Catalogue) -> int:
     """Return the first index from which on nothing is known: arrays grow by doubling, half of one can be empty."""
-    counted, known = np.flatnonzero(statistics.popularity.counts), np.flatnonzero(catalogue.known)
-    return 1 + max([0, *map(int, counted[-1:]), *map(int, known[-1:])])
+    return int(used_places(statistics.popularity.counts, catalogue.known))

@@ -5,8 +5,8 @@ from numpy.typing import NDArray
 
 from streams.compiled import compiled
 
-# Keys are sorted into bins by their upper bits: the exponent and a few bits of the mantissa.
-_BIN_SHIFT, _BINS = np.uint64(52), 4096
+# Keys of positive floats are sorted into bins by their upper bits: the exponent and a few bits of the mantissa.
+_BIN_SHIFT, _BINS = np.uint64(52), 2048
 _LAST = np.uint64(0xFFFFFFFF)
 
 

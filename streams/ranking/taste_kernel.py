@@ -134,9 +134,9 @@ def _class_profiles(
     mass = np.zeros((CLASS_PROFILES, number))
     recent, long, recent_total, long_total = 1.0, 1.0, 0.0, 0.0
     for lag in range(len(history)):
-        place = np.uint32(items[np.uint32(history[lag]), ITEM_LESSER_CLASS])
-        mass[0, place] += recent
-        mass[1, place] += long
+        own_class = np.uint32(items[np.uint32(history[lag]), ITEM_LESSER_CLASS])
+        mass[0, own_class] += recent
+        mass[1, own_class] += long
         recent_total += recent
         long_total += long
         recent *= _CLASS_DECAYS[0]
@@ -177,9 +177,9 @@ def _era_profile(
     mass = np.zeros(number + 4)
     total, weight = 0.0, 1.0
     for lag in range(min(len(history), _ERA_LAGS)):
-        era = np.uint32(items[np.uint32(history[lag]), ITEM_ERA])
+        first = np.uint32(items[np.uint32(history[lag]), ITEM_ERA])
         for step in range(5):
-            mass[era + step] += weight * _ERA_WINDOW[step]
+            mass[first + step] += weight * _ERA_WINDOW[step]
         total += weight
         weight *= _ERA_DECAY
     absent = np.log(_ERA_PRIOR / (total + _ERA_PRIOR))

@@ -12,6 +12,15 @@ _HISTORY_PRIOR = 0.1
 
 
 @compiled
+def used_places(counts: NDArray[np.int64], known: NDArray[np.bool_]) -> int:
+    """Return the length, 1 at least, of what is left without the last items that have no count and are not known."""
+    size = len(counts)
+    while size > 1 and counts[size - 1] == 0 and not known[size - 1]:
+        size -= 1
+    return size
+
+
+@compiled
 def weigh_by_history(
     by_history: NDArray[np.float32],
     totals: NDArray[np.float64],
