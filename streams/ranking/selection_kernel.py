@@ -5,8 +5,9 @@ from numpy.typing import NDArray
 
 from streams.compiled import compiled
 
-# Keys of positive floats are sorted into bins by their upper bits: the exponent and a few bits of the mantissa.
-_BIN_SHIFT, _BINS = np.uint64(52), 2048
+# Keys are sorted into bins by their upper bits: the exponent and a few bits of the mantissa. There is a bin for every
+# pattern, so that a number that is none can end up in a wrong place, but never beyond the bins.
+_BIN_SHIFT, _BINS = np.uint64(52), 4096
 _LAST = np.uint64(0xFFFFFFFF)
 
 
