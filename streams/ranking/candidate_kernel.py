@@ -21,8 +21,6 @@ from streams.ranking.taste_kernel import TASTES, compare_taste, taste_of
 from streams.ranking.unseen_kernel import search_unseen
 
 _EPOCH_YEAR, _YEAR_MS = 1970, 365.2425 * 86_400_000
-
-
 # The features that differ among never-seen items, title words aside, in the order of `search_unseen`; then the rate.
 _SEARCHED_NAMES = (
     *("genre_last", "genre_recent", "genre_long", "unseen_genre", "genre_set"),

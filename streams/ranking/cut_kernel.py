@@ -10,7 +10,7 @@ from streams.compiled import compiled
 from streams.ranking.arrays import HistoryWeights, ItemArrays, LinkRows
 from streams.ranking.history_kernel import TRANSITIONS
 from streams.ranking.marks_kernel import FREE, POOLED
-from streams.ranking.selection_kernel import largest_by_bits
+from streams.ranking.selection_kernel import LOWER_HALF, largest_by_bits
 from streams.statistics.row_kernels import COVISITED, SHORT, STATISTICS, TIMED, WIDE
 
 # How much each kernel counts in the first cut: the transitions as chances, the co-visitation scaled to them.
@@ -53,7 +53,7 @@ def pool_by_links(
     taken = min(size, wanted)
     largest_by_bits(keys, size, taken)
     for place in range(taken):
-        item = np.int32(np.uint64(0xFFFFFFFF) - (keys[place] & np.uint64(0xFFFFFFFF)))
+        item = np.int32(LOWER_HALF - (keys[place] & LOWER_HALF))
         pool[place] = item
         marks[item] = POOLED
     return taken
@@ -149,5 +149,5 @@ def _score_items(
         found[size] = item
         size += (marks[item] == FREE) & available[item] & (own > np.float32(0.0))
     for place in range(size):
-        keys[place] = (np.uint64(bits[place]) << np.uint64(32)) | (np.uint64(0xFFFFFFFF) - np.uint64(found[place]))
+        keys[place] = (np.uint64(bits[place]) << np.uint64(32)) | (LOWER_HALF - np.uint64(found[place]))
     return size

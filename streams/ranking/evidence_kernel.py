@@ -183,13 +183,8 @@ def _add_links(
         evidence: [P, EVIDENCE] out.
     """
     # Locals: behind every write to the evidence, the compiler would have to read an array's elements again.
-    short, session, long, wide, timed = (
-        factors[lag, 0],
-        factors[lag, 1],
-        factors[lag, 2],
-        factors[lag, 3],
-        factors[lag, 4],
-    )
+    short, session, long = factors[lag, 0], factors[lag, 1], factors[lag, 2]
+    wide, timed = factors[lag, 3], factors[lag, 4]
     covisited, liked, disliked = factors[lag, TRANSITIONS], factors[lag, TRANSITIONS + 1], factors[lag, TRANSITIONS + 2]
     for place in range(number):
         slot, own = np.uint32(slots[place]), np.uint32(targets[place])

@@ -3,7 +3,7 @@
 import numpy as np
 from numpy.typing import NDArray
 
-from streams.compiled import compiled, compiled_sums
+from streams.compiled import compiled
 from streams.ranking.exponential_kernel import exp_all
 from streams.ranking.history_kernel import COVISIT_PRIOR
 from streams.ranking.logarithm_kernel import log_all
@@ -141,7 +141,7 @@ def decay_counts(
     return out
 
 
-@compiled_sums
+@compiled
 def share_out(decayed: NDArray[np.float32], floor: float) -> NDArray[np.float32]:
     """Return [N] the recent share of each item: the mean of two decays', and a little that all have alike.
 

@@ -5,7 +5,7 @@ from numpy.typing import NDArray
 
 from streams.compiled import compiled, compiled_sums
 from streams.ranking.marks_kernel import KEPT, POOLED
-from streams.ranking.selection_kernel import falling, largest, ordered
+from streams.ranking.selection_kernel import LOWER_HALF, falling, largest, ordered
 
 # These stay candidates whatever the linear fusion thinks of them: it cannot know the network's reasons, nor new items.
 _KEPT_NEWEST = 4
@@ -54,11 +54,11 @@ def linear_cut(
     candidates[taken:], features[taken:], linear[taken:] = 0, 0.0, -np.inf
     largest(keys, size, taken)
     for rank in range(taken):
-        place = int(np.int64(size) - np.int64(keys[rank] & np.uint64(0xFFFFFFFF)))
+        place = int(np.int64(size) - np.int64(keys[rank] & LOWER_HALF))
         keys[rank] = (ordered(bits[place]) << np.uint64(32)) | np.uint64(size - place)
     order = falling(keys[:taken])
     for rank in range(taken):
-        place = int(np.int64(size) - np.int64(order[rank] & np.uint64(0xFFFFFFFF)))
+        place = int(np.int64(size) - np.int64(order[rank] & LOWER_HALF))
         candidates[rank] = pool[place]
         linear[rank] = scores[place]
         for feature in range(len(weights)):

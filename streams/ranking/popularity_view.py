@@ -96,7 +96,8 @@ class PopularityView:
         self.renewals += 1
         if now[1:] != (catalogue_sequence, size):
             self._renew_catalogue(catalogue)
-        used = _used(statistics, catalogue)
+        # Arrays grow by doubling: half of one can be empty.
+        used = used_places(statistics.popularity.counts, catalogue.known)
         self._renew_shares(statistics, catalogue, used)
         self.content.renew(statistics, catalogue, self.shares[:used])
         self._renew_items(statistics, catalogue, used)
@@ -169,8 +170,3 @@ class PopularityView:
         self.token_postings = post_tokens(catalogue.tokens, catalogue.token_items)
         self.relatives = np.empty((len(catalogue.tokens), RELATIVES), np.int32)
         self.related = np.zeros(len(catalogue.tokens), np.int8)
-
-
-def _used(statistics: ItemStatistics, catalogue: Catalogue) -> int:
-    """Return the first index from which on nothing is known: arrays grow by doubling, half of one can be empty."""
-    return int(used_places(statistics.popularity.counts, catalogue.known))

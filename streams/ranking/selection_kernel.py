@@ -8,7 +8,8 @@ from streams.compiled import compiled
 # Keys are sorted into bins by their upper bits: the exponent and a few bits of the mantissa. There is a bin for every
 # pattern, so that a number that is none can end up in a wrong place, but never beyond the bins.
 _BIN_SHIFT, _BINS = np.uint64(52), 4096
-_LAST = np.uint64(0xFFFFFFFF)
+# Masks the half of a key that tells equal numbers apart.
+LOWER_HALF = np.uint64(0xFFFFFFFF)
 
 
 @compiled
@@ -101,7 +102,7 @@ def top_items(weights: NDArray[np.float32], wanted: int) -> NDArray[np.int32]:
     """
     # Hundreds of keys, which numpy sorts faster than `falling` does.
     keys = np.sort(_top_keys(weights, wanted))[::-1]
-    return (_LAST - (keys & _LAST)).astype(np.int32)
+    return (LOWER_HALF - (keys & LOWER_HALF)).astype(np.int32)
 
 
 @compiled
@@ -109,6 +110,6 @@ def _top_keys(weights: NDArray[np.float32], wanted: int) -> NDArray[np.uint64]:
     bits, size = weights.view(np.uint32), len(weights) - 1
     keys = np.empty(size, np.uint64)
     for place in range(size):
-        keys[place] = (np.uint64(bits[place + 1]) << np.uint64(32)) | (_LAST - np.uint64(place + 1))
+        keys[place] = (np.uint64(bits[place + 1]) << np.uint64(32)) | (LOWER_HALF - np.uint64(place + 1))
     largest_by_bits(keys, size, wanted)
     return keys[:wanted]

@@ -6,7 +6,7 @@ from numpy.typing import NDArray
 from streams.compiled import compiled
 from streams.ranking.arrays import Taste, UnseenItems
 from streams.ranking.marks_kernel import FREE
-from streams.ranking.selection_kernel import falling, largest, ordered, unordered
+from streams.ranking.selection_kernel import LOWER_HALF, falling, largest, ordered, unordered
 from streams.ranking.taste_kernel import (
     SET_EXACT,
     SET_LAST,
@@ -24,8 +24,6 @@ POOL_UNSEEN = 48
 _BLOCK = 256
 # Items beyond the wanted ones that are collected before all but the best are dropped.
 _SPARE = 64
-# The lower half of a key: the place counted from behind, so that the earlier of equal ones comes first.
-_LAST = np.uint64(0xFFFFFFFF)
 
 
 @compiled
@@ -135,7 +133,8 @@ def best_unseen(
             places[better], scores[better] = place, score
             better += score > least
         for number in range(better):
-            keys[size] = (ordered(bits[number]) << np.uint64(32)) | (_LAST - np.uint64(places[number]))
+            # The place is counted from behind, so that the earlier of equal ones comes first.
+            keys[size] = (ordered(bits[number]) << np.uint64(32)) | (LOWER_HALF - np.uint64(places[number]))
             size += marks[unseen.items[places[number]]] == FREE
         if size > wanted + _SPARE:
             largest(keys, size, wanted)
@@ -145,5 +144,5 @@ def best_unseen(
     largest(keys, size, taken)
     order = falling(keys[:taken])
     for rank in range(taken):
-        best[rank] = unseen.items[np.int64(_LAST - (order[rank] & _LAST))]
+        best[rank] = unseen.items[np.int64(LOWER_HALF - (order[rank] & LOWER_HALF))]
     return taken

@@ -42,3 +42,15 @@ def test_an_item_without_words_has_no_relatives():
     world.catalogue.upsert(21, CatalogueItem(item_id="i21", title=""))
     assert relatives_of(world.catalogue, 21) == []
     assert relatives_of(world.catalogue, 0) == []
+
+
+def test_kept_relatives_are_found_again_once_titles_have_changed():
+    world = make_world(items=1_500, events=900)
+    state, rare = world.event("u1", 700), CatalogueItem(item_id="i1400", title="Zanzibar Quintet", available=True)
+    world.candidates_of(state)
+    assert world.step.view.related[700] > 0
+    world.catalogue.upsert(1_400, rare)
+    world.catalogue.upsert(700, CatalogueItem(item_id="i700", title="Zanzibar Overture"))
+    world.candidates_of(state)
+    kept, number = world.step.view.relatives[700], int(world.step.view.related[700]) - 1
+    assert kept[:number].tolist() == relatives_of(world.catalogue, 700) == [1_400]
