@@ -41,12 +41,13 @@ test: $(INSTALLED) ## Run all tests; pass pytest options with ARGS="..."
 	$(BIN)/python -m pytest $(ARGS)
 
 recovery: $(INSTALLED) ## Try every kind of fault ten times on real servers and write docs/guarantees.md (33 minutes)
-	$(BIN)/python -m load_tests.recovery --times 10 --report docs/guarantees.md $(ARGS)
+	$(BIN)/python -m millrace.load_tests.recovery --times 10 --report docs/guarantees.md $(ARGS)
 
 lint: $(INSTALLED) ## Check style, types and the generated schemas
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+	$(BIN)/lint-imports --no-logo
 	$(BIN)/millrace schemas --check
 
 format: $(INSTALLED) ## Format the code and sort imports

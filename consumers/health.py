@@ -5,9 +5,9 @@ import threading
 from collections.abc import Callable, Mapping
 from types import TracebackType
 
-from consumers.log_writer.writer import LogWriterStatus
-from millrace.config import Settings
-from streams.faust_health import HealthServer, Progress
+from millrace.consumers.log_writer.writer import LogWriterStatus
+from millrace.kernel.settings import Settings
+from millrace.streams.faust_health import HealthServer, Progress
 
 _START_TIMEOUT_S = 10.0
 

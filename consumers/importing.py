@@ -3,9 +3,9 @@
 from collections.abc import Callable, Iterable, Iterator
 from itertools import islice
 
-from consumers.event_log import IMPORT_PARTITION, EventLog, LoggedEvent
-from millrace.contracts import ActivityEvent, CatalogueItem
-from millrace.errors import ConfigurationError
+from millrace.kernel.contracts import ActivityEvent, CatalogueItem
+from millrace.kernel.errors import ConfigurationError
+from millrace.stores.event_log import IMPORT_PARTITION, EventLog, LoggedEvent
 
 _EVENTS_PER_WRITE = 5000
 

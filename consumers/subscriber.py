@@ -3,7 +3,7 @@
 import logging
 import threading
 import time
-from collections import Counter, OrderedDict
+from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from types import TracebackType
@@ -11,9 +11,10 @@ from typing import Any, Literal
 
 from pydantic import ValidationError
 
-from consumers.subscriber_reader import GroupReader, TopicReader
-from millrace.config import Settings, load_settings
-from millrace.contracts import Recommendation
+from millrace.kernel.contracts import Recommendation
+from millrace.kernel.recent_ids import RecentIds
+from millrace.kernel.settings import Settings, load_settings
+from millrace.kernel.topic_reader import GroupReader, TopicReader
 
 logger = logging.getLogger(__name__)
 
@@ -186,24 +187,3 @@ class RecommendationSubscriber:
     def _commit_if_due(self) -> None:
         if time.monotonic() - self._committed_s >= _COMMIT_EVERY_S:
             self.commit()
-
-
-class RecentIds:
-    """Remembers the newest ids up to a bound.
-
-    Args:
-        capacity: How many.
-    """
-
-    def __init__(self, capacity: int) -> None:
-        self._capacity = capacity
-        self._ids: OrderedDict[str, None] = OrderedDict()
-
-    def is_repeat(self, identifier: str) -> bool:
-        """Return whether the id is remembered, and remember it."""
-        repeat = identifier in self._ids
-        self._ids[identifier] = None
-        self._ids.move_to_end(identifier)
-        if len(self._ids) > self._capacity:
-            self._ids.popitem(last=False)
-        return repeat

@@ -6,9 +6,9 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from consumers.subscriber import Received
-from consumers.subscriber_titles import Titles
-from millrace.contracts import ReasonCode, RecommendedItem
+from millrace.consumers.subscriber import Received
+from millrace.consumers.subscriber_titles import Titles
+from millrace.kernel.contracts import ReasonCode, RecommendedItem
 
 _STARS = 5
 _REASON_STYLE = {ReasonCode.TRENDING: "magenta", ReasonCode.NEW: "green", ReasonCode.EXPLORE: "yellow"}

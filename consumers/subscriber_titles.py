@@ -5,10 +5,10 @@ from typing import Any, Protocol
 
 from pydantic import ValidationError
 
-from consumers.subscriber_reader import TopicReader
-from millrace.config import Settings
-from millrace.contracts import CatalogueItem, Recommendation
-from millrace.keys import Keys
+from millrace.kernel.contracts import CatalogueItem, Recommendation
+from millrace.kernel.keys import Keys
+from millrace.kernel.settings import Settings
+from millrace.kernel.topic_reader import TopicReader
 
 _REDIS_TIMEOUT_S = 1.0
 _TOPIC_TIMEOUT_S = 30.0
@@ -40,7 +40,7 @@ def open_titles(settings: Settings) -> Titles:
 def _connect(settings: Settings) -> Any:
     import redis
 
-    from streams.store.connect import cluster_address
+    from millrace.stores.redis.connect import cluster_address
 
     options = {"decode_responses": True, "socket_timeout": _REDIS_TIMEOUT_S, "socket_connect_timeout": 1}
     if settings.redis_clustered:

@@ -1,3 +1,59 @@
-"""What every role of Millrace shares: contracts, configuration, errors, key names, stacks and the command line."""
+"""Millrace, a streaming recommender: publish what people do, receive fresh lists.
+
+An app imports everything it needs from here. A name is loaded when it is first used, so `import millrace` costs next to
+nothing, and none of the names below needs more than the base install.
+"""
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from millrace.consumers.subscriber import Received, RecommendationSubscriber
+    from millrace.kernel.contracts import ActivityEvent, CatalogueItem, Recommendation, RecommendedItem
+    from millrace.producers.publisher import ActivityPublisher, Delivered, DeliveryError, Pending
+    from millrace.producers.records import InvalidRecordError, make_event
 
 __version__ = "0.1.0"
+
+__all__ = [
+    "ActivityEvent",
+    "ActivityPublisher",
+    "CatalogueItem",
+    "Delivered",
+    "DeliveryError",
+    "InvalidRecordError",
+    "Pending",
+    "Received",
+    "Recommendation",
+    "RecommendationSubscriber",
+    "RecommendedItem",
+    "make_event",
+]
+
+_HOMES = {
+    "ActivityEvent": "millrace.kernel.contracts",
+    "ActivityPublisher": "millrace.producers.publisher",
+    "CatalogueItem": "millrace.kernel.contracts",
+    "Delivered": "millrace.producers.publisher",
+    "DeliveryError": "millrace.producers.publisher",
+    "InvalidRecordError": "millrace.producers.records",
+    "Pending": "millrace.producers.publisher",
+    "Received": "millrace.consumers.subscriber",
+    "Recommendation": "millrace.kernel.contracts",
+    "RecommendationSubscriber": "millrace.consumers.subscriber",
+    "RecommendedItem": "millrace.kernel.contracts",
+    "make_event": "millrace.producers.records",
+}
+
+
+def __getattr__(name: str) -> Any:
+    """Load a public name on first use (PEP 562)."""
+    if name not in _HOMES:
+        raise AttributeError(f"module 'millrace' has no attribute {name!r}")
+    value = getattr(import_module(_HOMES[name]), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

@@ -1,6 +1,6 @@
 """Runs the command line as `python -m millrace`."""
 
-from millrace.cli import main
+from millrace.apps.cli import main
 
 if __name__ == "__main__":
     main()

@@ -10,7 +10,7 @@ from typing import Any, Self
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
-from millrace.errors import ConfigurationError
+from millrace.kernel.errors import ConfigurationError
 
 
 class _Section(BaseModel):

@@ -2,9 +2,9 @@
 
 import asyncio
 
-from model.registry import Version
-from model.triton_admin import ModelServer
-from streams.store.protocols import ServingPlan, ServingStore
+from millrace.model.registry import Version
+from millrace.model.triton_admin import ModelServer
+from millrace.stores.redis.protocols import ServingPlan, ServingStore
 
 
 async def load(version: Version, server: ModelServer, store: ServingStore) -> None:

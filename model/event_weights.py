@@ -1,4 +1,4 @@
-"""How much an event of each type teaches, estimated from a log: `python -m model.event_weights FOLDER --as-activities`.
+"""Estimates the weight of each event type: `python -m millrace.model.event_weights FOLDER --as-activities`.
 
 Counts of what follows what are kept by the type of the following event. Before a user first touches an item that the
 user went on to value, the chance that a weighted sum of these counts gives the item is noted; the weights are those
@@ -16,8 +16,8 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from millrace.contracts import ActivityEvent, EventPolicy
-from millrace.errors import ConfigurationError
+from millrace.kernel.contracts import ActivityEvent, EventPolicy
+from millrace.kernel.errors import ConfigurationError
 
 _GRID = (0.0, 0.1, 0.2, 0.3, 0.5, 0.7, 1.0, 1.5, 2.0, 3.0)
 _LAGS, _DECAY = 5, 0.8
@@ -166,10 +166,10 @@ def gain_over(evidence: Evidence, weights: Mapping[str, float], others: Mapping[
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Estimate the weights on the first part of a MovieLens folder and print them as a setting."""
-    from producers.activities import as_activities
-    from producers.movielens import load_movielens
+    from millrace.producers.activities import as_activities
+    from millrace.producers.movielens import load_movielens
 
-    parser = argparse.ArgumentParser(prog="python -m model.event_weights", description=main.__doc__)
+    parser = argparse.ArgumentParser(prog="python -m millrace.model.event_weights", description=main.__doc__)
     parser.add_argument("path", type=Path, help="MovieLens folder")
     parser.add_argument("--as-activities", action="store_true", help="views, likes and purchases made from the ratings")
     parser.add_argument("--first", type=float, default=_FIRST_SHARE, help="share of the ratings to learn from")

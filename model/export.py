@@ -15,11 +15,11 @@ import onnx.numpy_helper
 import onnxruntime
 from numpy.typing import NDArray
 
-from millrace.errors import FatalError
-from model.network.backend import keras, ops
-from model.network.config import NetworkConfig
-from model.network.recommender import Recommender
-from streams.scoring.protocol import CANDIDATES, HISTORY_TENSOR_LENGTH, ScoreRequest, ScoreResponse
+from millrace.kernel.errors import FatalError
+from millrace.model.network.backend import keras, ops
+from millrace.model.network.config import NetworkConfig
+from millrace.model.network.recommender import Recommender
+from millrace.streams.scoring.protocol import CANDIDATES, HISTORY_TENSOR_LENGTH, ScoreRequest, ScoreResponse
 
 Tensors = dict[str, NDArray[Any]]
 

@@ -1,6 +1,6 @@
-"""`python -m model.first_weights PATH`: learns the fusion weights that serve before any model version exists.
+"""`python -m millrace.model.first_weights PATH`: learns the fusion weights that serve before any model version exists.
 
-They go on from those there are (`streams.ranking.default_weights`) over the first part of a recorded stream.
+They go on from those there are (`millrace.streams.ranking.default_weights`) over the first part of a recorded stream.
 """
 
 import argparse
@@ -13,12 +13,12 @@ import numpy as np
 from rich.console import Console
 from rich.progress import track
 
-from model.stream import load_stream
-from streams.catalogue import Catalogue
-from streams.ranking import CONTEXT_NAMES, FEATURE_NAMES, CandidateBatch, CandidateStep, FusionWeights
-from streams.ranking.online_fusion import OnlineFusion
-from streams.statistics import ItemStatistics
-from streams.users import ResolvedEvent, UserState, apply_event
+from millrace.kernel.user_state import ResolvedEvent, UserState, apply_event
+from millrace.model.stream import load_stream
+from millrace.streams.catalogue import Catalogue
+from millrace.streams.ranking import CONTEXT_NAMES, FEATURE_NAMES, CandidateBatch, CandidateStep, FusionWeights
+from millrace.streams.ranking.online_fusion import OnlineFusion
+from millrace.streams.statistics import ItemStatistics
 
 # Context weights that round to less than this are left out.
 _LEAST_CONTEXT_WEIGHT = 0.02
@@ -89,7 +89,7 @@ def rounded(weights: FusionWeights) -> dict[str, dict[str, object]]:
 
 def main(argv: Sequence[str] | None = None) -> None:
     """Learn and print the weights as JSON."""
-    parser = argparse.ArgumentParser(prog="python -m model.first_weights", description=__doc__)
+    parser = argparse.ArgumentParser(prog="python -m millrace.model.first_weights", description=__doc__)
     parser.add_argument("path", type=Path, help="MovieLens folder")
     parser.add_argument("--stop", type=float, default=0.3, help="share of the stream that is read")
     parser.add_argument("--lists-from", type=float, default=0.02, help="the fusion is learned from this share on")

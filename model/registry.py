@@ -10,9 +10,9 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-from millrace.errors import ConfigurationError, FatalError
-from model.network.config import NetworkConfig
-from streams.scoring.card import ServingCard
+from millrace.kernel.errors import ConfigurationError, FatalError
+from millrace.model.network.config import NetworkConfig
+from millrace.streams.scoring.card import ServingCard
 
 _CARD = "card.json"
 _NETWORK = "model.onnx"

@@ -6,11 +6,11 @@ from pathlib import Path
 
 import numpy as np
 
-from millrace.contracts import CatalogueItem
-from model.dataset.events import EventTable
-from producers.movielens import UserFacts, load_movielens
-from streams.catalogue import Catalogue
-from streams.users import ResolvedEvent
+from millrace.kernel.contracts import CatalogueItem
+from millrace.kernel.user_state import ResolvedEvent
+from millrace.model.dataset.events import EventTable
+from millrace.producers.movielens import UserFacts, load_movielens
+from millrace.streams.catalogue import Catalogue
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,9 +11,9 @@ import uuid
 from pathlib import Path
 from typing import Any, Protocol
 
-from millrace.config import Settings
-from millrace.errors import FatalError, TransientError
-from streams.scoring.in_process import IN_PROCESS
+from millrace.kernel.errors import FatalError, TransientError
+from millrace.kernel.settings import Settings
+from millrace.streams.scoring.in_process import IN_PROCESS
 
 TEMPLATE_DIR = Path(__file__).parent.parent / "triton_repo" / "recommender"
 # By Triton backend: the static files of a version, and what they are called beside the graph.

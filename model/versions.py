@@ -8,14 +8,14 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from millrace.contracts import CatalogueItem
-from millrace.errors import ConfigurationError
-from model.export import Exporter, export
-from model.network.config import NetworkConfig
-from model.network.content import content_matrix, genre_vocabulary
-from model.network.recommender import Recommender
-from model.registry import Registry, Version, VersionCard
-from streams.scoring.card import ServingCard
+from millrace.kernel.contracts import CatalogueItem
+from millrace.kernel.errors import ConfigurationError
+from millrace.model.export import Exporter, export
+from millrace.model.network.config import NetworkConfig
+from millrace.model.network.content import content_matrix, genre_vocabulary
+from millrace.model.network.recommender import Recommender
+from millrace.model.registry import Registry, Version, VersionCard
+from millrace.streams.scoring.card import ServingCard
 
 _SPREAD = 0.05
 

@@ -1,6 +1,6 @@
 """The app side that sends: publisher SDK, MovieLens replay, synthetic streams, dead-letter replay."""
 
-from producers.publisher import ActivityPublisher, Delivered, DeliveryError, Pending
-from producers.records import InvalidRecordError, make_event
+from millrace.producers.publisher import ActivityPublisher, Delivered, DeliveryError, Pending
+from millrace.producers.records import InvalidRecordError, make_event
 
 __all__ = ["ActivityPublisher", "Delivered", "DeliveryError", "InvalidRecordError", "Pending", "make_event"]

@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Iterator
 from hashlib import blake2b
 
-from millrace.contracts import ActivityEvent
+from millrace.kernel.contracts import ActivityEvent
 
 _LIKED, _DISLIKED, _BOUGHT = 4.0, 1.5, 5.0
 # Of the items rated best so many are bought.

@@ -4,12 +4,12 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
 from typing import Any
 
-from consumers.subscriber_reader import TopicReader
-from millrace.config import Settings
-from millrace.contracts import DeadLetterHeaders, decode_event, decode_item
-from millrace.errors import ConfigurationError, PoisonError, Reason
-from producers.publisher import ActivityPublisher
-from producers.records import now_ms
+from millrace.kernel.contracts import DeadLetterHeaders, decode_event, decode_item
+from millrace.kernel.errors import ConfigurationError, PoisonError, Reason
+from millrace.kernel.settings import Settings
+from millrace.kernel.topic_reader import TopicReader
+from millrace.producers.publisher import ActivityPublisher
+from millrace.producers.records import now_ms
 
 _READ_TIMEOUT_S = 60.0
 

@@ -6,8 +6,8 @@ from typing import Any
 from kafka import TopicPartition
 from kafka.errors import KafkaError
 
-from consumers.subscriber_reader import connect_consumer
-from millrace.config import Settings
+from millrace.kernel.settings import Settings
+from millrace.kernel.topic_reader import connect_consumer
 
 # The roles that read `events`; their groups are named after them.
 READER_ROLES = ("worker", "statistics", "log-writer")

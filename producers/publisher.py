@@ -9,11 +9,11 @@ from typing import Any
 from kafka import KafkaProducer
 from kafka.errors import KafkaError
 
-from millrace.config import Settings, load_settings
-from millrace.contracts import ActivityEvent, CatalogueItem
-from millrace.errors import TransientError, no_broker
-from millrace.kafka_client import kafka_options
-from producers.records import encode_event, encode_item, make_event, name_of
+from millrace.kernel.contracts import ActivityEvent, CatalogueItem
+from millrace.kernel.errors import TransientError, no_broker
+from millrace.kernel.kafka_client import kafka_options
+from millrace.kernel.settings import Settings, load_settings
+from millrace.producers.records import encode_event, encode_item, make_event, name_of
 
 # One budget for a record: a request may take half of it, so that a lost one is tried again within the budget.
 DELIVERY_TIMEOUT_S = 30.0

@@ -6,9 +6,9 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from millrace.contracts import ActivityEvent, CatalogueItem, EventPolicy, decode_event, decode_item
-from millrace.contracts.event import RATING
-from millrace.errors import PoisonError, Reason
+from millrace.kernel.contracts import ActivityEvent, CatalogueItem, EventPolicy, decode_event, decode_item
+from millrace.kernel.contracts.event import RATING
+from millrace.kernel.errors import PoisonError, Reason
 
 _SHOWN_CHARS = 80
 

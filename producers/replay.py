@@ -10,15 +10,15 @@ from typing import Any
 
 import orjson
 
-from consumers.subscriber import RecentIds
-from consumers.subscriber_reader import TopicReader
-from millrace.config import Settings
-from millrace.contracts import ActivityEvent
-from millrace.errors import ConfigurationError
-from producers.lag import LagMeter
-from producers.pacing import FixedRate, Pacer, RecordedSpeed, Unpaced
-from producers.publisher import ActivityPublisher, Pending
-from producers.window import ReplayWindow
+from millrace.kernel.contracts import ActivityEvent
+from millrace.kernel.errors import ConfigurationError
+from millrace.kernel.recent_ids import RecentIds
+from millrace.kernel.settings import Settings
+from millrace.kernel.topic_reader import TopicReader
+from millrace.producers.lag import LagMeter
+from millrace.producers.pacing import FixedRate, Pacer, RecordedSpeed, Unpaced
+from millrace.producers.publisher import ActivityPublisher, Pending
+from millrace.producers.window import ReplayWindow
 
 # The loop sleeps between passes and looks without waiting: a waiting poll of a few milliseconds spins in its last one.
 # A closed loop looks more often, because users wait for their lists.

@@ -8,11 +8,11 @@ from itertools import islice
 from pathlib import Path
 from typing import Protocol
 
-from millrace.contracts import ActivityEvent, CatalogueItem
-from millrace.errors import ConfigurationError
-from producers.activities import as_activities, kinds_of
-from producers.movielens import MovieLensData, load_movielens
-from producers.synthetic import SyntheticStream, parse_synthetic
+from millrace.kernel.contracts import ActivityEvent, CatalogueItem
+from millrace.kernel.errors import ConfigurationError
+from millrace.producers.activities import as_activities, kinds_of
+from millrace.producers.movielens import MovieLensData, load_movielens
+from millrace.producers.synthetic import SyntheticStream, parse_synthetic
 
 
 @dataclass(frozen=True, slots=True)

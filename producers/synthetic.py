@@ -5,9 +5,9 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, fields
 from heapq import heapify, heapreplace
 
-from millrace.contracts import ActivityEvent, CatalogueItem
-from millrace.contracts.event import MAX_RATING, MIN_RATING, RATING
-from millrace.errors import ConfigurationError
+from millrace.kernel.contracts import ActivityEvent, CatalogueItem
+from millrace.kernel.contracts.event import MAX_RATING, MIN_RATING, RATING
+from millrace.kernel.errors import ConfigurationError
 
 _START_TS_MS = 1_577_836_800_000  # 2020-01-01
 _CLUSTERS = (

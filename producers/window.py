@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from heapq import heappop, heappush
 
-from millrace.contracts import ActivityEvent
+from millrace.kernel.contracts import ActivityEvent
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,8 +5,8 @@ import re
 import numpy as np
 from numpy.typing import NDArray
 
-from millrace.contracts import CatalogueItem
-from streams.statistics.growing import grown
+from millrace.kernel.contracts import CatalogueItem
+from millrace.streams.statistics.growing import grown
 
 # Genres and title tokens kept per item; more are cut.
 GENRES_PER_ITEM = 8

@@ -10,19 +10,19 @@ from typing import Any
 import faust
 import uvloop
 
-from millrace.config import Settings
-from millrace.errors import TransientError
-from streams.faust_credentials import broker_credentials
-from streams.faust_resume import Resume
-from streams.faust_transport import Transport
-from streams.uvloop_connections import teach_aiokafka
+from millrace.kernel.errors import TransientError
+from millrace.kernel.settings import Settings
+from millrace.stores.redis.uvloop_connections import teach_aiokafka
+from millrace.streams.faust_credentials import broker_credentials
+from millrace.streams.faust_resume import Resume
+from millrace.streams.faust_transport import Transport
 
 logger = logging.getLogger(__name__)
 
 # Kafka evicts a member that is silent for the session, and only then hands the partitions of a killed process on.
 # Brokers accept no less by default, and a process that computes may be silent for longer than the setting allows a
 # client of the embedded broker. The others learn of a rebalance with their next heartbeat and wait for the last
-# of them to come: the interval is most of a rebalance's pause (`python -m load_tests.bench.rebalance`).
+# of them to come: the interval is most of a rebalance's pause (`python -m millrace.load_tests.bench.rebalance`).
 _LEAST_SESSION_S = 6.0
 _HEARTBEAT_S = 0.5
 # Faust wants a request to be given more time than a session.

@@ -2,8 +2,8 @@
 
 from faust.auth import Credentials, SASLCredentials, SSLCredentials
 
-from millrace.config import Settings
-from millrace.kafka_client import kafka_options
+from millrace.kernel.kafka_client import kafka_options
+from millrace.kernel.settings import Settings
 
 
 def broker_credentials(settings: Settings) -> Credentials | None:

@@ -10,7 +10,7 @@ from typing import Protocol
 
 import orjson
 
-from millrace.errors import ConfigurationError, TransientError
+from millrace.kernel.errors import ConfigurationError, TransientError
 
 logger = logging.getLogger(__name__)
 

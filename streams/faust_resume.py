@@ -6,8 +6,8 @@ import time
 from collections.abc import Mapping, Sequence
 from typing import Protocol
 
-from millrace.errors import ConfigurationError, FatalError, MillraceError, TransientError
-from streams.faust_claims import Claim, Claimer, PartitionGate
+from millrace.kernel.errors import ConfigurationError, FatalError, MillraceError, TransientError
+from millrace.streams.faust_claims import Claim, Claimer, PartitionGate
 
 logger = logging.getLogger(__name__)
 

@@ -12,13 +12,13 @@ from dataclasses import dataclass, replace
 
 from redis.asyncio import Redis
 
-from millrace.errors import ConfigurationError
-from millrace.keys import Keys
-from streams.layout import TopicLayout
-from streams.store.cluster import every_primary
-from streams.store.connect import Client, RedisErrors
-from streams.store.maintenance import literal, matching
-from streams.store.protocols import Watermark
+from millrace.kernel.errors import ConfigurationError
+from millrace.kernel.keys import Keys
+from millrace.stores.redis.cluster import every_primary
+from millrace.stores.redis.connect import Client, RedisErrors
+from millrace.stores.redis.layout import TopicLayout
+from millrace.stores.redis.maintenance import literal, matching
+from millrace.stores.redis.protocols import Watermark
 
 # Users moved at a time: some megabytes, tens of milliseconds.
 _USERS_PER_STEP = 500

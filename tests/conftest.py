@@ -16,7 +16,7 @@ from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 from local_servers import cassandra, local_kafka, running_redis_cluster, started  # noqa: F401 - fixtures
 
-from millrace.config import Settings
+from millrace.kernel.settings import Settings
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -38,8 +38,8 @@ def characters_known() -> None:
 @pytest.fixture(scope="session")
 def redis_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """Return the URL of a Redis of its own, without Kafka and Triton."""
-    from millrace.stacks.redis_server import RedisServer
-    from millrace.stacks.service import wait_ready
+    from millrace.apps.stacks.redis_server import RedisServer
+    from millrace.apps.stacks.service import wait_ready
 
     folder = tmp_path_factory.mktemp("redis")
     server = RedisServer(folder, folder)
@@ -65,7 +65,7 @@ def redis_cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
 @pytest.fixture(scope="session")
 def kafka_broker() -> Iterator[str]:
     """Return the bootstrap address of an embedded Kafka of its own."""
-    from millrace.stacks.kafka_mock import MockKafka
+    from millrace.apps.stacks.kafka_mock import MockKafka
 
     server = MockKafka()
     try:
@@ -78,8 +78,8 @@ def kafka_broker() -> Iterator[str]:
 @pytest.fixture(scope="session")
 def triton_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[str, Path]]:
     """Return the gRPC address of a Triton of its own and the folder of its model repository."""
-    from millrace.stacks.service import wait_ready
-    from millrace.stacks.triton_server import TritonServer
+    from millrace.apps.stacks.service import wait_ready
+    from millrace.apps.stacks.triton_server import TritonServer
 
     folder = tmp_path_factory.mktemp("triton")
     server = TritonServer(folder, folder, folder / "repository")
@@ -98,7 +98,7 @@ def triton_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[st
 @pytest.fixture(scope="session")
 def embedded_stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
     """Return a running EmbeddedStack: Kafka, Redis and Triton."""
-    from millrace.stacks.embedded import EmbeddedStack
+    from millrace.apps.stacks.embedded import EmbeddedStack
 
     stack = EmbeddedStack(tmp_path_factory.mktemp("stack"))
     try:

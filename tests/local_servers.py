@@ -12,12 +12,12 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from millrace.config import Settings
-from millrace.errors import FatalError
-from millrace.stacks.service import Service, wait_ready
+from millrace.apps.stacks.service import Service, wait_ready
+from millrace.kernel.errors import FatalError
+from millrace.kernel.settings import Settings
 
 if TYPE_CHECKING:
-    from millrace.stacks.redis_cluster import RedisCluster
+    from millrace.apps.stacks.redis_cluster import RedisCluster
 
 REQUIRE = "MILLRACE_REQUIRE_SERVICES"
 # A JVM starts in seconds; beside everything else a test machine does it may take many.
@@ -48,7 +48,7 @@ def _run(services: list[Service], what: str) -> None:
 @contextmanager
 def running_redis_cluster(folder: Path, ready_s: float) -> Iterator["RedisCluster"]:
     """Run a Redis Cluster of six nodes, up within `ready_s` seconds, for the length of a block."""
-    from millrace.stacks.redis_cluster import RedisCluster
+    from millrace.apps.stacks.redis_cluster import RedisCluster
 
     cluster = RedisCluster(folder, folder / "data")
 
@@ -70,7 +70,7 @@ def running_redis_cluster(folder: Path, ready_s: float) -> Iterator["RedisCluste
 @pytest.fixture(scope="session")
 def local_kafka(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """Return the bootstrap address of a real Kafka broker; it creates no topic by itself."""
-    from millrace.stacks.kafka_server import KafkaCluster
+    from millrace.apps.stacks.kafka_server import KafkaCluster
 
     folder = tmp_path_factory.mktemp("kafka")
     cluster = KafkaCluster(folder, folder / "data", jvm_options=JVM_OPTIONS)
@@ -85,8 +85,8 @@ def local_kafka(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
 @pytest.fixture(scope="session")
 def cassandra(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """Return the address of an event log in a real Cassandra, with its tables."""
-    from consumers.event_log import create_schema
-    from millrace.stacks.cassandra_server import CassandraServer
+    from millrace.apps.stacks.cassandra_server import CassandraServer
+    from millrace.stores.event_log import create_schema
 
     folder = tmp_path_factory.mktemp("cassandra")
     server = CassandraServer(folder, folder / "data", jvm_options=JVM_OPTIONS)

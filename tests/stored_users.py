@@ -2,10 +2,10 @@
 
 from collections.abc import Iterable
 
-from millrace.keys import Keys
-from streams.store import codec
-from streams.store.connect import Client
-from streams.users import UserState
+from millrace.kernel.keys import Keys
+from millrace.kernel.user_state import UserState
+from millrace.stores.redis import codec
+from millrace.stores.redis.connect import Client
 
 
 def user_fields(state: UserState) -> dict[bytes, bytes]:

@@ -5,10 +5,10 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Protocol
 
-from consumers.event_log import LoggedEvent
-from millrace.contracts import CatalogueItem, EventPolicy, decode_event, decode_item
-from millrace.errors import PoisonError, Reason
-from millrace.topics import Topics
+from millrace.kernel.contracts import CatalogueItem, EventPolicy, decode_event, decode_item
+from millrace.kernel.errors import PoisonError, Reason
+from millrace.kernel.topics import Topics
+from millrace.stores.event_log import LoggedEvent
 
 
 class Record(Protocol):

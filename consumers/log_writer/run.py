@@ -3,13 +3,13 @@
 import logging
 import threading
 
-from consumers.event_log import await_event_log
-from consumers.health import BackgroundHealth, LogWriterHealth
-from consumers.heartbeat import Heartbeat
-from consumers.log_writer.writer import LogWriter, LogWriterStatus
-from consumers.rate import Rate
-from consumers.signals import on_termination
-from millrace.config import Settings
+from millrace.consumers.health import BackgroundHealth, LogWriterHealth
+from millrace.consumers.log_writer.writer import LogWriter, LogWriterStatus
+from millrace.kernel.settings import Settings
+from millrace.runtime.heartbeat import Heartbeat
+from millrace.runtime.rate import Rate
+from millrace.runtime.signals import on_termination
+from millrace.stores.event_log import await_event_log
 
 _log = logging.getLogger(__name__)
 ROLE = "log-writer"

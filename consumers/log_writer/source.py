@@ -8,11 +8,11 @@ import orjson
 from kafka import ConsumerRebalanceListener, KafkaConsumer, OffsetAndMetadata, TopicPartition
 from kafka.errors import KafkaError
 
-from consumers.event_log import EventLog, LoggedEvent
-from consumers.log_writer.batch import Record
-from millrace.config import Settings
-from millrace.errors import FatalError, TransientError
-from millrace.kafka_client import consumer_options
+from millrace.consumers.log_writer.batch import Record
+from millrace.kernel.errors import FatalError, TransientError
+from millrace.kernel.kafka_client import consumer_options
+from millrace.kernel.settings import Settings
+from millrace.stores.event_log import EventLog, LoggedEvent
 
 _log = logging.getLogger(__name__)
 

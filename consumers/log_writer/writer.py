@@ -8,12 +8,12 @@ from dataclasses import dataclass, field
 
 from kafka import TopicPartition
 
-from consumers.backoff import Backoff
-from consumers.event_log import EventLog, LostTailError
-from consumers.log_writer.batch import Batch, Record
-from consumers.log_writer.source import MAX_POLL_RECORDS, LogSource
-from millrace.config import Settings
-from millrace.errors import TransientError
+from millrace.consumers.log_writer.batch import Batch, Record
+from millrace.consumers.log_writer.source import MAX_POLL_RECORDS, LogSource
+from millrace.kernel.backoff import Backoff
+from millrace.kernel.errors import TransientError
+from millrace.kernel.settings import Settings
+from millrace.stores.event_log import EventLog, LostTailError
 
 _log = logging.getLogger(__name__)
 

@@ -2,9 +2,9 @@
 
 from collections.abc import Sequence
 
-from consumers.event_log import EventLog, LoggedEvent
-from millrace.contracts import EventPolicy
-from streams.users import ResolvedEvent, UserState, apply_event
+from millrace.kernel.contracts import EventPolicy
+from millrace.kernel.user_state import ResolvedEvent, UserState, apply_event
+from millrace.stores.event_log import EventLog, LoggedEvent
 
 _ALL = (1 << 31) - 1
 # Which item it was does not decide whether an event is a repeated one.

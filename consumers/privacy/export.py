@@ -6,12 +6,12 @@ from typing import Any
 
 import orjson
 
-from consumers.event_log import EventLog, LoggedEvent
-from consumers.privacy.events import events_of
-from millrace.config import Settings
-from streams.statistics.tail import decode_tail
-from streams.store.stores import Stores
-from streams.users import ServedList, UserState
+from millrace.consumers.privacy.events import events_of
+from millrace.kernel.settings import Settings
+from millrace.kernel.user_state import ServedList, UserState
+from millrace.stores.event_log import EventLog, LoggedEvent
+from millrace.stores.redis.stores import Stores
+from millrace.streams.statistics.tail import decode_tail
 
 # In `ServedList.explored`: no item of the list took the exploration slot.
 _NO_ITEM = 0

@@ -12,21 +12,21 @@ import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from consumers.event_log import IMPORT_PARTITION, EventLog, LoggedEvent
-from consumers.privacy.events import events_of, repeated
-from millrace.config import Settings
-from millrace.contracts import EventPolicy
-from millrace.errors import TransientError
-from streams.rebuild.checkpoint import remove_checkpoint
-from streams.rebuild.fence import Fence
-from streams.rebuild.targets import Target
-from streams.replay import Coverage, ItemIndexes, UserReplay
-from streams.store.redis_statistics import KEEPER_ROLE
-from streams.store.redis_users import WORKER_ROLE
-from streams.store.replacing import StatisticsReplacement, UserReplacement
-from streams.store.stores import Stores
-from streams.users import UserState
-from streams.verify.side import marks_of
+from millrace.consumers.privacy.events import events_of, repeated
+from millrace.kernel.contracts import EventPolicy
+from millrace.kernel.errors import TransientError
+from millrace.kernel.settings import Settings
+from millrace.kernel.user_state import UserState
+from millrace.stores.event_log import IMPORT_PARTITION, EventLog, LoggedEvent
+from millrace.stores.redis.redis_statistics import KEEPER_ROLE
+from millrace.stores.redis.redis_users import WORKER_ROLE
+from millrace.stores.redis.replacing import StatisticsReplacement, UserReplacement
+from millrace.stores.redis.stores import Stores
+from millrace.streams.rebuild.checkpoint import remove_checkpoint
+from millrace.streams.rebuild.fence import Fence
+from millrace.streams.rebuild.targets import Target
+from millrace.streams.replay import Coverage, ItemIndexes, UserReplay
+from millrace.streams.verify.side import marks_of
 
 WAIT_S = 30.0
 _BEFORE_ALL = -1

@@ -1,5 +1,5 @@
 """Learns new model versions from the event log and puts them into service."""
 
-from consumers.retrainer.requests import request_retraining
+from millrace.consumers.retrainer.requests import request_retraining
 
 __all__ = ["request_retraining"]

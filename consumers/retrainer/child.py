@@ -11,11 +11,11 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from millrace.config import Settings
-from millrace.errors import FatalError, TransientError
-from millrace.stacks import launcher
+from millrace.kernel.errors import FatalError, TransientError
+from millrace.kernel.settings import Settings
+from millrace.runtime import launcher
 
-JOB_MODULE = "consumers.retrainer.job"
+JOB_MODULE = "millrace.consumers.retrainer.job"
 # A child that was asked to end and does not (TensorFlow in the middle of a step) is killed after this.
 _GRACE_S = 5.0
 _THREAD_VARIABLES = ("OMP_NUM_THREADS", "TF_NUM_INTRAOP_THREADS", "NUMBA_NUM_THREADS")
@@ -89,7 +89,7 @@ class TrainingChild:
         self._knows = parent
         self._process = await asyncio.create_subprocess_exec(
             *(sys.executable, "-I", "-S", launcher.__file__, str(os.getpid())),
-            *(sys.executable, "-m", self._module, *(["--parent", parent] if parent else [])),
+            *(sys.executable, "-P", "-m", self._module, *(["--parent", parent] if parent else [])),
             stdin=asyncio.subprocess.PIPE,
             stdout=asyncio.subprocess.PIPE,
             env=self._environment(self._scratch),

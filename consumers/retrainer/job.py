@@ -1,4 +1,4 @@
-"""Trainings in a process of their own: `python -m consumers.retrainer.job [--parent VERSION]`.
+"""Trainings in a process of their own: `python -m millrace.consumers.retrainer.job [--parent VERSION]`.
 
 Each line on stdin, {"refresh": "due" | "all"}, asks for one training; progress and results are lines of JSON on
 stdout, everything else goes to stderr. A failure is a line as well, and says whether it is transient: a server is away.
@@ -16,7 +16,7 @@ from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from model.learning.training import Training
+    from millrace.model.learning.training import Training
 
 # Recommendations are worth more than a sooner next version.
 NICENESS = 19
@@ -33,7 +33,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     lines = os.fdopen(os.dup(sys.stdout.fileno()), "w", buffering=1)
     os.dup2(sys.stderr.fileno(), sys.stdout.fileno())
 
-    from millrace.errors import MillraceError, TransientError
+    from millrace.kernel.errors import MillraceError, TransientError
 
     def tell(**line: object) -> None:
         lines.write(json.dumps(line) + "\n")
@@ -59,10 +59,10 @@ class _Job:
     """
 
     def __init__(self, parent: str | None, progress: Callable[[str, float], None]) -> None:
-        from consumers.retrainer.source import LogSource
-        from millrace.config import load_settings
-        from model.configuration import read_configuration
-        from model.registry import Registry
+        from millrace.consumers.retrainer.source import LogSource
+        from millrace.kernel.settings import load_settings
+        from millrace.model.configuration import read_configuration
+        from millrace.model.registry import Registry
 
         settings = load_settings()
         self._configuration = read_configuration(settings.model_configuration)
@@ -74,7 +74,7 @@ class _Job:
 
     def train(self, refresh: str) -> str:
         """Train one version; returns its name."""
-        from model.learning.training import Refresh, Training
+        from millrace.model.learning.training import Refresh, Training
 
         news = asyncio.run(self._source.read())
         if self._training is None:

@@ -6,9 +6,9 @@ import time
 import uuid
 from collections.abc import Sequence
 
-from millrace.config import Settings
-from millrace.keys import Keys
-from streams.store.connect import Client, RedisErrors, connected
+from millrace.kernel.keys import Keys
+from millrace.kernel.settings import Settings
+from millrace.stores.redis.connect import Client, RedisErrors, connected
 
 
 def request_retraining(settings: Settings) -> None:

@@ -7,24 +7,24 @@ from collections.abc import Mapping
 from dataclasses import replace
 from functools import partial
 
-from consumers.backoff import Backoff
-from consumers.event_log import EventLog
-from consumers.retrainer.child import TrainingChild, TrainingEndedError
-from consumers.retrainer.gate import Verdict, judge
-from consumers.retrainer.requests import pending_requests, remove_requests
-from consumers.retrainer.schedule import Schedule
-from consumers.retrainer.service import Service
-from consumers.retrainer.stages import Stages
-from consumers.retrainer.state import IDLE, RetrainerStatus
-from millrace.errors import FatalError, TransientError
-from streams.store.protocols import ServingPlan
-from streams.store.stores import Stores
+from millrace.consumers.retrainer.child import TrainingChild, TrainingEndedError
+from millrace.consumers.retrainer.gate import Verdict, judge
+from millrace.consumers.retrainer.requests import pending_requests, remove_requests
+from millrace.consumers.retrainer.schedule import Schedule
+from millrace.consumers.retrainer.service import Service
+from millrace.consumers.retrainer.stages import Stages
+from millrace.consumers.retrainer.state import IDLE, RetrainerStatus
+from millrace.kernel.backoff import Backoff
+from millrace.kernel.errors import FatalError, TransientError
+from millrace.stores.event_log import EventLog
+from millrace.stores.redis.protocols import ServingPlan
+from millrace.stores.redis.stores import Stores
 
 _log = logging.getLogger(__name__)
 
 POLL_S = 0.5
 CARE_INTERVAL_S = 5.0
-# Fewer events make no first model; `model.training` refuses them too.
+# Fewer events make no first model; `millrace.model.training` refuses them too.
 MIN_FIRST_EVENTS = 200
 # A killed training is tried again; one that keeps dying waits for the next reason.
 MAX_ATTEMPTS = 3

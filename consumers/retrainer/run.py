@@ -7,19 +7,19 @@ from collections.abc import Mapping
 from contextlib import closing
 from dataclasses import asdict
 
-from consumers.event_log import EventLog, await_event_log, open_event_log
-from consumers.heartbeat import Heartbeat
-from consumers.retrainer.child import TrainingChild
-from consumers.retrainer.retrainer import Retrainer
-from consumers.retrainer.schedule import Schedule
-from consumers.retrainer.service import Service
-from consumers.retrainer.state import RetrainerStatus
-from millrace.config import Settings
-from model.registry import Registry
-from model.triton_admin import make_admin
-from streams.faust_health import HealthServer
-from streams.store.connect import connect
-from streams.store.stores import make_stores
+from millrace.consumers.retrainer.child import TrainingChild
+from millrace.consumers.retrainer.retrainer import Retrainer
+from millrace.consumers.retrainer.schedule import Schedule
+from millrace.consumers.retrainer.service import Service
+from millrace.consumers.retrainer.state import RetrainerStatus
+from millrace.kernel.settings import Settings
+from millrace.model.registry import Registry
+from millrace.model.triton_admin import make_admin
+from millrace.runtime.heartbeat import Heartbeat
+from millrace.stores.event_log import EventLog, await_event_log, open_event_log
+from millrace.stores.redis.connect import connect
+from millrace.stores.redis.stores import make_stores
+from millrace.streams.faust_health import HealthServer
 
 ROLE = "retrainer"
 

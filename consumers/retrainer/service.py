@@ -4,13 +4,13 @@ import asyncio
 import logging
 import time
 
-from millrace.errors import ConfigurationError
-from model import deploy
-from model.item_ids import read_item_ids
-from model.registry import Registry, Version, triton_model_name
-from model.triton_admin import ModelServer
-from streams.store.protocols import ServingPlan
-from streams.store.stores import Stores
+from millrace.kernel.errors import ConfigurationError
+from millrace.model import deploy
+from millrace.model.registry import Registry, Version, triton_model_name
+from millrace.model.triton_admin import ModelServer
+from millrace.stores.item_ids import read_item_ids
+from millrace.stores.redis.protocols import ServingPlan
+from millrace.stores.redis.stores import Stores
 
 _log = logging.getLogger(__name__)
 

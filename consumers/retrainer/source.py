@@ -3,13 +3,13 @@
 from dataclasses import dataclass
 from itertools import chain
 
-from consumers.event_log import open_event_log
-from consumers.event_log.protocol import EventLog
-from millrace.config import Settings
-from millrace.contracts import CatalogueItem
-from streams.store.protocols import CatalogueStore
-from streams.store.stores import open_stores
-from streams.users import ResolvedEvent
+from millrace.kernel.contracts import CatalogueItem
+from millrace.kernel.settings import Settings
+from millrace.kernel.user_state import ResolvedEvent
+from millrace.stores.event_log import open_event_log
+from millrace.stores.event_log.protocol import EventLog
+from millrace.stores.redis.protocols import CatalogueStore
+from millrace.stores.redis.stores import open_stores
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,4 +1,4 @@
-"""A backlog caught up: `python -m load_tests.bench.backlog` lets events pile up, starts a worker and watches it.
+"""Measures how a worker catches up with a backlog: `python -m millrace.load_tests.bench.backlog`.
 
 Twice: once as configured (lists that nobody waits for are left out), once with a list for every event, on fewer events.
 Kafka and Redis are real and there is no model: with one each list costs more, and leaving some out is worth more.
@@ -11,16 +11,16 @@ from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from load_tests.bench.burst import Burst
-from load_tests.bench.worker_stack import WORKER, WorkerStack
-from millrace.config import Settings
-from millrace.demo.view import StoreView
-from millrace.errors import TransientError
-from millrace.stacks.child import Child
-from millrace.stacks.signals import ended_by_signals
-from millrace.stacks.stack import Stack
-from producers.records import encode_event
-from producers.synthetic import SyntheticOptions, SyntheticStream
+from millrace.apps.demo.view import StoreView
+from millrace.apps.stacks.child import Child
+from millrace.apps.stacks.signals import ended_by_signals
+from millrace.apps.stacks.stack import Stack
+from millrace.kernel.errors import TransientError
+from millrace.kernel.settings import Settings
+from millrace.load_tests.bench.burst import Burst
+from millrace.load_tests.bench.worker_stack import WORKER, WorkerStack
+from millrace.producers.records import encode_event
+from millrace.producers.synthetic import SyntheticOptions, SyntheticStream
 
 PARTITIONS = 4
 # The default of the setting.

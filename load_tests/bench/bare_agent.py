@@ -1,6 +1,6 @@
 """The yardstick: the Faust agent anyone would write first, which consumes each record and publishes it again.
 
-Run as `python -m load_tests.bench.bare_agent BROKER IN_TOPIC OUT_TOPIC PARTITIONS`; ends on SIGTERM.
+Run as `python -m millrace.load_tests.bench.bare_agent BROKER IN_TOPIC OUT_TOPIC PARTITIONS`; ends on SIGTERM.
 """
 
 import sys

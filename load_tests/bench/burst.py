@@ -4,7 +4,7 @@ from collections.abc import Iterable
 
 from confluent_kafka import KafkaException, Producer
 
-from millrace.errors import TransientError
+from millrace.kernel.errors import TransientError
 
 _FLUSH_S = 30.0
 # Served every so many records: delivery reports would pile up otherwise.

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from kafka import KafkaConsumer, TopicPartition
 
-from millrace.errors import TransientError
+from millrace.kernel.errors import TransientError
 
 # The first tenth is left out: it holds connection set-up, first fetches and cold caches.
 WARM_SHARE = 0.1

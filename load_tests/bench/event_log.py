@@ -1,7 +1,7 @@
 """How fast one writer fills the event log, and how fast it is read back.
 
-`python -m load_tests.bench.event_log` measures the log that MILLRACE_EVENT_LOG names: beside an SQLite log a file of
-its own, which is removed; in Cassandra a log of another name in the same tables, whose rows stay.
+`python -m millrace.load_tests.bench.event_log` measures the log that MILLRACE_EVENT_LOG names: beside an SQLite
+log a file of its own, which is removed; in Cassandra a log of another name in the same tables, whose rows stay.
 """
 
 import argparse
@@ -14,10 +14,10 @@ from itertools import islice
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from consumers.event_log import LoggedEvent, open_event_log
-from load_tests.bench.report import EventLogThroughput
-from millrace.config import Settings, load_settings
-from producers.synthetic import SyntheticOptions, SyntheticStream
+from millrace.kernel.settings import Settings, load_settings
+from millrace.load_tests.bench.report import EventLogThroughput
+from millrace.producers.synthetic import SyntheticOptions, SyntheticStream
+from millrace.stores.event_log import LoggedEvent, open_event_log
 
 EVENTS = 20_000
 # Before the clock starts: connections, prepared statements and, on a JVM, compiled code.

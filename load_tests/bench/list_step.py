@@ -1,4 +1,4 @@
-"""`python -m load_tests.bench.list_step PATH`: processor time of learning an event, and of candidates with features.
+"""`python -m millrace.load_tests.bench.list_step PATH`: processor time per event and per list.
 
 The list step is measured by itself, and between scorings in the same process: these read megabytes of weights, after
 which the step finds little of what it needs in the processor's caches. A service has its model server elsewhere.
@@ -16,14 +16,14 @@ import numpy as np
 from rich.console import Console
 from rich.table import Table
 
-from model.configuration import ModelConfiguration
-from model.learning.learner import Learner
-from model.stream import RecordedStream, load_stream
-from streams.ranking import CandidateStep, FusionWeights
-from streams.scoring.onnx import OnnxScorer
-from streams.scoring.protocol import PROPOSALS
-from streams.statistics import ItemStatistics
-from streams.users import ResolvedEvent, UserState, apply_event
+from millrace.kernel.user_state import ResolvedEvent, UserState, apply_event
+from millrace.model.configuration import ModelConfiguration
+from millrace.model.learning.learner import Learner
+from millrace.model.stream import RecordedStream, load_stream
+from millrace.streams.ranking import CandidateStep, FusionWeights
+from millrace.streams.scoring.onnx import OnnxScorer
+from millrace.streams.scoring.protocol import PROPOSALS
+from millrace.streams.statistics import ItemStatistics
 
 # Lists by themselves and lists between scorings take turns in runs of this many.
 _TURN = 200
@@ -111,7 +111,7 @@ def _untrained_scorer(stream: RecordedStream) -> OnnxScorer:
 
 def main(argv: Sequence[str] | None = None) -> None:
     """Measure and print."""
-    parser = argparse.ArgumentParser(prog="python -m load_tests.bench.list_step", description=__doc__)
+    parser = argparse.ArgumentParser(prog="python -m millrace.load_tests.bench.list_step", description=__doc__)
     parser.add_argument("path", type=Path, help="MovieLens folder")
     parser.add_argument("--first", type=float, default=0.6, help="share of the stream before the first list")
     parser.add_argument("--lists", type=int, default=6_000, help="how many lists to make")

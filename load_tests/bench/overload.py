@@ -1,4 +1,4 @@
-"""Ten times what a worker can answer, for a minute: `python -m load_tests.bench.overload`.
+"""Ten times what a worker can answer, for a minute: `python -m millrace.load_tests.bench.overload`.
 
 First one worker's capacity is measured, with a list for every event. Then a worker that is at rest gets events at a
 multiple of that rate for a while, and is watched until it has handled all: what it keeps in memory, how many events got
@@ -15,14 +15,14 @@ from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from load_tests.bench.backlog import BACKLOG_EVENTS, LEFT_OUT, PARTITIONS, measure, synthetic_records
-from load_tests.bench.burst import Burst
-from load_tests.bench.worker_stack import WORKER, WorkerStack
-from millrace.config import Settings
-from millrace.demo.view import StoreView
-from millrace.errors import TransientError
-from millrace.stacks.child import Child
-from millrace.stacks.signals import ended_by_signals
+from millrace.apps.demo.view import StoreView
+from millrace.apps.stacks.child import Child
+from millrace.apps.stacks.signals import ended_by_signals
+from millrace.kernel.errors import TransientError
+from millrace.kernel.settings import Settings
+from millrace.load_tests.bench.backlog import BACKLOG_EVENTS, LEFT_OUT, PARTITIONS, measure, synthetic_records
+from millrace.load_tests.bench.burst import Burst
+from millrace.load_tests.bench.worker_stack import WORKER, WorkerStack
 
 Record = tuple[bytes, bytes]
 

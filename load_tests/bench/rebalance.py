@@ -1,6 +1,7 @@
 """How long events wait for their lists when workers join, leave, or die: the pause of a rebalance.
 
-`python -m load_tests.bench.rebalance` starts Kafka and Redis, sends a steady load and changes the workers under it.
+`python -m millrace.load_tests.bench.rebalance` starts Kafka and Redis, sends a steady load and changes the
+workers under it.
 """
 
 import argparse
@@ -15,16 +16,16 @@ from pathlib import Path
 import orjson
 from pydantic import BaseModel, ConfigDict, Field
 
-from consumers.subscriber_reader import TopicReader
-from load_tests.bench.burst import Burst
-from load_tests.bench.worker_stack import WorkerStack
-from millrace.config import Settings
-from millrace.demo.view import StoreView
-from millrace.errors import TransientError
-from millrace.stacks.child import Child
-from millrace.stacks.signals import ended_by_signals
-from producers.records import encode_event
-from producers.synthetic import SyntheticOptions, SyntheticStream
+from millrace.apps.demo.view import StoreView
+from millrace.apps.stacks.child import Child
+from millrace.apps.stacks.signals import ended_by_signals
+from millrace.kernel.errors import TransientError
+from millrace.kernel.settings import Settings
+from millrace.kernel.topic_reader import TopicReader
+from millrace.load_tests.bench.burst import Burst
+from millrace.load_tests.bench.worker_stack import WorkerStack
+from millrace.producers.records import encode_event
+from millrace.producers.synthetic import SyntheticOptions, SyntheticStream
 
 PARTITIONS = 8
 _TICK_S = 0.02

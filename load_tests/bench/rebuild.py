@@ -1,7 +1,7 @@
 """How fast Redis is rebuilt from the event log, and compared with it.
 
-`python -m load_tests.bench.rebuild` fills a log in a file with synthetic events and starts a Redis of its own. Seconds
-of the processor are printed beside those on the clock: on a busy machine only the former tell anything.
+`python -m millrace.load_tests.bench.rebuild` fills a log in a file with synthetic events and starts a Redis of its own.
+Seconds of the processor are printed beside those on the clock: on a busy machine only the former tell anything.
 """
 
 import asyncio
@@ -17,15 +17,15 @@ from typing import Annotated
 
 import typer
 
-from consumers.event_log import EventLog, LoggedEvent, open_event_log
-from millrace.config import Settings
-from millrace.stacks.redis_server import RedisServer
-from millrace.stacks.service import wait_ready
-from producers.synthetic import SyntheticOptions, SyntheticStream
-from streams.rebuild import rebuild
-from streams.store.stores import open_stores
-from streams.verify import verify
-from streams.worker.warm_up import warm_up_learning
+from millrace.apps.stacks.redis_server import RedisServer
+from millrace.apps.stacks.service import wait_ready
+from millrace.kernel.settings import Settings
+from millrace.producers.synthetic import SyntheticOptions, SyntheticStream
+from millrace.stores.event_log import EventLog, LoggedEvent, open_event_log
+from millrace.stores.redis.stores import open_stores
+from millrace.streams.rebuild import rebuild
+from millrace.streams.verify import verify
+from millrace.streams.worker.warm_up import warm_up_learning
 
 _PARTITIONS = 4
 _EVENTS_PER_WRITE = 20_000

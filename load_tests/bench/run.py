@@ -11,29 +11,29 @@ from typing import Any
 
 from rich.console import Console
 
-from consumers.event_log import open_event_log
-from consumers.subscriber_reader import connect_consumer
-from load_tests.bench.burst import Burst
-from load_tests.bench.drain import DrainRate, measure_drain, topic_end
-from load_tests.bench.event_log import measure_event_log
-from load_tests.bench.report import BenchReport, LatencyAtRate, MemorySample, PipelineThroughput, Throughput
-from millrace.config import Settings
-from millrace.contracts import ActivityEvent
-from millrace.demo.bootstrap import await_model, await_roles, load_history
-from millrace.demo.figures import streamed_events
-from millrace.demo.report import Percentiles
-from millrace.demo.screen import PhaseBar, Screen
-from millrace.demo.view import StoreView
-from millrace.errors import ConfigurationError
-from millrace.stacks.child import Child
-from millrace.stacks.choosing import StackOptions, make_stack
-from millrace.stacks.roles import Roles, default_roles
-from millrace.stacks.stack import Stack
-from producers import ActivityPublisher
-from producers.movielens import MovieLensData, load_movielens
-from producers.records import encode_event
-from producers.replay import Replayer, ReplayOptions
-from producers.synthetic import SyntheticOptions, SyntheticStream
+from millrace.apps.demo.bootstrap import await_model, await_roles, load_history
+from millrace.apps.demo.figures import streamed_events
+from millrace.apps.demo.report import Percentiles
+from millrace.apps.demo.screen import PhaseBar, Screen
+from millrace.apps.demo.view import StoreView
+from millrace.apps.stacks.child import Child
+from millrace.apps.stacks.choosing import StackOptions, make_stack
+from millrace.apps.stacks.roles import Roles, default_roles
+from millrace.apps.stacks.stack import Stack
+from millrace.kernel.contracts import ActivityEvent
+from millrace.kernel.errors import ConfigurationError
+from millrace.kernel.settings import Settings
+from millrace.kernel.topic_reader import connect_consumer
+from millrace.load_tests.bench.burst import Burst
+from millrace.load_tests.bench.drain import DrainRate, measure_drain, topic_end
+from millrace.load_tests.bench.event_log import measure_event_log
+from millrace.load_tests.bench.report import BenchReport, LatencyAtRate, MemorySample, PipelineThroughput, Throughput
+from millrace.producers import ActivityPublisher
+from millrace.producers.movielens import MovieLensData, load_movielens
+from millrace.producers.records import encode_event
+from millrace.producers.replay import Replayer, ReplayOptions
+from millrace.producers.synthetic import SyntheticOptions, SyntheticStream
+from millrace.stores.event_log import open_event_log
 
 HISTORY_SHARE = 0.6
 BARE_READY_DEADLINE_S = 60.0
@@ -150,7 +150,7 @@ class Bench:
         stack.create_topics([_BARE_IN, _BARE_OUT])
         burst.send(_BARE_IN, records[:1])
         partitions = len(consumer.partitions_for_topic(_BARE_IN) or ())
-        argv = [sys.executable, "-m", "load_tests.bench.bare_agent"]
+        argv = [sys.executable, "-P", "-m", "millrace.load_tests.bench.bare_agent"]
         agent = stack.spawn("bare", [*argv, settings.kafka_bootstrap, _BARE_IN, _BARE_OUT, str(partitions)])
 
         name = "the bare agent"

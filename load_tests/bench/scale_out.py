@@ -1,9 +1,9 @@
 """How much faster two workers are than one, and what the limit was.
 
-`python -m load_tests.bench.scale_out` starts Kafka and Redis, lets a keeper learn a history, and works off the same
-number of events with one worker, then with two, and so on. On a small machine the workers, the broker, Redis and the
-bench share the cores, and then more workers bring nothing because nothing is left: so each worker is held to a share of
-a core (`--share`), as on a machine of its own, and every process's use of the processor is printed beside the rates.
+`python -m millrace.load_tests.bench.scale_out` starts Kafka and Redis, lets a keeper learn a history, and works off the
+same number of events with one worker, then with two, and so on. On a small machine the workers, the broker, Redis and
+the bench share the cores, and then more workers bring nothing because nothing is left: so each worker is held to a
+share of a core (`--share`), as on a machine of its own. Each process's CPU time is printed beside the rates.
 """
 
 import argparse
@@ -19,17 +19,17 @@ from typing import Any
 import psutil
 from pydantic import BaseModel, ConfigDict, Field
 
-from consumers.subscriber_reader import connect_consumer
-from load_tests.bench.burst import Burst
-from load_tests.bench.cpu_share import cpu_seconds, held_to
-from load_tests.bench.drain import measure_drain, topic_end
-from load_tests.bench.worker_stack import WORKER, WorkerStack
-from millrace.demo.view import StoreView
-from millrace.errors import TransientError
-from millrace.stacks.child import Child
-from millrace.stacks.signals import ended_by_signals
-from producers.records import encode_event, encode_item
-from producers.synthetic import SyntheticOptions, SyntheticStream
+from millrace.apps.demo.view import StoreView
+from millrace.apps.stacks.child import Child
+from millrace.apps.stacks.signals import ended_by_signals
+from millrace.kernel.errors import TransientError
+from millrace.kernel.topic_reader import connect_consumer
+from millrace.load_tests.bench.burst import Burst
+from millrace.load_tests.bench.cpu_share import cpu_seconds, held_to
+from millrace.load_tests.bench.drain import measure_drain, topic_end
+from millrace.load_tests.bench.worker_stack import WORKER, WorkerStack
+from millrace.producers.records import encode_event, encode_item
+from millrace.producers.synthetic import SyntheticOptions, SyntheticStream
 
 PARTITIONS = 8
 _USERS, _ITEMS = 2_000, 2_000

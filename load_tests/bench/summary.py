@@ -3,7 +3,7 @@
 from rich.console import Console
 from rich.table import Table
 
-from load_tests.bench.report import BenchReport
+from millrace.load_tests.bench.report import BenchReport
 
 
 def print_summary(console: Console, report: BenchReport) -> None:

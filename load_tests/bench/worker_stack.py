@@ -5,14 +5,14 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from millrace.stacks.child import Child
-from millrace.stacks.home import StackHome
-from millrace.stacks.kafka_server import KafkaCluster
-from millrace.stacks.redis_server import RedisServer
-from millrace.stacks.stack import Stack
-from streams.scoring.in_process import IN_PROCESS
+from millrace.apps.stacks.child import Child
+from millrace.apps.stacks.home import StackHome
+from millrace.apps.stacks.kafka_server import KafkaCluster
+from millrace.apps.stacks.redis_server import RedisServer
+from millrace.apps.stacks.stack import Stack
+from millrace.streams.scoring.in_process import IN_PROCESS
 
-WORKER = (sys.executable, "-m", "millrace", "worker")
+WORKER = (sys.executable, "-P", "-m", "millrace", "worker")
 
 
 class WorkerStack(Stack):
@@ -49,7 +49,7 @@ class WorkerStack(Stack):
 
     def provision(self) -> None:
         """Create the topics."""
-        from millrace.topic_admin import ensure_topics
+        from millrace.kernel.topic_admin import ensure_topics
 
         ensure_topics(self.settings)
 

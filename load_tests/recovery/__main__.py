@@ -1,4 +1,4 @@
-"""Tries every kind of fault on a running system: `python -m load_tests.recovery`, or `make recovery`."""
+"""Tries every kind of fault on a running system: `python -m millrace.load_tests.recovery`, or `make recovery`."""
 
 import random
 import time
@@ -8,10 +8,10 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
-from load_tests.recovery.faults import KINDS, UntriedError, trials_of
-from load_tests.recovery.report import markdown, rows_of, write_report
-from load_tests.recovery.trial import TrialResult, Trials
-from millrace.errors import ConfigurationError, MillraceError
+from millrace.kernel.errors import ConfigurationError, MillraceError
+from millrace.load_tests.recovery.faults import KINDS, UntriedError, trials_of
+from millrace.load_tests.recovery.report import markdown, rows_of, write_report
+from millrace.load_tests.recovery.trial import TrialResult, Trials
 
 _HOME = Path(".millrace/recovery")
 _MOST_SEEDS = 1_000_000
@@ -31,7 +31,9 @@ def recovery(
 
     Fails if anything was lost or differs, or if the system does not come back by itself.
 
-    Examples: python -m load_tests.recovery --kinds kill --times 2 | python -m load_tests.recovery --report out.md
+    Examples:
+        python -m millrace.load_tests.recovery --kinds kill --times 2
+        python -m millrace.load_tests.recovery --report out.md
     """
     console = Console()
     seed = random.randrange(_MOST_SEEDS) if seed is None else seed
@@ -45,8 +47,8 @@ def recovery(
     minutes = (time.monotonic() - started_s) / 60
     notes = [
         f"Seed {seed}, {rate:g} records/s, {len(results)} trials in {minutes:.0f} minutes: "
-        f"`python -m load_tests.recovery{f' --kinds {kinds}' if kinds else ''} --times {times} --rate {rate:g} "
-        f"--seed {seed}`.",
+        f"`python -m millrace.load_tests.recovery{f' --kinds {kinds}' if kinds else ''} --times {times} "
+        f"--rate {rate:g} --seed {seed}`.",
         f"Differences that `millrace verify` found, every {_VERIFY_EVERY} trials and at the end: {len(differences)}.",
         *(f"Not tried: {kind}: {why}." for kind, why in sorted(untried.items())),
     ]

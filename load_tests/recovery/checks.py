@@ -9,19 +9,19 @@ from typing import Any, Self, TypeVar
 
 import numpy as np
 
-from consumers.event_log import EventLog, LoggedEvent, open_event_log
-from load_tests.recovery.expected import Expected, ExpectedUser
-from load_tests.recovery.ledger import Ledger, Place
-from millrace.config import Settings
-from millrace.errors import TransientError
-from streams.statistics import ItemStatistics
-from streams.statistics.popularity import CHUNK_ITEMS
-from streams.store.connect import connect
-from streams.store.redis_statistics import KEEPER_ROLE
-from streams.store.redis_users import WORKER_ROLE
-from streams.store.stores import Stores, make_stores
-from streams.users import UserState
-from streams.verify import verify
+from millrace.kernel.errors import TransientError
+from millrace.kernel.settings import Settings
+from millrace.kernel.user_state import UserState
+from millrace.load_tests.recovery.expected import Expected, ExpectedUser
+from millrace.load_tests.recovery.ledger import Ledger, Place
+from millrace.stores.event_log import EventLog, LoggedEvent, open_event_log
+from millrace.stores.redis.connect import connect
+from millrace.stores.redis.redis_statistics import KEEPER_ROLE
+from millrace.stores.redis.redis_users import WORKER_ROLE
+from millrace.stores.redis.stores import Stores, make_stores
+from millrace.streams.statistics import ItemStatistics
+from millrace.streams.statistics.popularity import CHUNK_ITEMS
+from millrace.streams.verify import verify
 
 _Result = TypeVar("_Result")
 _TOLERANCE = 1e-6

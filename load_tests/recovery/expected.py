@@ -4,8 +4,8 @@ from collections import Counter, deque
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
-from load_tests.recovery.ledger import Place
-from millrace.contracts import ActivityEvent
+from millrace.kernel.contracts import ActivityEvent
+from millrace.load_tests.recovery.ledger import Place
 
 # As promised in docs/architecture.md.
 HISTORY_LENGTH = 200

@@ -8,9 +8,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
 
-from load_tests.recovery.stand import BROKERS, WORKERS, Stand
-from millrace.errors import TransientError
-from millrace.stacks.child import Child
+from millrace.apps.stacks.child import Child
+from millrace.kernel.errors import TransientError
+from millrace.load_tests.recovery.stand import BROKERS, WORKERS, Stand
 
 STOPPED_S = 20.0
 # Long enough for the log writer to run into it, and for Cassandra to end and be started on a disk that is still full.

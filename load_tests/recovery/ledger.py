@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from millrace.contracts import ActivityEvent
+from millrace.kernel.contracts import ActivityEvent
 
 # Partition and offset.
 Place = tuple[int, int]

@@ -10,12 +10,12 @@ from typing import Any
 
 from confluent_kafka import Producer
 
-from load_tests.recovery.ledger import Ledger
-from millrace.config import Settings
-from millrace.contracts import ActivityEvent
-from millrace.errors import TransientError
-from producers.records import encode_event, encode_item
-from producers.synthetic import SyntheticOptions, SyntheticStream
+from millrace.kernel.contracts import ActivityEvent
+from millrace.kernel.errors import TransientError
+from millrace.kernel.settings import Settings
+from millrace.load_tests.recovery.ledger import Ledger
+from millrace.producers.records import encode_event, encode_item
+from millrace.producers.synthetic import SyntheticOptions, SyntheticStream
 
 # Every so many records one is broken, and one repeats the event before it of another moment.
 BROKEN_EVERY = 41

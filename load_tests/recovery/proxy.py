@@ -10,7 +10,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
-from millrace.stacks.ports import LOOPBACK
+from millrace.apps.stacks.ports import LOOPBACK
 
 _CHUNK_BYTES = 65_536
 # Half a message reaches its reader before the connection is gone.

@@ -6,9 +6,9 @@ from typing import Any
 import orjson
 from confluent_kafka import Consumer, TopicPartition
 
-from load_tests.recovery.ledger import Ledger
-from millrace.config import Settings
-from millrace.contracts import DeadLetterHeaders
+from millrace.kernel.contracts import DeadLetterHeaders
+from millrace.kernel.settings import Settings
+from millrace.load_tests.recovery.ledger import Ledger
 
 _POLL_S = 0.1
 _READ_AT_ONCE = 500

@@ -5,8 +5,8 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from load_tests.recovery.trial import TrialResult
-from millrace.errors import ConfigurationError
+from millrace.kernel.errors import ConfigurationError
+from millrace.load_tests.recovery.trial import TrialResult
 
 BEGIN, END = "<!-- recovery table: begin -->", "<!-- recovery table: end -->"
 _COLUMNS = (

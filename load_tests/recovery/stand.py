@@ -10,14 +10,14 @@ from types import TracebackType
 from typing import Any, Self
 from urllib.parse import urlsplit
 
-from load_tests.recovery.proxy import Proxies
-from millrace.stacks.child import Child
-from millrace.stacks.kafka_server import KafkaCluster
-from millrace.stacks.local import DATA_DIR, LocalStack
-from millrace.stacks.ports import LOOPBACK, choose_port
-from millrace.stacks.roles import Roles, default_roles
-from millrace.stacks.service import Service
-from model.configuration import ModelConfiguration, write_configuration
+from millrace.apps.stacks.child import Child
+from millrace.apps.stacks.kafka_server import KafkaCluster
+from millrace.apps.stacks.local import DATA_DIR, LocalStack
+from millrace.apps.stacks.ports import LOOPBACK, choose_port
+from millrace.apps.stacks.roles import Roles, default_roles
+from millrace.apps.stacks.service import Service
+from millrace.load_tests.recovery.proxy import Proxies
+from millrace.model.configuration import ModelConfiguration, write_configuration
 
 BROKERS = 3
 WORKERS = ("worker", "worker-2")

@@ -8,17 +8,17 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
-from consumers.retrainer.requests import request_retraining
-from load_tests.recovery.checks import Checker, Findings
-from load_tests.recovery.faults import IN_TRAINING, KINDS
-from load_tests.recovery.ledger import Ledger
-from load_tests.recovery.load import SteadyLoad
-from load_tests.recovery.reader import AnswersReader
-from load_tests.recovery.stand import Stand
-from load_tests.recovery.waiting import wait_until, wait_until_nothing
-from millrace.config import Settings
-from millrace.errors import TransientError
-from millrace.status import component
+from millrace.apps.status import component
+from millrace.consumers.retrainer.requests import request_retraining
+from millrace.kernel.errors import TransientError
+from millrace.kernel.settings import Settings
+from millrace.load_tests.recovery.checks import Checker, Findings
+from millrace.load_tests.recovery.faults import IN_TRAINING, KINDS
+from millrace.load_tests.recovery.ledger import Ledger
+from millrace.load_tests.recovery.load import SteadyLoad
+from millrace.load_tests.recovery.reader import AnswersReader
+from millrace.load_tests.recovery.stand import Stand
+from millrace.load_tests.recovery.waiting import wait_until, wait_until_nothing
 
 # Generous: a slow machine makes a trial slow, not wrong.
 DEADLINE_S = 300.0

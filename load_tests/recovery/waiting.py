@@ -3,7 +3,7 @@
 import time
 from collections.abc import Callable
 
-from millrace.errors import TransientError
+from millrace.kernel.errors import TransientError
 
 _POLL_S = 0.05
 # A look at servers costs them something.

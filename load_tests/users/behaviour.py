@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
-from millrace.contracts.event import RATING
+from millrace.kernel.contracts.event import RATING
 
 # Of ten acts on a list seven are looks at an item; the others follow from having liked or disliked it.
 _ACTS = {"view": 7.0, "like": 1.5, "purchase": 1.0, "dislike": 0.5}

@@ -10,9 +10,9 @@ from gevent import subprocess
 from gevent.event import AsyncResult, Event
 from gevent.lock import BoundedSemaphore
 
-from load_tests.users.matching import Counts
-from load_tests.users.messages import Kind, Reply, Send, decode_reply, encode
-from millrace.errors import FatalError
+from millrace.kernel.errors import FatalError
+from millrace.load_tests.users.matching import Counts
+from millrace.load_tests.users.messages import Kind, Reply, Send, decode_reply, encode
 
 # Connecting, and with the embedded broker creating topics, takes a moment.
 _READY_TIMEOUT_S = 60.0
@@ -65,7 +65,7 @@ class ExchangeClient:
         """How late this event loop has taken in a reply at most, in seconds: what greenlets cost each other."""
         # Of a session of its own: a Ctrl-C in the terminal is for Locust, which lets its users finish first.
         self._process = subprocess.Popen(
-            [sys.executable, "-m", "load_tests.users.exchange", str(deadline_s)],
+            [sys.executable, "-P", "-m", "millrace.load_tests.users.exchange", str(deadline_s)],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             start_new_session=True,

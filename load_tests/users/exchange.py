@@ -1,4 +1,4 @@
-"""The process that holds the Kafka connections of a load test: `python -m load_tests.users.exchange DEADLINE_S`.
+"""Holds a load test's Kafka connections: `python -m millrace.load_tests.users.exchange DEADLINE_S`.
 
 Locust runs its users as greenlets and replaces sockets, locks and threads with gevent's. kafka-python's sending and
 reading would run, and wait, inside that one event loop, and the measured times would be the load generator's. So they
@@ -17,15 +17,15 @@ from typing import Any
 
 import orjson
 
-from consumers.subscriber_reader import TopicReader
-from load_tests.users.matching import Matcher, Verdict
-from load_tests.users.messages import Kind, Reply, Send, decode_send, encode
-from millrace.cli.logs import log_to_stderr
-from millrace.cli.options import quiet_kafka
-from millrace.config import Settings, load_settings
-from millrace.errors import MillraceError
-from producers import ActivityPublisher
-from producers.records import make_event
+from millrace.apps.cli.logs import log_to_stderr
+from millrace.apps.cli.options import quiet_kafka
+from millrace.kernel.errors import MillraceError
+from millrace.kernel.settings import Settings, load_settings
+from millrace.kernel.topic_reader import TopicReader
+from millrace.load_tests.users.matching import Matcher, Verdict
+from millrace.load_tests.users.messages import Kind, Reply, Send, decode_send, encode
+from millrace.producers import ActivityPublisher
+from millrace.producers.records import make_event
 
 # A closed loop has reason to ask often; see `Replayer`.
 _LEAST_FETCH_WAIT_MS = 10

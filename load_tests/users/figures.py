@@ -5,8 +5,8 @@ from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from load_tests.users.matching import Counts
-from millrace.demo.report import Percentiles
+from millrace.apps.demo.report import Percentiles
+from millrace.load_tests.users.matching import Counts
 
 # Types and names of the lines in Locust's table.
 PUBLISH, RECOMMENDATION = "publish", "recommendation"

@@ -19,15 +19,15 @@ from locust import User, events, stats, task
 from locust.env import Environment
 from locust.stats import StatsEntry
 
-from load_tests.users.behaviour import Act, Behaviour
-from load_tests.users.client import ExchangeClient
-from load_tests.users.figures import A_LIST, AN_EVENT, PUBLISH, RECOMMENDATION, Row, Snapshot
-from load_tests.users.messages import Kind, Reply, Send
-from load_tests.users.people import Casting
-from millrace.config import load_settings
-from millrace.demo.report import Percentiles
-from millrace.errors import MillraceError
-from producers.movielens import load_movielens
+from millrace.apps.demo.report import Percentiles
+from millrace.kernel.errors import MillraceError
+from millrace.kernel.settings import load_settings
+from millrace.load_tests.users.behaviour import Act, Behaviour
+from millrace.load_tests.users.client import ExchangeClient
+from millrace.load_tests.users.figures import A_LIST, AN_EVENT, PUBLISH, RECOMMENDATION, Row, Snapshot
+from millrace.load_tests.users.messages import Kind, Reply, Send
+from millrace.load_tests.users.people import Casting
+from millrace.producers.movielens import load_movielens
 
 _log = logging.getLogger(__name__)
 

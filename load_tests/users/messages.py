@@ -5,7 +5,7 @@ from enum import StrEnum
 
 import orjson
 
-from load_tests.users.matching import Counts
+from millrace.load_tests.users.matching import Counts
 
 
 class Kind(StrEnum):

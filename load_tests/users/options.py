@@ -4,7 +4,7 @@ import re
 from dataclasses import dataclass
 from pathlib import Path
 
-from millrace.errors import ConfigurationError
+from millrace.kernel.errors import ConfigurationError
 
 DEFAULT_PAGE = Path(".millrace/load-test.html")
 

@@ -3,10 +3,10 @@
 import random
 from collections.abc import Iterable, Sequence
 
-from load_tests.users.behaviour import Act, Browser, Rater
-from millrace.contracts import ActivityEvent
-from millrace.contracts.event import RATING
-from millrace.errors import ConfigurationError
+from millrace.kernel.contracts import ActivityEvent
+from millrace.kernel.contracts.event import RATING
+from millrace.kernel.errors import ConfigurationError
+from millrace.load_tests.users.behaviour import Act, Browser, Rater
 
 
 class Casting:

@@ -11,15 +11,14 @@ from pathlib import Path
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
-import load_tests.users
-from load_tests.users.figures import RECOMMENDATION, LoadReport, Snapshot, read_snapshot, report_of, row_of
-from load_tests.users.options import LoadOptions
-from millrace.config import Settings
-from millrace.demo.screen import PLAIN_INTERVAL_S
-from millrace.errors import FatalError
-from millrace.stacks.child import Child, start_child
+from millrace.apps.demo.screen import PLAIN_INTERVAL_S
+from millrace.apps.stacks.child import Child, start_child
+from millrace.kernel.errors import FatalError
+from millrace.kernel.settings import Settings
+from millrace.load_tests.users.figures import RECOMMENDATION, LoadReport, Snapshot, read_snapshot, report_of, row_of
+from millrace.load_tests.users.options import LoadOptions
 
-LOCUSTFILE = Path(load_tests.users.__file__).with_name("locustfile.py")
+LOCUSTFILE = Path(__file__).with_name("locustfile.py")
 LOG = "locust.log"
 _HOST = "127.0.0.1"
 # Beside the run itself: reading the data and connecting; then the last events have their deadline to be answered.
@@ -72,7 +71,7 @@ def run_load(options: LoadOptions, settings: Settings, console: Console) -> Load
 def _start(options: LoadOptions, settings: Settings, arguments: Sequence[str]) -> Child:
     (settings.log_dir / LOG).unlink(missing_ok=True)
     low_s, high_s = options.think_s
-    argv = [sys.executable, "-m", "locust", "--locustfile", str(LOCUSTFILE), *arguments]
+    argv = [sys.executable, "-P", "-m", "locust", "--locustfile", str(LOCUSTFILE), *arguments]
     argv += ["--users", str(options.users), "--spawn-rate", f"{options.users_per_s:g}"]
     # A user whose time is up still waits for the list of the event it has published.
     argv += ["--stop-timeout", str(math.ceil(options.deadline_s) + 1), "--html", str(options.page)]

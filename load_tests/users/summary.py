@@ -4,7 +4,7 @@ from pathlib import Path
 
 from rich.console import Console
 
-from load_tests.users.figures import LoadReport, Row
+from millrace.load_tests.users.figures import LoadReport, Row
 
 
 def print_summary(console: Console, report: LoadReport, page: Path) -> None:

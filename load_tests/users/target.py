@@ -7,15 +7,15 @@ from dataclasses import replace
 
 from rich.console import Console
 
-from load_tests.users.options import LoadOptions
-from millrace.config import STACK_FILE, Settings, load_settings
-from millrace.demo.bootstrap import await_model, await_roles, load_history
-from millrace.demo.screen import Screen
-from millrace.demo.view import StoreView
-from millrace.errors import ConfigurationError
-from millrace.stacks.choosing import STARTABLE, StackOptions, make_stack, measuring_home
-from millrace.stacks.roles import Roles, default_roles
-from producers.movielens import load_movielens
+from millrace.apps.demo.bootstrap import await_model, await_roles, load_history
+from millrace.apps.demo.screen import Screen
+from millrace.apps.demo.view import StoreView
+from millrace.apps.stacks.choosing import STARTABLE, StackOptions, make_stack, measuring_home
+from millrace.apps.stacks.roles import Roles, default_roles
+from millrace.kernel.errors import ConfigurationError
+from millrace.kernel.settings import STACK_FILE, Settings, load_settings
+from millrace.load_tests.users.options import LoadOptions
+from millrace.producers.movielens import load_movielens
 
 EXTERNAL = "external"
 

@@ -3,7 +3,7 @@
 import numpy as np
 from numpy.typing import NDArray
 
-from model.baselines.popularity import RecentPopularity
+from millrace.model.baselines.popularity import RecentPopularity
 
 # Small against any score that means something, large against its rounding errors.
 _TIE_WEIGHT = 1e-6

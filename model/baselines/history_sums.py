@@ -6,7 +6,7 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from streams.users import ItemArray, UserState
+from millrace.kernel.user_state import ItemArray, UserState
 
 # Windows that a first fit chooses from; None is the whole history, as the item-to-item models were published.
 WINDOWS: tuple[int | None, ...] = (5, 10, 20, 50, None)

@@ -5,12 +5,12 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from model.baselines.back_off import BackOff
-from model.baselines.history_sums import WINDOWS, HistorySums
-from model.baselines.interactions import MAX_ITEMS, Interactions, interactions_of
-from model.baselines.selection import best_setting
-from model.dataset.events import EventTable
-from streams.users import UserState
+from millrace.kernel.user_state import UserState
+from millrace.model.baselines.back_off import BackOff
+from millrace.model.baselines.history_sums import WINDOWS, HistorySums
+from millrace.model.baselines.interactions import MAX_ITEMS, Interactions, interactions_of
+from millrace.model.baselines.selection import best_setting
+from millrace.model.dataset.events import EventTable
 
 _NEIGHBOURS = 100
 _SHRINKAGES = (0.0, 3.0, 10.0, 30.0, 100.0)

@@ -5,9 +5,9 @@ from collections import defaultdict
 import numpy as np
 from numpy.typing import NDArray
 
-from model.baselines.popularity import RecentPopularity
-from streams.statistics.growing import grown
-from streams.users import UserState
+from millrace.kernel.user_state import UserState
+from millrace.model.baselines.popularity import RecentPopularity
+from millrace.streams.statistics.growing import grown
 
 _LEARNED_LAGS, _SCORED_LAGS = 5, 20
 _DECAY = 0.8

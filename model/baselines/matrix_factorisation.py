@@ -3,12 +3,12 @@
 import numpy as np
 from numpy.typing import NDArray
 
-from model.baselines.back_off import BackOff
-from model.baselines.ridge import solve_one, solve_side
-from model.baselines.selection import newest_from, newest_moments
-from model.dataset.events import EventTable
-from streams.statistics.growing import grown
-from streams.users import UserState
+from millrace.kernel.user_state import UserState
+from millrace.model.baselines.back_off import BackOff
+from millrace.model.baselines.ridge import solve_one, solve_side
+from millrace.model.baselines.selection import newest_from, newest_moments
+from millrace.model.dataset.events import EventTable
+from millrace.streams.statistics.growing import grown
 
 Doubles = NDArray[np.float64]
 

@@ -3,9 +3,10 @@
 import numpy as np
 from numpy.typing import NDArray
 
-from model.baselines.back_off import BackOff
-from model.baselines.lazy_adam import LazyAdam
-from model.baselines.ncf_network import (
+from millrace.kernel.user_state import UserState
+from millrace.model.baselines.back_off import BackOff
+from millrace.model.baselines.lazy_adam import LazyAdam
+from millrace.model.baselines.ncf_network import (
     WIDTH,
     Floats,
     PreparedItems,
@@ -16,10 +17,9 @@ from model.baselines.ncf_network import (
     logits,
     prepare_items,
 )
-from model.baselines.selection import best_setting
-from model.dataset.events import EventTable
-from streams.statistics.growing import grown
-from streams.users import UserState
+from millrace.model.baselines.selection import best_setting
+from millrace.model.dataset.events import EventTable
+from millrace.streams.statistics.growing import grown
 
 # As the paper: drawn for each touched item, uniformly.
 _NEGATIVES = 4

@@ -3,8 +3,8 @@
 import numpy as np
 from numpy.typing import NDArray
 
-from streams.statistics.growing import grown
-from streams.users import UserState
+from millrace.kernel.user_state import UserState
+from millrace.streams.statistics.growing import grown
 
 _RESCALE_AT = 1e100
 

@@ -5,8 +5,8 @@ from typing import Protocol, runtime_checkable
 import numpy as np
 from numpy.typing import NDArray
 
-from model.dataset.events import EventTable
-from streams.users import UserState
+from millrace.kernel.user_state import UserState
+from millrace.model.dataset.events import EventTable
 
 
 class Baseline(Protocol):

@@ -3,14 +3,14 @@
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
-from model.baselines.ease import Ease
-from model.baselines.item_knn import ItemKnn
-from model.baselines.markov import DecayedMarkov
-from model.baselines.matrix_factorisation import MatrixFactorisation
-from model.baselines.ncf import Ncf
-from model.baselines.popularity import Popularity, RecentPopularity
-from model.baselines.protocol import Baseline
-from model.baselines.sasrec import Sasrec
+from millrace.model.baselines.ease import Ease
+from millrace.model.baselines.item_knn import ItemKnn
+from millrace.model.baselines.markov import DecayedMarkov
+from millrace.model.baselines.matrix_factorisation import MatrixFactorisation
+from millrace.model.baselines.ncf import Ncf
+from millrace.model.baselines.popularity import Popularity, RecentPopularity
+from millrace.model.baselines.protocol import Baseline
+from millrace.model.baselines.sasrec import Sasrec
 
 
 @dataclass(frozen=True, slots=True)

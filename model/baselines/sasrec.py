@@ -6,16 +6,16 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from model.baselines.back_off import BackOff
-from model.baselines.sasrec_inference import SasrecConfig, SasrecWeights, next_item_logits
-from model.dataset.events import EventTable
-from model.dataset.windows import Windows, cut_windows
-from streams.statistics.growing import grown
-from streams.users import UserState
+from millrace.kernel.user_state import UserState
+from millrace.model.baselines.back_off import BackOff
+from millrace.model.baselines.sasrec_inference import SasrecConfig, SasrecWeights, next_item_logits
+from millrace.model.dataset.events import EventTable
+from millrace.model.dataset.windows import Windows, cut_windows
+from millrace.streams.statistics.growing import grown
 
 if TYPE_CHECKING:
-    from model.baselines.sasrec_network import SasrecNetwork
-    from model.training.steps import Fitter
+    from millrace.model.baselines.sasrec_network import SasrecNetwork
+    from millrace.model.training.steps import Fitter
 
 # Every second position of a window predicts, so that each prediction sees at least half a window.
 _TARGETS_SHARE = 2
@@ -118,8 +118,8 @@ class Sasrec:
         if self._training is not None and len(self._items) <= self._training.rows:
             return self._training
         # TensorFlow takes seconds to load: only who fits pays for it.
-        from model.baselines.sasrec_network import SasrecNetwork
-        from model.training.steps import Fitter
+        from millrace.model.baselines.sasrec_network import SasrecNetwork
+        from millrace.model.training.steps import Fitter
 
         rows = -(-len(self._items) // _ROWS_STEP) * _ROWS_STEP
         targets = self._config.length // _TARGETS_SHARE

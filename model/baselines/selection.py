@@ -7,10 +7,10 @@ from typing import TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from model.baselines.protocol import FittedBaseline, top_untouched
-from model.dataset.events import EventTable
-from model.metrics import RankingMetrics
-from streams.users import HISTORY_LENGTH, UserState
+from millrace.kernel.user_state import HISTORY_LENGTH, UserState
+from millrace.model.baselines.protocol import FittedBaseline, top_untouched
+from millrace.model.dataset.events import EventTable
+from millrace.model.metrics import RankingMetrics
 
 Setting = TypeVar("Setting")
 

@@ -5,14 +5,14 @@ from dataclasses import replace
 
 import numpy as np
 
-from model.baselines.protocol import Baseline, FittedBaseline, top_untouched
-from model.evaluation.lateness import Lateness
-from model.evaluation.outcomes import LISTED
-from model.evaluation.system import Ranking, Told
-from model.learning.log import GrowingLog
-from streams.catalogue import Catalogue
-from streams.scoring.protocol import RANKED
-from streams.users import ResolvedEvent, UserState
+from millrace.kernel.user_state import ResolvedEvent, UserState
+from millrace.model.baselines.protocol import Baseline, FittedBaseline, top_untouched
+from millrace.model.evaluation.lateness import Lateness
+from millrace.model.evaluation.outcomes import LISTED
+from millrace.model.evaluation.system import Ranking, Told
+from millrace.model.learning.log import GrowingLog
+from millrace.streams.catalogue import Catalogue
+from millrace.streams.scoring.protocol import RANKED
 
 
 class BaselineSystem:

@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, BinaryIO
 
-from millrace.errors import ConfigurationError
+from millrace.kernel.errors import ConfigurationError
 
 SAVE_EVERY_S = 120.0
 _SUFFIX = ".checkpoint"

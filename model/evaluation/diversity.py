@@ -7,8 +7,8 @@ from typing import Protocol, runtime_checkable
 import numpy as np
 from numpy.typing import NDArray
 
-from model.evaluation.outcomes import LISTED
-from model.evaluation.system import System
+from millrace.model.evaluation.outcomes import LISTED
+from millrace.model.evaluation.system import System
 
 # Every list made again takes as long as its rules took at first; intervals of more are hardly narrower.
 _LOOKS = 10_000

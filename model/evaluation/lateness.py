@@ -3,7 +3,7 @@
 from collections import deque
 from collections.abc import Callable
 
-from streams.users import ResolvedEvent, UserState
+from millrace.kernel.user_state import ResolvedEvent, UserState
 
 
 class Lateness:

@@ -11,11 +11,11 @@ from dataclasses import replace
 import numpy as np
 from numpy.typing import NDArray
 
-from model.evaluation.outcomes import SystemOutcomes
-from model.evaluation.split import Split
-from model.evaluation.system import Ranking, ShowsFeatures, System, Told
-from model.evaluation.test_then_train import grade
-from streams.users import ResolvedEvent, UserState
+from millrace.kernel.user_state import ResolvedEvent, UserState
+from millrace.model.evaluation.outcomes import SystemOutcomes
+from millrace.model.evaluation.split import Split
+from millrace.model.evaluation.system import Ranking, ShowsFeatures, System, Told
+from millrace.model.evaluation.test_then_train import grade
 
 # The best first places seen on MovieLens streams are below .1; half of them is out of reach of any honest system there.
 IMPLAUSIBLE_FIRST_PLACES = 0.5

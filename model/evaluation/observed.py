@@ -2,8 +2,8 @@
 
 from typing import Protocol
 
-from model.evaluation.system import PassedOn, Ranking, System
-from streams.users import ResolvedEvent, UserState
+from millrace.kernel.user_state import ResolvedEvent, UserState
+from millrace.model.evaluation.system import PassedOn, Ranking, System
 
 
 class Observer(Protocol):

@@ -3,8 +3,8 @@
 from dataclasses import dataclass
 from pathlib import Path
 
-from model.evaluation.split import TRAINING_SHARE, WARM_UP_SHARE
-from model.evaluation.test_then_train import Moment
+from millrace.model.evaluation.split import TRAINING_SHARE, WARM_UP_SHARE
+from millrace.model.evaluation.test_then_train import Moment
 
 # Cheap and always worth a look; the others are asked for by name.
 DEFAULT_BASELINES = ("popularity", "recent_popularity", "markov")
@@ -17,7 +17,7 @@ class EvaluateOptions:
 
     Args:
         path: MovieLens folder; None where a protocol reads files of its own.
-        protocol: Name in `model.evaluation.protocols.PROTOCOLS`.
+        protocol: Name in `millrace.model.evaluation.protocols.PROTOCOLS`.
         seed: Of everything random: ties, initial weights, exploration, resamples.
         training: Share of the stream before the warm-up.
         warm_up: Share between training and the graded part.

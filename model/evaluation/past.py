@@ -3,8 +3,8 @@
 from collections.abc import Sequence
 from typing import overload
 
-from millrace.errors import FatalError
-from streams.users import ResolvedEvent
+from millrace.kernel.errors import FatalError
+from millrace.kernel.user_state import ResolvedEvent
 
 
 class LeakError(FatalError):

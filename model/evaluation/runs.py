@@ -10,18 +10,18 @@ from multiprocessing.sharedctypes import SynchronizedArray
 from pathlib import Path
 from typing import Protocol
 
-import model
-import streams
-from model.evaluation.checkpoints import Checkpoints
-from model.evaluation.diversity import DiverseLists, DiversityWatch
-from model.evaluation.leaks import LeakProbe
-from model.evaluation.options import EvaluateOptions
-from model.evaluation.outcomes import SystemOutcomes
-from model.evaluation.past import PastEvents
-from model.evaluation.split import Split
-from model.evaluation.system import System
-from model.evaluation.test_then_train import Moment, Replay, Watch, go_on
-from model.stream import RecordedStream, load_stream
+import millrace.model
+import millrace.streams
+from millrace.model.evaluation.checkpoints import Checkpoints
+from millrace.model.evaluation.diversity import DiverseLists, DiversityWatch
+from millrace.model.evaluation.leaks import LeakProbe
+from millrace.model.evaluation.options import EvaluateOptions
+from millrace.model.evaluation.outcomes import SystemOutcomes
+from millrace.model.evaluation.past import PastEvents
+from millrace.model.evaluation.split import Split
+from millrace.model.evaluation.system import System
+from millrace.model.evaluation.test_then_train import Moment, Replay, Watch, go_on
+from millrace.model.stream import RecordedStream, load_stream
 
 _LOOK_EVERY_S = 0.25
 
@@ -191,7 +191,7 @@ def identity_of(name: str, stream: RecordedStream, options: EvaluateOptions) -> 
 def _code() -> str:
     """Return a digest of the code that a system consists of: what another one left behind does not fit it."""
     digest = blake2b(digest_size=16)
-    for package in (model, streams):
+    for package in (millrace.model, millrace.streams):
         for path in sorted(Path(next(iter(package.__path__))).rglob("*.py")):
             digest.update(path.read_bytes())
     return digest.hexdigest()

@@ -11,8 +11,8 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from model.evaluation.outcomes import LISTED
-from streams.users import UserState
+from millrace.kernel.user_state import UserState
+from millrace.model.evaluation.outcomes import LISTED
 
 _REMARK = "ranked among {} sampled negatives, not among the whole catalogue: comparable with sampled figures only"
 

@@ -12,23 +12,23 @@ from typing import Any
 
 import numpy as np
 
-from millrace.errors import ConfigurationError
-from model.configuration import ModelConfiguration
-from model.evaluation.lateness import Lateness
-from model.evaluation.system import CandidateFeatures, Ranking, Told
-from model.learning.learner import Learner, Parts
-from model.learning.moments import Moment
-from model.learning.shelf import EncoderShelf
-from streams.catalogue import Catalogue
-from streams.ranking import CandidateBatch, CandidateStep, FusionWeights, ListRules, RankedItems, select_list
-from streams.ranking.exploration import ExplorationPolicy
-from streams.ranking.features import CONTEXT_NAMES, FEATURE_NAMES
-from streams.ranking.rules import ListedItem
-from streams.scoring.onnx import OnnxScorer
-from streams.scoring.protocol import CANDIDATES, ScoreRequest
-from streams.statistics import ItemStatistics
-from streams.users import ResolvedEvent, UserState
-from streams.worker.warm_up import warm_up_lists
+from millrace.kernel.errors import ConfigurationError
+from millrace.kernel.user_state import ResolvedEvent, UserState
+from millrace.model.configuration import ModelConfiguration
+from millrace.model.evaluation.lateness import Lateness
+from millrace.model.evaluation.system import CandidateFeatures, Ranking, Told
+from millrace.model.learning.learner import Learner, Parts
+from millrace.model.learning.moments import Moment
+from millrace.model.learning.shelf import EncoderShelf
+from millrace.streams.catalogue import Catalogue
+from millrace.streams.ranking import CandidateBatch, CandidateStep, FusionWeights, ListRules, RankedItems, select_list
+from millrace.streams.ranking.exploration import ExplorationPolicy
+from millrace.streams.ranking.features import CONTEXT_NAMES, FEATURE_NAMES
+from millrace.streams.ranking.rules import ListedItem
+from millrace.streams.scoring.onnx import OnnxScorer
+from millrace.streams.scoring.protocol import CANDIDATES, ScoreRequest
+from millrace.streams.statistics import ItemStatistics
+from millrace.streams.worker.warm_up import warm_up_lists
 
 # Parts that can be left out, and the beginnings of the names of the features each brings.
 FEATURE_GROUPS: Mapping[str, tuple[str, ...]] = {

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TypeVar
 
-from millrace.errors import ConfigurationError
+from millrace.kernel.errors import ConfigurationError
 
 TRAINING_SHARE = 0.2
 WARM_UP_SHARE = 0.1

@@ -1,4 +1,4 @@
-"""`python -m model.evaluation.study PATH`: every baseline and every part left out, on the same events, as one table.
+"""`python -m millrace.model.evaluation.study PATH`: every baseline and every ablation on the same events.
 
 The rows of docs/evaluation.md. Finished systems are kept in the work folder, so an interrupted study goes on; so are
 the trained encoders, which the variants then share: their seconds leave that training out.
@@ -16,17 +16,17 @@ import numpy as np
 from rich.console import Console
 from rich.progress import Progress
 
-from model.baselines.registry import BASELINES
-from model.evaluation.options import EvaluateOptions
-from model.evaluation.outcomes import GradedEvents, SystemOutcomes
-from model.evaluation.report.intervals import UserBootstrap
-from model.evaluation.runs import identity_of, run_all, split_of
-from model.evaluation.served import ABLATIONS
-from model.evaluation.split import Split
-from model.evaluation.system import System
-from model.evaluation.systems import SERVED, make_system, served_options
-from model.evaluation.test_then_train import graded_events
-from model.stream import RecordedStream, load_stream
+from millrace.model.baselines.registry import BASELINES
+from millrace.model.evaluation.options import EvaluateOptions
+from millrace.model.evaluation.outcomes import GradedEvents, SystemOutcomes
+from millrace.model.evaluation.report.intervals import UserBootstrap
+from millrace.model.evaluation.runs import identity_of, run_all, split_of
+from millrace.model.evaluation.served import ABLATIONS
+from millrace.model.evaluation.split import Split
+from millrace.model.evaluation.system import System
+from millrace.model.evaluation.systems import SERVED, make_system, served_options
+from millrace.model.evaluation.test_then_train import graded_events
+from millrace.model.stream import RecordedStream, load_stream
 
 _WITHOUT = "without "
 
@@ -84,7 +84,7 @@ def make_variant(
     """
     if name != SERVED and not name.startswith(_WITHOUT):
         return make_system(name, stream, split, options)
-    from model.evaluation.served import ServedSystem  # it imports TensorFlow
+    from millrace.model.evaluation.served import ServedSystem  # it imports TensorFlow
 
     without = frozenset[str]() if name == SERVED else frozenset([name.removeprefix(_WITHOUT)])
     return ServedSystem(stream.catalogue, replace(served_options(split, options), without=without, shelf=shelf), name)

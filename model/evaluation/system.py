@@ -6,7 +6,7 @@ from typing import Protocol, runtime_checkable
 import numpy as np
 from numpy.typing import NDArray
 
-from streams.users import ResolvedEvent, UserState
+from millrace.kernel.user_state import ResolvedEvent, UserState
 
 
 @dataclass(frozen=True, slots=True)

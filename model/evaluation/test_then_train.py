@@ -11,11 +11,11 @@ from typing import Protocol
 
 import numpy as np
 
-from model.evaluation.outcomes import LISTED, GradedEvents, SystemOutcomes
-from model.evaluation.past import PastEvents
-from model.evaluation.split import Split
-from model.evaluation.system import Ranking, System
-from streams.users import ResolvedEvent, UserState, apply_event
+from millrace.kernel.user_state import ResolvedEvent, UserState, apply_event
+from millrace.model.evaluation.outcomes import LISTED, GradedEvents, SystemOutcomes
+from millrace.model.evaluation.past import PastEvents
+from millrace.model.evaluation.split import Split
+from millrace.model.evaluation.system import Ranking, System
 
 _TOLD_EVERY = 200
 

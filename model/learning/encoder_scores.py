@@ -7,8 +7,8 @@ import numpy as np
 import tensorflow as tf
 from numpy.typing import NDArray
 
-from model.learning.moments import HISTORY_INPUTS, Moment
-from model.network.recommender import Recommender
+from millrace.model.learning.moments import HISTORY_INPUTS, Moment
+from millrace.model.network.recommender import Recommender
 
 _SCORED_AT_ONCE = 128
 

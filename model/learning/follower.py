@@ -6,14 +6,14 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from millrace.contracts import CatalogueItem
-from model.learning.learner import Learner
-from model.learning.moments import Moment
-from streams.catalogue import Catalogue
-from streams.ranking import CandidateStep
-from streams.ranking.requests import request_without_candidates
-from streams.statistics import ItemStatistics
-from streams.users import ResolvedEvent, UserState, apply_event
+from millrace.kernel.contracts import CatalogueItem
+from millrace.kernel.user_state import ResolvedEvent, UserState, apply_event
+from millrace.model.learning.learner import Learner
+from millrace.model.learning.moments import Moment
+from millrace.streams.catalogue import Catalogue
+from millrace.streams.ranking import CandidateStep
+from millrace.streams.ranking.requests import request_without_candidates
+from millrace.streams.statistics import ItemStatistics
 
 _TOGETHER = 256
 

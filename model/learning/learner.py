@@ -9,28 +9,28 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from millrace.contracts import CatalogueItem
-from model.configuration import ModelConfiguration
-from model.dataset.events import EventTable
-from model.dataset.windows import Windows, cut_windows
-from model.export import Exporter
-from model.learning.encoder_scores import EncoderScores
-from model.learning.growth import fresh_network, frozen, grown_network, network_length, thawed
-from model.learning.log import GrowingLog
-from model.learning.moments import HISTORY_INPUTS, Moment, lessons_of
-from model.learning.ranker import RankerLearner
-from model.learning.rhythm import Rhythm
-from model.learning.shelf import EncoderShelf
-from model.registry import Version
-from model.training.encoder import EncoderPass, EncoderTrainer
-from model.training.first import FirstTraining, HeldOut, train_first
-from model.training.plan import plan_training
-from model.training.progress import Progress, silent
-from model.training.rating import FIRST_PASS, REFRESH_PASS, fit_rating
-from model.training.refresh import refresh_windows
-from model.versions import resume
-from streams.ranking import FusionWeights
-from streams.scoring.protocol import ScoreRequest
+from millrace.kernel.contracts import CatalogueItem
+from millrace.model.configuration import ModelConfiguration
+from millrace.model.dataset.events import EventTable
+from millrace.model.dataset.windows import Windows, cut_windows
+from millrace.model.export import Exporter
+from millrace.model.learning.encoder_scores import EncoderScores
+from millrace.model.learning.growth import fresh_network, frozen, grown_network, network_length, thawed
+from millrace.model.learning.log import GrowingLog
+from millrace.model.learning.moments import HISTORY_INPUTS, Moment, lessons_of
+from millrace.model.learning.ranker import RankerLearner
+from millrace.model.learning.rhythm import Rhythm
+from millrace.model.learning.shelf import EncoderShelf
+from millrace.model.registry import Version
+from millrace.model.training.encoder import EncoderPass, EncoderTrainer
+from millrace.model.training.first import FirstTraining, HeldOut, train_first
+from millrace.model.training.plan import plan_training
+from millrace.model.training.progress import Progress, silent
+from millrace.model.training.rating import FIRST_PASS, REFRESH_PASS, fit_rating
+from millrace.model.training.refresh import refresh_windows
+from millrace.model.versions import resume
+from millrace.streams.ranking import FusionWeights
+from millrace.streams.scoring.protocol import ScoreRequest
 
 _SCORED_AT_ONCE = 128
 _GRADED_PLACES = 10

@@ -2,8 +2,8 @@
 
 import numpy as np
 
-from model.dataset.events import EventTable
-from streams.statistics.growing import grown
+from millrace.model.dataset.events import EventTable
+from millrace.streams.statistics.growing import grown
 
 _FIRST_ROWS = 1024
 

@@ -10,12 +10,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from model.configuration import FusionChoices, RankerChoices
-from model.learning.moments import LessonRing, Lessons
-from model.network.backend import keras, ops
-from model.network.ranker import FusionRanker
-from streams.ranking import FusionWeights
-from streams.ranking.online_fusion import OnlineFusion
+from millrace.model.configuration import FusionChoices, RankerChoices
+from millrace.model.learning.moments import LessonRing, Lessons
+from millrace.model.network.backend import keras, ops
+from millrace.model.network.ranker import FusionRanker
+from millrace.streams.ranking import FusionWeights
+from millrace.streams.ranking.online_fusion import OnlineFusion
 
 _BATCH = 64
 _RING = 12_000

@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 
-from model.network.recommender import Recommender
+from millrace.model.network.recommender import Recommender
 
 
 class EncoderShelf:

@@ -3,18 +3,18 @@
 from collections.abc import Callable, Mapping, Sequence
 from enum import StrEnum
 
-from millrace.contracts import CatalogueItem
-from millrace.errors import ConfigurationError
-from model.configuration import ModelConfiguration
-from model.item_ids import write_item_ids
-from model.learning.follower import LogFollower
-from model.learning.learner import Learner
-from model.learning.rhythm import LEAST_EVENTS, first_moments
-from model.registry import Registry, Version, VersionCard
-from model.training.progress import Progress, silent
-from model.versions import publish, serving_card
-from streams.ranking import CONTEXT_NAMES, FEATURE_NAMES
-from streams.users import ResolvedEvent
+from millrace.kernel.contracts import CatalogueItem
+from millrace.kernel.errors import ConfigurationError
+from millrace.kernel.user_state import ResolvedEvent
+from millrace.model.configuration import ModelConfiguration
+from millrace.model.learning.follower import LogFollower
+from millrace.model.learning.learner import Learner
+from millrace.model.learning.rhythm import LEAST_EVENTS, first_moments
+from millrace.model.registry import Registry, Version, VersionCard
+from millrace.model.training.progress import Progress, silent
+from millrace.model.versions import publish, serving_card
+from millrace.stores.item_ids import write_item_ids
+from millrace.streams.ranking import CONTEXT_NAMES, FEATURE_NAMES
 
 # Newest share of the new moments that grades a version before it learns them too.
 _HOLDOUT = 0.25

@@ -2,8 +2,8 @@
 
 from typing import Any
 
-from model.network.backend import gather, keras, ops
-from model.network.config import NetworkConfig
+from millrace.model.network.backend import gather, keras, ops
+from millrace.model.network.config import NetworkConfig
 
 # log2 of seconds: 2^31 s are 68 years.
 GAP_BUCKETS = 32

@@ -5,7 +5,7 @@ from collections.abc import Iterable, Mapping
 import numpy as np
 from numpy.typing import NDArray
 
-from millrace.contracts import CatalogueItem
+from millrace.kernel.contracts import CatalogueItem
 
 # Tent functions every five years: neighbouring years share weight, so a rare year borrows from those around it.
 _FIRST_YEAR = 1900

@@ -2,9 +2,9 @@
 
 from typing import Any
 
-from model.network.attention import GAP_BUCKETS, GatedAttention, gap_bucket
-from model.network.backend import gather, keras, ops
-from model.network.config import NetworkConfig
+from millrace.model.network.attention import GAP_BUCKETS, GatedAttention, gap_bucket
+from millrace.model.network.backend import gather, keras, ops
+from millrace.model.network.config import NetworkConfig
 
 # Ratings in half stars, 0 for padding: 0.5 -> 1 ... 5.0 -> 10.
 _VALUE_BUCKETS = 11

@@ -5,8 +5,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from model.network.backend import keras, ops
-from model.network.config import NetworkConfig
+from millrace.model.network.backend import keras, ops
+from millrace.model.network.config import NetworkConfig
 
 PADDED_SCORE = -1e9
 # Besides the features the perceptron sees a candidate's place and its linear score.

@@ -4,13 +4,13 @@ from typing import Any
 
 import numpy as np
 
-from model.network.backend import gather, keras, ops
-from model.network.config import NetworkConfig
-from model.network.content import FIXED_COLUMNS
-from model.rating.posterior import History, Level, feeling, level_before
-from model.rating.process import Settings, first_settings
-from streams.ranking.context_kernel import LOG_HISTORY_SCALE, NEUTRAL_VALUE
-from streams.ranking.features import CONTEXT_NAMES
+from millrace.model.network.backend import gather, keras, ops
+from millrace.model.network.config import NetworkConfig
+from millrace.model.network.content import FIXED_COLUMNS
+from millrace.model.rating.posterior import History, Level, feeling, level_before
+from millrace.model.rating.process import Settings, first_settings
+from millrace.streams.ranking.context_kernel import LOG_HISTORY_SCALE, NEUTRAL_VALUE
+from millrace.streams.ranking.features import CONTEXT_NAMES
 
 # Ratings that are read: older ones count by their number and mean alone.
 LENGTH = 50
@@ -30,8 +30,8 @@ _MEAN_VALUE = CONTEXT_NAMES.index("mean_value")
 class RatingHead(keras.layers.Layer):  # type: ignore[misc]
     """Predicts clip(mean + item bias + posterior mean of the user's level and taste for the item).
 
-    See `model.rating.process` for the posterior and `model.training.rating` for how it is fitted. The tables hold what
-    an item is to it; row 0 stands for items newer than the version.
+    See `millrace.model.rating.process` for the posterior and `millrace.model.training.rating` for how it is fitted. The
+    tables hold what an item is to it; row 0 stands for items newer than the version.
 
     Args:
         config: Sizes.

@@ -5,8 +5,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from model.network.backend import gather, keras, ops
-from model.network.config import NetworkConfig
+from millrace.model.network.backend import gather, keras, ops
+from millrace.model.network.config import NetworkConfig
 
 # Logit of rows that are no item; finite, so that no arithmetic on it makes NaN.
 NO_ITEM_LOGIT = -1e9
@@ -39,7 +39,7 @@ class ItemTower(keras.layers.Layer):  # type: ignore[misc]
         self.trained = self.add_weight(shape=(rows,), initializer="zeros", trainable=False, name="trained")
         self.delta = self.add_weight(shape=(rows, config.width), initializer="zeros", name="delta")
         self.bias = self.add_weight(shape=(rows,), initializer="zeros", name="bias")
-        # Of items never trained on: by content, and a level for all; see model.training.new_items.
+        # Of items never trained on: by content, and a level for all; see millrace.model.training.new_items.
         self.new_content = self.add_weight(shape=(columns,), initializer="zeros", trainable=False, name="new_content")
         self.new_bias = self.add_weight(shape=(), initializer="zeros", trainable=False, name="new_bias")
         spread = keras.initializers.RandomNormal(stddev=_INITIAL_SPREAD, seed=seed + 1)

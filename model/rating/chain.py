@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from model.rating.chain_kernel import draw_paths, path_energy
+from millrace.model.rating.chain_kernel import draw_paths, path_energy
 
 _START_VARIANCE = 0.05
 # A weak prior: as if this many steps of the start variance had been seen.

@@ -3,8 +3,8 @@
 import numpy as np
 from numpy.typing import NDArray
 
-from model.dataset.events import EventTable
-from model.rating.consumption_kernel import spread_to_items, spread_to_users
+from millrace.model.dataset.events import EventTable
+from millrace.model.rating.consumption_kernel import spread_to_items, spread_to_users
 
 # Items with few users would otherwise have the longest vectors.
 _ITEM_PRIOR = 5.0

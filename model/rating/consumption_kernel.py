@@ -3,7 +3,7 @@
 import numpy as np
 from numpy.typing import NDArray
 
-from streams.compiled import compiled
+from millrace.streams.compiled import compiled
 
 
 @compiled

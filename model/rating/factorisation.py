@@ -6,9 +6,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from millrace.errors import ConfigurationError
-from model.rating.factorisation_kernel import normal_equations
-from model.rating.sparse import Grouped, grouped
+from millrace.kernel.errors import ConfigurationError
+from millrace.model.rating.factorisation_kernel import normal_equations
+from millrace.model.rating.sparse import Grouped, grouped
 
 _START_SPREAD = 0.1
 _START_BIAS_VARIANCE = 0.1

@@ -6,9 +6,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from model.rating.chain import Moods
-from model.rating.factorisation_kernel import normal_equations
-from model.rating.sparse import Grouped, grouped
+from millrace.model.rating.chain import Moods
+from millrace.model.rating.factorisation_kernel import normal_equations
+from millrace.model.rating.sparse import Grouped, grouped
 
 _START_SPREAD = 0.1
 # Weak priors of precisions.

@@ -6,15 +6,15 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from model.dataset.events import EventTable
-from model.network.config import NetworkConfig
-from model.network.rating import RatingHead
-from model.rating.bias import BiasModel
-from model.rating.errors import RatingErrors, errors_of
-from model.training.rating import fit_rating_head
-from streams.ranking.features import CONTEXT_NAMES, context_of
-from streams.scoring.protocol import HISTORY_TENSOR_LENGTH
-from streams.users import ResolvedEvent, UserState, apply_event
+from millrace.kernel.user_state import ResolvedEvent, UserState, apply_event
+from millrace.model.dataset.events import EventTable
+from millrace.model.network.config import NetworkConfig
+from millrace.model.network.rating import RatingHead
+from millrace.model.rating.bias import BiasModel
+from millrace.model.rating.errors import RatingErrors, errors_of
+from millrace.model.training.rating import fit_rating_head
+from millrace.streams.ranking.features import CONTEXT_NAMES, context_of
+from millrace.streams.scoring.protocol import HISTORY_TENSOR_LENGTH
 
 REFRESH_SHARE = 0.05
 _PREDICTED_AT_ONCE = 512

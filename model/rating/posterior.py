@@ -1,13 +1,13 @@
-"""What a history tells of other ratings: the posterior mean of `model.rating.process`, in few and cheap operations."""
+"""The posterior mean of `millrace.model.rating.process`, given a history, in few and cheap operations."""
 
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
-from model.network.backend import ops
-from model.rating.chebyshev import solve
-from model.rating.process import Settings
+from millrace.model.network.backend import ops
+from millrace.model.rating.chebyshev import solve
+from millrace.model.rating.process import Settings
 
 
 @dataclass(frozen=True, slots=True)

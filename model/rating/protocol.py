@@ -7,11 +7,11 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from model.rating.errors import CalibrationBin, RatingErrors, calibration, errors_of
-from model.rating.factorisation import MatrixFactorisation
-from model.rating.gibbs import Ratings, sample_predictions
-from model.rating.rating_files import RatingFile, read_items_beside, read_ratings, read_users_beside
-from model.rating.side import item_features, moods_of, user_features
+from millrace.model.rating.errors import CalibrationBin, RatingErrors, calibration, errors_of
+from millrace.model.rating.factorisation import MatrixFactorisation
+from millrace.model.rating.gibbs import Ratings, sample_predictions
+from millrace.model.rating.rating_files import RatingFile, read_items_beside, read_ratings, read_users_beside
+from millrace.model.rating.side import item_features, moods_of, user_features
 
 _BURN_IN = 60
 _SAMPLES = 300

@@ -9,10 +9,10 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from millrace.contracts import CatalogueItem
-from millrace.errors import ConfigurationError
-from producers.movielens.readers import READERS
-from producers.movielens.users import UserFacts, read_users
+from millrace.kernel.contracts import CatalogueItem
+from millrace.kernel.errors import ConfigurationError
+from millrace.producers.movielens.readers import READERS
+from millrace.producers.movielens.users import UserFacts, read_users
 
 # `::` before `:` would be split twice; ids hold none of these.
 _SEPARATORS = re.compile(r"::|[\t, ]+")

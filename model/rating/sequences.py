@@ -5,8 +5,8 @@ from dataclasses import dataclass, fields
 import numpy as np
 from numpy.typing import NDArray
 
-from model.dataset.events import EventTable
-from model.rating.levels import Levels
+from millrace.model.dataset.events import EventTable
+from millrace.model.rating.levels import Levels
 
 _MS_PER_S = 1000.0
 

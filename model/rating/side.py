@@ -5,12 +5,12 @@ from collections.abc import Iterable, Mapping, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from millrace.contracts import CatalogueItem
-from model.network.content import content_matrix, genre_vocabulary
-from model.rating.chain import Moods
-from model.rating.consumption import leading_vectors
-from model.rating.gibbs import Ratings
-from producers.movielens.users import UserFacts
+from millrace.kernel.contracts import CatalogueItem
+from millrace.model.network.content import content_matrix, genre_vocabulary
+from millrace.model.rating.chain import Moods
+from millrace.model.rating.consumption import leading_vectors
+from millrace.model.rating.gibbs import Ratings
+from millrace.producers.movielens.users import UserFacts
 
 # Directions of "who rated what" beyond these carry next to nothing.
 _IMPLICIT_WIDTH = 200

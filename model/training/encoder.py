@@ -6,11 +6,11 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from model.dataset.windows import Windows
-from model.network.recommender import Recommender
-from model.training.new_items import fit_new_items
-from model.training.next_item import Batch, NextItemStep
-from model.training.progress import Progress
+from millrace.model.dataset.windows import Windows
+from millrace.model.network.recommender import Recommender
+from millrace.model.training.new_items import fit_new_items
+from millrace.model.training.next_item import Batch, NextItemStep
+from millrace.model.training.progress import Progress
 
 _WEIGHT_DECAY = 0.01
 # A small log needs steps more than it needs large batches.

@@ -6,10 +6,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from model.dataset.events import EventTable
-from model.dataset.windows import Windows, cut_windows
-from model.network.backend import ops
-from model.network.recommender import Recommender
+from millrace.model.dataset.events import EventTable
+from millrace.model.dataset.windows import Windows, cut_windows
+from millrace.model.network.backend import ops
+from millrace.model.network.recommender import Recommender
 
 _PLACES = 10
 _BATCH_LOGITS = 4_000_000

@@ -1,4 +1,4 @@
-"""`python -m model.training.encoder_report PATH`: what the encoder alone is worth on a recorded stream, as a table."""
+"""`python -m millrace.model.training.encoder_report PATH`: grades the encoder alone on a recorded stream."""
 
 import argparse
 import time
@@ -10,19 +10,19 @@ import numpy as np
 from rich.console import Console
 from rich.table import Table
 
-from millrace.contracts import CatalogueItem
-from model.dataset.events import EventTable
-from model.dataset.windows import cut_windows
-from model.network.config import NetworkConfig
-from model.network.content import content_matrix, genre_vocabulary
-from model.network.recommender import Recommender
-from model.stream import load_stream
-from model.training.encoder import EncoderTrainer
-from model.training.encoder_grade import EncoderGrade, grade_encoder
-from model.training.first import train_first
-from model.training.plan import TrainingPlan, plan_training
-from model.training.progress import silent
-from model.training.refresh import refresh_windows
+from millrace.kernel.contracts import CatalogueItem
+from millrace.model.dataset.events import EventTable
+from millrace.model.dataset.windows import cut_windows
+from millrace.model.network.config import NetworkConfig
+from millrace.model.network.content import content_matrix, genre_vocabulary
+from millrace.model.network.recommender import Recommender
+from millrace.model.stream import load_stream
+from millrace.model.training.encoder import EncoderTrainer
+from millrace.model.training.encoder_grade import EncoderGrade, grade_encoder
+from millrace.model.training.first import train_first
+from millrace.model.training.plan import TrainingPlan, plan_training
+from millrace.model.training.progress import silent
+from millrace.model.training.refresh import refresh_windows
 
 # Features and context of the ranker, which is not looked at here.
 _UNUSED = 1

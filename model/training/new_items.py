@@ -3,8 +3,8 @@
 import numpy as np
 from numpy.typing import NDArray
 
-from model.dataset.windows import Windows
-from model.network.recommender import Recommender
+from millrace.model.dataset.windows import Windows
+from millrace.model.network.recommender import Recommender
 
 # Newest share of the log whose first-ever items tell how many there will be.
 _NEWEST_SHARE = 0.25

@@ -6,9 +6,9 @@ import numpy as np
 import tensorflow as tf
 from numpy.typing import NDArray
 
-from model.network.backend import gather, ops
-from model.network.recommender import Recommender
-from model.training.adamw import FusedAdamW
+from millrace.model.network.backend import gather, ops
+from millrace.model.network.recommender import Recommender
+from millrace.model.training.adamw import FusedAdamW
 
 # Gradient norms beyond this come from a few odd samples.
 _CLIP_NORM = 1.0

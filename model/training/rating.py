@@ -8,14 +8,22 @@ import numpy as np
 import tensorflow as tf
 from numpy.typing import NDArray
 
-from model.dataset.events import EventTable
-from model.network.backend import keras, ops
-from model.network.rating import CONSUMPTION_WIDTH, FACTORS, RatingHead
-from model.network.recommender import Recommender
-from model.rating.consumption import consumption_vectors
-from model.rating.levels import Levels, fit_levels
-from model.rating.process import SETTING_NAMES, Older, Points, Settings, first_settings, observed, one_step_ahead
-from model.rating.sequences import RatingSequences, cut_sequences
+from millrace.model.dataset.events import EventTable
+from millrace.model.network.backend import keras, ops
+from millrace.model.network.rating import CONSUMPTION_WIDTH, FACTORS, RatingHead
+from millrace.model.network.recommender import Recommender
+from millrace.model.rating.consumption import consumption_vectors
+from millrace.model.rating.levels import Levels, fit_levels
+from millrace.model.rating.process import (
+    SETTING_NAMES,
+    Older,
+    Points,
+    Settings,
+    first_settings,
+    observed,
+    one_step_ahead,
+)
+from millrace.model.rating.sequences import RatingSequences, cut_sequences
 
 # As many ratings are given before the first predicted one as are predicted: what lies further back tells little.
 _LENGTH, _TARGETS = 51, 25

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from model.dataset.windows import Windows
+from millrace.model.dataset.windows import Windows
 
 # What a refresh has time for: five passes over these and as many old ones see three million targets.
 _MOST_TARGETS = 300_000

@@ -7,8 +7,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from model.network.backend import keras
-from model.training.progress import Progress
+from millrace.model.network.backend import keras
+from millrace.model.training.progress import Progress
 
 # Share of the peak learning rate at the end.
 _LAST_RATE = 0.1

@@ -3,13 +3,13 @@
 import math
 from collections.abc import Callable
 
-from model.configuration import ModelConfiguration
-from model.evaluation.observed import ObservedSystem
-from model.evaluation.outcomes import LISTED
-from model.evaluation.system import Ranking, System
-from model.evaluation.test_then_train import grade
-from model.tuning.warm_up import WarmUpStream
-from streams.users import ResolvedEvent, UserState
+from millrace.kernel.user_state import ResolvedEvent, UserState
+from millrace.model.configuration import ModelConfiguration
+from millrace.model.evaluation.observed import ObservedSystem
+from millrace.model.evaluation.outcomes import LISTED
+from millrace.model.evaluation.system import Ranking, System
+from millrace.model.evaluation.test_then_train import grade
+from millrace.model.tuning.warm_up import WarmUpStream
 
 # The warm-up is cut into this many slices; after each a trial may be given up.
 SLICES = 5

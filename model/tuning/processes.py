@@ -6,11 +6,11 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from millrace.errors import FatalError
-from model.tuning.objective import MakeSystem
-from model.tuning.search import Budget, Found, Search
-from model.tuning.space import SEARCH_SPACE, Space
-from model.tuning.warm_up import WarmUpStream
+from millrace.kernel.errors import FatalError
+from millrace.model.tuning.objective import MakeSystem
+from millrace.model.tuning.search import Budget, Found, Search
+from millrace.model.tuning.space import SEARCH_SPACE, Space
+from millrace.model.tuning.warm_up import WarmUpStream
 
 _POLL_S = 0.5
 

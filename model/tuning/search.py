@@ -16,11 +16,11 @@ from optuna.storages import JournalStorage
 from optuna.storages.journal import JournalFileBackend
 from optuna.trial import FrozenTrial, TrialState
 
-from millrace.errors import ConfigurationError
-from model.configuration import ModelConfiguration
-from model.tuning.objective import MakeSystem, ndcg_on_warm_up
-from model.tuning.space import Space, configuration_of, default_parameters, suggested
-from model.tuning.warm_up import WarmUpStream
+from millrace.kernel.errors import ConfigurationError
+from millrace.model.configuration import ModelConfiguration
+from millrace.model.tuning.objective import MakeSystem, ndcg_on_warm_up
+from millrace.model.tuning.space import Space, configuration_of, default_parameters, suggested
+from millrace.model.tuning.warm_up import WarmUpStream
 
 JOURNAL = "journal.log"
 # Random trials before the estimator has anything to go by; and trials that nobody is compared with.

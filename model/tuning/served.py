@@ -1,9 +1,9 @@
 """The system that a search tries configurations of: the one that serves."""
 
-from model.configuration import ModelConfiguration
-from model.evaluation.served import ServedOptions, ServedSystem
-from model.evaluation.systems import rules_of
-from model.tuning.warm_up import WarmUpStream
+from millrace.model.configuration import ModelConfiguration
+from millrace.model.evaluation.served import ServedOptions, ServedSystem
+from millrace.model.evaluation.systems import rules_of
+from millrace.model.tuning.warm_up import WarmUpStream
 
 
 def make_served(configuration: ModelConfiguration, stream: WarmUpStream) -> ServedSystem:

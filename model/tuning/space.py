@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Protocol
 
-from model.configuration import ModelConfiguration
+from millrace.model.configuration import ModelConfiguration
 
 Value = int | float | str
 

@@ -6,9 +6,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from model.evaluation.split import Split, before_graded
-from streams.catalogue import Catalogue
-from streams.users import ResolvedEvent
+from millrace.kernel.user_state import ResolvedEvent
+from millrace.model.evaluation.split import Split, before_graded
+from millrace.streams.catalogue import Catalogue
 
 
 @dataclass(frozen=True, slots=True)

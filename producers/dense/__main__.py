@@ -1,18 +1,18 @@
-"""`python -m producers.dense FOLDER`: write a synthetic data set with ml-1m's format and density."""
+"""`python -m millrace.producers.dense FOLDER`: write a synthetic data set with ml-1m's format and density."""
 
 import argparse
 import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from millrace.errors import ConfigurationError
-from producers.dense import DenseOptions, make_world, write_folder
+from millrace.kernel.errors import ConfigurationError
+from millrace.producers.dense import DenseOptions, make_world, write_folder
 
 
 def main(argv: Sequence[str] | None = None) -> None:
     """Make and write."""
     usual = DenseOptions()
-    parser = argparse.ArgumentParser(prog="python -m producers.dense", description=__doc__)
+    parser = argparse.ArgumentParser(prog="python -m millrace.producers.dense", description=__doc__)
     parser.add_argument("folder", type=Path)
     parser.add_argument("--events", type=int, default=usual.events, help="ratings in total")
     parser.add_argument("--users", type=int, default=usual.users)

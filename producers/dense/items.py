@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from millrace.contracts import CatalogueItem
+from millrace.kernel.contracts import CatalogueItem
 
 FACTORS = 24
 FOLLOWERS = 20

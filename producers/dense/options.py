@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from millrace.errors import ConfigurationError
+from millrace.kernel.errors import ConfigurationError
 
 # A user can have rated at most this share of the catalogue.
 MAX_SHARE_OF_ITEMS = 0.6

@@ -5,8 +5,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from producers.dense.items import FACTORS, unit
-from producers.dense.options import MAX_SHARE_OF_ITEMS, DenseOptions
+from millrace.producers.dense.items import FACTORS, unit
+from millrace.producers.dense.options import MAX_SHARE_OF_ITEMS, DenseOptions
 
 # ml-1m's codes of age groups, and about their shares.
 AGES = (1, 18, 25, 35, 45, 50, 56)

@@ -5,11 +5,11 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from producers.dense.choices import Chooser
-from producers.dense.clock import arrivals, event_times
-from producers.dense.items import Items, make_items
-from producers.dense.options import DenseOptions
-from producers.dense.people import People, make_people
+from millrace.producers.dense.choices import Chooser
+from millrace.producers.dense.clock import arrivals, event_times
+from millrace.producers.dense.items import Items, make_items
+from millrace.producers.dense.options import DenseOptions
+from millrace.producers.dense.people import People, make_people
 
 _MEAN_STARS = 3.3
 _LIKING_STARS = 1.2

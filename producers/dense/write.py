@@ -2,9 +2,9 @@
 
 from pathlib import Path
 
-from producers.dense.items import GENRES, Items
-from producers.dense.people import People
-from producers.dense.world import World
+from millrace.producers.dense.items import GENRES, Items
+from millrace.producers.dense.people import People
+from millrace.producers.dense.world import World
 
 _ENCODING = "latin-1"
 

@@ -5,11 +5,11 @@ from array import array
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
-from millrace.contracts import ActivityEvent, CatalogueItem
-from millrace.contracts.event import RATING
-from millrace.errors import ConfigurationError
-from producers.movielens.readers import detect_reader
-from producers.movielens.users import UserFacts, read_users
+from millrace.kernel.contracts import ActivityEvent, CatalogueItem
+from millrace.kernel.contracts.event import RATING
+from millrace.kernel.errors import ConfigurationError
+from millrace.producers.movielens.readers import detect_reader
+from millrace.producers.movielens.users import UserFacts, read_users
 
 
 class MovieLensData:

@@ -9,10 +9,10 @@ from typing import NamedTuple
 
 from pydantic import ValidationError
 
-from millrace.contracts import CatalogueItem
-from millrace.contracts.event import MAX_RATING, MIN_RATING
-from millrace.errors import ConfigurationError
-from producers.movielens.titles import split_genres, split_title
+from millrace.kernel.contracts import CatalogueItem
+from millrace.kernel.contracts.event import MAX_RATING, MIN_RATING
+from millrace.kernel.errors import ConfigurationError
+from millrace.producers.movielens.titles import split_genres, split_title
 
 _MAX_ID = 2**31 - 1
 # The flags of u.item, in order (u.genre lists them; some copies of the data come without it).

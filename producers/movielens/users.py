@@ -4,7 +4,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from millrace.errors import ConfigurationError
+from millrace.kernel.errors import ConfigurationError
 
 _ENCODING = "latin-1"
 _MAX_AGE = 150

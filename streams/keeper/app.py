@@ -5,22 +5,30 @@ import logging
 from collections.abc import Mapping
 from typing import Any
 
-from millrace.config import Settings
-from millrace.keys import Keys
-from streams.faust_app import App, make_app, run_app, run_in_loop, stop_on_signals, unless_stopped, wait_for_broker
-from streams.faust_claims import PartitionGate
-from streams.faust_health import HealthServer, Progress, beat, instance_name
-from streams.faust_resume import Resume
-from streams.keeper.keeper import Keeper
-from streams.layout import TopicLayout
-from streams.store.connect import connect
-from streams.store.redis_catalogue import RedisCatalogueStore
-from streams.store.redis_serving import RedisServingStore
-from streams.store.redis_statistics import KEEPER_ROLE, RedisStatisticsStore
-from streams.worker import crash
-from streams.worker.catalogue_view import CatalogueView
-from streams.worker.intake import Intake, source_record
-from streams.worker.warm_up import warm_up_learning
+from millrace.kernel.keys import Keys
+from millrace.kernel.settings import Settings
+from millrace.stores.redis.connect import connect
+from millrace.stores.redis.layout import TopicLayout
+from millrace.stores.redis.redis_catalogue import RedisCatalogueStore
+from millrace.stores.redis.redis_serving import RedisServingStore
+from millrace.stores.redis.redis_statistics import KEEPER_ROLE, RedisStatisticsStore
+from millrace.streams.faust_app import (
+    App,
+    make_app,
+    run_app,
+    run_in_loop,
+    stop_on_signals,
+    unless_stopped,
+    wait_for_broker,
+)
+from millrace.streams.faust_claims import PartitionGate
+from millrace.streams.faust_health import HealthServer, Progress, beat, instance_name
+from millrace.streams.faust_resume import Resume
+from millrace.streams.keeper.keeper import Keeper
+from millrace.streams.worker import crash
+from millrace.streams.worker.catalogue_view import CatalogueView
+from millrace.streams.worker.intake import Intake, source_record
+from millrace.streams.worker.warm_up import warm_up_learning
 
 logger = logging.getLogger(__name__)
 

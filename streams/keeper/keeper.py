@@ -6,19 +6,19 @@ import time
 from collections.abc import Mapping, Sequence
 from uuid import uuid4
 
-from millrace.contracts import EventPolicy
-from millrace.errors import TransientError
-from streams.faust_claims import Claim, PartitionGate
-from streams.keeper.learner import Learner, Lesson
-from streams.statistics import ItemStatistics
-from streams.statistics.popularity import CHUNK_ITEMS
-from streams.store.protocols import FencedError, StatisticsFlush, StatisticsStore
-from streams.store.readable import readable_statistics
-from streams.users import ResolvedEvent
-from streams.worker.catalogue_view import CatalogueView
-from streams.worker.crash import CrashPoint, never
-from streams.worker.records import Decoded, SourceRecord, decode
-from streams.worker.timing import Rate, StepTimes
+from millrace.kernel.contracts import EventPolicy
+from millrace.kernel.errors import TransientError
+from millrace.kernel.user_state import ResolvedEvent
+from millrace.stores.redis.protocols import FencedError, StatisticsFlush, StatisticsStore
+from millrace.stores.redis.readable import readable_statistics
+from millrace.streams.faust_claims import Claim, PartitionGate
+from millrace.streams.keeper.learner import Learner, Lesson
+from millrace.streams.statistics import ItemStatistics
+from millrace.streams.statistics.popularity import CHUNK_ITEMS
+from millrace.streams.worker.catalogue_view import CatalogueView
+from millrace.streams.worker.crash import CrashPoint, never
+from millrace.streams.worker.records import Decoded, SourceRecord, decode
+from millrace.streams.worker.timing import Rate, StepTimes
 
 logger = logging.getLogger(__name__)
 

@@ -4,10 +4,10 @@ from collections import OrderedDict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
-from streams.statistics import ItemStatistics
-from streams.statistics.tail import decode_tail, encode_tail, trim
-from streams.store.protocols import StatisticsFlush
-from streams.users import ResolvedEvent, UserState, apply_event
+from millrace.kernel.user_state import ResolvedEvent, UserState, apply_event
+from millrace.stores.redis.protocols import StatisticsFlush
+from millrace.streams.statistics import ItemStatistics
+from millrace.streams.statistics.tail import decode_tail, encode_tail, trim
 
 # Tails in memory: about 3 KB each; others are read from Redis when their user acts again.
 TAILS_HELD = 50_000

@@ -50,7 +50,7 @@ class LinearWeights(NamedTuple):
 
 
 class LinkRows(NamedTuple):
-    """The rows of the item statistics, see `streams.statistics.row_kernels`.
+    """The rows of the item statistics, see `millrace.streams.statistics.row_kernels`.
 
     Args:
         ids: [N, K] int32 neighbours; `links` [N, K, S] float32 what is known of each, of which `lengths` [N] count.

@@ -8,9 +8,9 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from streams.compiled import compiled
-from streams.ranking.features import CONTEXTS, FEATURES
-from streams.scoring.protocol import CANDIDATES, HISTORY_TENSOR_LENGTH, ScoreRequest
+from millrace.streams.compiled import compiled
+from millrace.streams.ranking.features import CONTEXTS, FEATURES
+from millrace.streams.scoring.protocol import CANDIDATES, HISTORY_TENSOR_LENGTH, ScoreRequest
 
 _Places = tuple[int, int, int, int, int, int, int, int]
 _FLOAT, _INT = np.dtype(np.float32), np.dtype(np.int32)

@@ -3,22 +3,22 @@
 import numpy as np
 from numpy.typing import NDArray
 
-from streams.compiled import compiled
-from streams.ranking.arrays import LinearWeights, User
-from streams.ranking.batch import CandidateBatch, parts_of
-from streams.ranking.context_kernel import write_context
-from streams.ranking.evidence_kernel import gather_evidence
-from streams.ranking.feature_kernel import compute_features
-from streams.ranking.features import FEATURE_NAMES
-from streams.ranking.fusion_kernel import weights_in_context
-from streams.ranking.history_kernel import weigh_history
-from streams.ranking.linear_kernel import linear_cut
-from streams.ranking.marks_kernel import block, forget
-from streams.ranking.pool_kernel import fill_pool
-from streams.ranking.request_kernel import fill_request
-from streams.ranking.shared import Shared
-from streams.ranking.taste_kernel import TASTES, compare_taste, taste_of
-from streams.ranking.unseen_kernel import search_unseen
+from millrace.streams.compiled import compiled
+from millrace.streams.ranking.arrays import LinearWeights, User
+from millrace.streams.ranking.batch import CandidateBatch, parts_of
+from millrace.streams.ranking.context_kernel import write_context
+from millrace.streams.ranking.evidence_kernel import gather_evidence
+from millrace.streams.ranking.feature_kernel import compute_features
+from millrace.streams.ranking.features import FEATURE_NAMES
+from millrace.streams.ranking.fusion_kernel import weights_in_context
+from millrace.streams.ranking.history_kernel import weigh_history
+from millrace.streams.ranking.linear_kernel import linear_cut
+from millrace.streams.ranking.marks_kernel import block, forget
+from millrace.streams.ranking.pool_kernel import fill_pool
+from millrace.streams.ranking.request_kernel import fill_request
+from millrace.streams.ranking.shared import Shared
+from millrace.streams.ranking.taste_kernel import TASTES, compare_taste, taste_of
+from millrace.streams.ranking.unseen_kernel import search_unseen
 
 _EPOCH_YEAR, _YEAR_MS = 1970, 365.2425 * 86_400_000
 # The features that differ among never-seen items, title words aside, in the order of `search_unseen`; then the rate.

@@ -7,20 +7,20 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from streams.catalogue import Catalogue
-from streams.compiled import plain
-from streams.ranking.arrays import Everyone, ItemArrays, ItemLists, LinkRows, Scratch, TitleWords
-from streams.ranking.batch import CandidateBatch, allocate
-from streams.ranking.candidate_kernel import find_candidates
-from streams.ranking.context_kernel import NEUTRAL_VALUE
-from streams.ranking.fusion import FusionWeights
-from streams.ranking.history_kernel import EVIDENCE_LAGS
-from streams.ranking.popularity_view import PopularityView
-from streams.ranking.requests import exclude_width
-from streams.ranking.shared import Shared, share
-from streams.statistics import ItemStatistics
-from streams.statistics.popularity import history_bucket
-from streams.users import UserState
+from millrace.kernel.user_state import UserState
+from millrace.streams.catalogue import Catalogue
+from millrace.streams.compiled import plain
+from millrace.streams.ranking.arrays import Everyone, ItemArrays, ItemLists, LinkRows, Scratch, TitleWords
+from millrace.streams.ranking.batch import CandidateBatch, allocate
+from millrace.streams.ranking.candidate_kernel import find_candidates
+from millrace.streams.ranking.context_kernel import NEUTRAL_VALUE
+from millrace.streams.ranking.fusion import FusionWeights
+from millrace.streams.ranking.history_kernel import EVIDENCE_LAGS
+from millrace.streams.ranking.popularity_view import PopularityView
+from millrace.streams.ranking.requests import exclude_width
+from millrace.streams.ranking.shared import Shared, share
+from millrace.streams.statistics import ItemStatistics
+from millrace.streams.statistics.popularity import history_bucket
 
 _Items = NDArray[np.int32]
 _NOTHING_HELD = (None,) * 4

@@ -7,13 +7,13 @@ latest arrivals are: the place in the catalogue tells when an item became known.
 import numpy as np
 from numpy.typing import NDArray
 
-from streams.catalogue import GENRES_PER_ITEM, MAX_GENRES, Catalogue
-from streams.ranking.arrays import UnseenItems
-from streams.ranking.item_kernel import fade_firsts
-from streams.ranking.profile_kernel import FIRST_YEAR, YEARS
-from streams.ranking.view_kernel import rate_genres, rate_items, rate_keys, tally_firsts, tally_shares
-from streams.statistics import ItemStatistics
-from streams.statistics.popularity import POPULARITY_CLASSES, popularity_class
+from millrace.streams.catalogue import GENRES_PER_ITEM, MAX_GENRES, Catalogue
+from millrace.streams.ranking.arrays import UnseenItems
+from millrace.streams.ranking.item_kernel import fade_firsts
+from millrace.streams.ranking.profile_kernel import FIRST_YEAR, YEARS
+from millrace.streams.ranking.view_kernel import rate_genres, rate_items, rate_keys, tally_firsts, tally_shares
+from millrace.streams.statistics import ItemStatistics
+from millrace.streams.statistics.popularity import POPULARITY_CLASSES, popularity_class
 
 # Items are divided by their place in the catalogue into this many eras of equal size.
 ERAS = 256

@@ -3,8 +3,8 @@
 import numpy as np
 from numpy.typing import NDArray
 
-from streams.compiled import compiled
-from streams.statistics.popularity import HISTORY_BUCKETS
+from millrace.streams.compiled import compiled
+from millrace.streams.statistics.popularity import HISTORY_BUCKETS
 
 # Upper bounds, in seconds, of the buckets of the time since the user's last event.
 GAP_BOUNDS_S = (10.0, 120.0, 1_800.0, 43_200.0, 604_800.0)

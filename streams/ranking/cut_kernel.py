@@ -6,12 +6,12 @@ The score is linear in the links, so that one number per item is summed up in pl
 import numpy as np
 from numpy.typing import NDArray
 
-from streams.compiled import compiled
-from streams.ranking.arrays import HistoryWeights, ItemArrays, LinkRows
-from streams.ranking.history_kernel import TRANSITIONS
-from streams.ranking.marks_kernel import FREE, POOLED
-from streams.ranking.selection_kernel import LOWER_HALF, largest_by_bits
-from streams.statistics.row_kernels import COVISITED, SHORT, STATISTICS, TIMED, WIDE
+from millrace.streams.compiled import compiled
+from millrace.streams.ranking.arrays import HistoryWeights, ItemArrays, LinkRows
+from millrace.streams.ranking.history_kernel import TRANSITIONS
+from millrace.streams.ranking.marks_kernel import FREE, POOLED
+from millrace.streams.ranking.selection_kernel import LOWER_HALF, largest_by_bits
+from millrace.streams.statistics.row_kernels import COVISITED, SHORT, STATISTICS, TIMED, WIDE
 
 # How much each kernel counts in the first cut: the transitions as chances, the co-visitation scaled to them.
 CUT_WEIGHTS = (0.5, 0.5, 0.5, 1.0, 2.0, 0.02)

@@ -2,7 +2,7 @@
 
 Learned online, from weights set by hand, on the first 30 % of ml-latest-small and rounded; small context weights are
 left out, and those of the time gap folded into the others, since a list is made right after its user's event.
-`python -m model.first_weights data/ml-latest-small` goes on from them.
+`python -m millrace.model.first_weights data/ml-latest-small` goes on from them.
 """
 
 from collections.abc import Mapping

@@ -3,10 +3,10 @@
 import numpy as np
 from numpy.typing import NDArray
 
-from streams.compiled import compiled
-from streams.ranking.arrays import HistoryWeights, LinkRows
-from streams.ranking.history_kernel import BACK_OFF, FADE, LINK_KERNELS, SESSION_LIFT, TIMED_LIFT, TRANSITIONS
-from streams.statistics.row_kernels import COVISITED, SHORT, TIMED, WIDE
+from millrace.streams.compiled import compiled
+from millrace.streams.ranking.arrays import HistoryWeights, LinkRows
+from millrace.streams.ranking.history_kernel import BACK_OFF, FADE, LINK_KERNELS, SESSION_LIFT, TIMED_LIFT, TRANSITIONS
+from millrace.streams.statistics.row_kernels import COVISITED, SHORT, TIMED, WIDE
 
 # Columns of the evidence: the kernels over links, two sums of log lifts, the strongest link.
 LIFTS = LINK_KERNELS

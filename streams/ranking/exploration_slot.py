@@ -6,12 +6,12 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from streams.catalogue import MAX_GENRES
-from streams.ranking.candidates import CandidateStep
-from streams.ranking.exploration_kernel import best_suited
-from streams.ranking.popularity_view import NEW_ITEM_EVENTS
-from streams.ranking.profile_kernel import FIRST_YEAR, PROFILES, YEARS, profile_ratios
-from streams.users import UserState
+from millrace.kernel.user_state import UserState
+from millrace.streams.catalogue import MAX_GENRES
+from millrace.streams.ranking.candidates import CandidateStep
+from millrace.streams.ranking.exploration_kernel import best_suited
+from millrace.streams.ranking.popularity_view import NEW_ITEM_EVENTS
+from millrace.streams.ranking.profile_kernel import FIRST_YEAR, PROFILES, YEARS, profile_ratios
 
 # Items offered that the ranking has scored, and items offered for their genres and year alone.
 _SCORED, _UNSCORED = 16, 32

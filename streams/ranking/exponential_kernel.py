@@ -3,7 +3,7 @@
 import numpy as np
 from numpy.typing import NDArray
 
-from streams.compiled import compiled
+from millrace.streams.compiled import compiled
 
 # Below this the exponential is next to nothing, and no longer a normal number: it becomes 1e-37.
 _LEAST = np.float32(-85.0)

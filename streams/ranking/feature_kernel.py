@@ -3,11 +3,11 @@
 import numpy as np
 from numpy.typing import NDArray
 
-from streams.compiled import compiled
-from streams.ranking.arrays import HistoryWeights, ItemArrays, Taste, TitleWords, User
-from streams.ranking.evidence_kernel import LIFTS, STRONGEST
-from streams.ranking.history_kernel import COVISITS, TRANSITIONS
-from streams.ranking.item_kernel import (
+from millrace.streams.compiled import compiled
+from millrace.streams.ranking.arrays import HistoryWeights, ItemArrays, Taste, TitleWords, User
+from millrace.streams.ranking.evidence_kernel import LIFTS, STRONGEST
+from millrace.streams.ranking.history_kernel import COVISITS, TRANSITIONS
+from millrace.streams.ranking.item_kernel import (
     ITEM_AGE,
     ITEM_BUCKET_FADE,
     ITEM_CLASS,
@@ -22,8 +22,8 @@ from streams.ranking.item_kernel import (
     ITEM_SHARE,
     ITEM_YEAR,
 )
-from streams.ranking.logarithm_kernel import log_all
-from streams.ranking.taste_kernel import (
+from millrace.streams.ranking.logarithm_kernel import log_all
+from millrace.streams.ranking.taste_kernel import (
     SET_EXACT,
     SET_LAST,
     SET_LONG,

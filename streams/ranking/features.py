@@ -5,10 +5,10 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from streams.compiled import plain
-from streams.ranking.context_kernel import GAP_BUCKETS, NEUTRAL_VALUE, write_context
-from streams.statistics.popularity import HISTORY_BUCKETS, history_bucket
-from streams.users import UserState
+from millrace.kernel.user_state import UserState
+from millrace.streams.compiled import plain
+from millrace.streams.ranking.context_kernel import GAP_BUCKETS, NEUTRAL_VALUE, write_context
+from millrace.streams.statistics.popularity import HISTORY_BUCKETS, history_bucket
 
 FEATURE_NAMES: Final = (
     "transition_short",  # log of the backed-off chance of following the last items, .8^lag

@@ -5,11 +5,11 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from millrace.errors import ConfigurationError
-from streams.ranking.default_weights import DEFAULT_CONTEXT_WEIGHTS, DEFAULT_WEIGHTS
-from streams.ranking.features import CONTEXT_NAMES, CONTEXTS, FEATURE_NAMES, FEATURES
-from streams.ranking.fusion_kernel import weights_in_context
-from streams.scoring.card import ServingCard
+from millrace.kernel.errors import ConfigurationError
+from millrace.streams.ranking.default_weights import DEFAULT_CONTEXT_WEIGHTS, DEFAULT_WEIGHTS
+from millrace.streams.ranking.features import CONTEXT_NAMES, CONTEXTS, FEATURE_NAMES, FEATURES
+from millrace.streams.ranking.fusion_kernel import weights_in_context
+from millrace.streams.scoring.card import ServingCard
 
 Floats = NDArray[np.float32]
 

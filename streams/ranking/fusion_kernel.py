@@ -3,7 +3,7 @@
 import numpy as np
 from numpy.typing import NDArray
 
-from streams.compiled import compiled
+from millrace.streams.compiled import compiled
 
 _GRADIENT_LIMIT = 6.0
 # A feature that hardly differs within a list gets no steps beyond this.

@@ -3,9 +3,9 @@
 import numpy as np
 from numpy.typing import NDArray
 
-from streams.compiled import compiled
-from streams.ranking.arrays import HistoryWeights, LinkRows, User
-from streams.statistics.row_kernels import SHORT, TIMED, WIDE, fading
+from millrace.streams.compiled import compiled
+from millrace.streams.ranking.arrays import HistoryWeights, LinkRows, User
+from millrace.streams.statistics.row_kernels import SHORT, TIMED, WIDE, fading
 
 # Kernels over the links of a history: five of transitions, three of co-visitation.
 TRANSITIONS, COVISITS = 5, 3

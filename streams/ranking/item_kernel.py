@@ -3,10 +3,10 @@
 import numpy as np
 from numpy.typing import NDArray
 
-from streams.compiled import compiled
-from streams.ranking.exponential_kernel import exp_all
-from streams.ranking.history_kernel import COVISIT_PRIOR
-from streams.ranking.logarithm_kernel import log_all
+from millrace.streams.compiled import compiled
+from millrace.streams.ranking.exponential_kernel import exp_all
+from millrace.streams.ranking.history_kernel import COVISIT_PRIOR
+from millrace.streams.ranking.logarithm_kernel import log_all
 
 # Columns of an item's line. The first three are the log shares at three decays; what depends on the statistics comes
 # before what does not.

@@ -3,9 +3,9 @@
 import numpy as np
 from numpy.typing import NDArray
 
-from streams.compiled import compiled, compiled_sums
-from streams.ranking.marks_kernel import KEPT, POOLED
-from streams.ranking.selection_kernel import LOWER_HALF, falling, largest, ordered
+from millrace.streams.compiled import compiled, compiled_sums
+from millrace.streams.ranking.marks_kernel import KEPT, POOLED
+from millrace.streams.ranking.selection_kernel import LOWER_HALF, falling, largest, ordered
 
 # These stay candidates whatever the linear fusion thinks of them: it cannot know the network's reasons, nor new items.
 _KEPT_NEWEST = 4

@@ -3,7 +3,7 @@
 import numpy as np
 from numpy.typing import NDArray
 
-from streams.compiled import compiled
+from millrace.streams.compiled import compiled
 
 # The bits of sqrt(1/2) as float32: mantissas are taken from [sqrt(1/2), sqrt(2)).
 _ROOT_OF_HALF = np.int32(0x3F3504F3)

@@ -3,7 +3,7 @@
 import numpy as np
 from numpy.typing import NDArray
 
-from streams.compiled import compiled
+from millrace.streams.compiled import compiled
 
 # The user has touched BLOCKED items; KEPT ones are in the pool and stay among the candidates.
 FREE, POOLED, BLOCKED, KEPT = 0, 1, 2, 3

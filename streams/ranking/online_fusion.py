@@ -3,8 +3,8 @@
 import numpy as np
 from numpy.typing import NDArray
 
-from streams.ranking.fusion import FusionWeights
-from streams.ranking.fusion_kernel import learn_fusion
+from millrace.streams.ranking.fusion import FusionWeights
+from millrace.streams.ranking.fusion_kernel import learn_fusion
 
 _LEARNING_RATE = 0.02
 # Steps of context weights are smaller: each context is seen in a part of the events only.

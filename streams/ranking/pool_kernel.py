@@ -3,11 +3,11 @@
 import numpy as np
 from numpy.typing import NDArray
 
-from streams.compiled import compiled
-from streams.ranking.arrays import HistoryWeights, ItemArrays, ItemLists, LinkRows, Scratch, TitleWords, User
-from streams.ranking.cut_kernel import pool_by_links
-from streams.ranking.marks_kernel import FREE, POOLED
-from streams.ranking.title_kernel import relatives_of
+from millrace.streams.compiled import compiled
+from millrace.streams.ranking.arrays import HistoryWeights, ItemArrays, ItemLists, LinkRows, Scratch, TitleWords, User
+from millrace.streams.ranking.cut_kernel import pool_by_links
+from millrace.streams.ranking.marks_kernel import FREE, POOLED
+from millrace.streams.ranking.title_kernel import relatives_of
 
 # Most items in the pool.
 POOL_SIZE = 1024

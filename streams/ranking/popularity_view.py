@@ -3,10 +3,10 @@
 import numpy as np
 from numpy.typing import NDArray
 
-from streams.catalogue import MAX_GENRES, Catalogue
-from streams.ranking.cache_lines import cache_lines
-from streams.ranking.content_view import CLASS_OF_COUNT, ContentView
-from streams.ranking.item_kernel import (
+from millrace.streams.catalogue import MAX_GENRES, Catalogue
+from millrace.streams.ranking.cache_lines import cache_lines
+from millrace.streams.ranking.content_view import CLASS_OF_COUNT, ContentView
+from millrace.streams.ranking.item_kernel import (
     ITEM_COLUMNS,
     ITEM_COVISIT_NORM,
     ITEM_ERA,
@@ -16,12 +16,12 @@ from streams.ranking.item_kernel import (
     fill_items,
     share_out,
 )
-from streams.ranking.profile_kernel import YEARS, smooth_years
-from streams.ranking.selection_kernel import top_items
-from streams.ranking.title_kernel import RELATIVES, post_tokens
-from streams.ranking.view_kernel import share_genres, used_places, weigh_by_history
-from streams.statistics import ItemStatistics
-from streams.statistics.popularity import BUCKET_DECAY_EVENTS, DECAY_EVENTS, HISTORY_BUCKETS
+from millrace.streams.ranking.profile_kernel import YEARS, smooth_years
+from millrace.streams.ranking.selection_kernel import top_items
+from millrace.streams.ranking.title_kernel import RELATIVES, post_tokens
+from millrace.streams.ranking.view_kernel import share_genres, used_places, weigh_by_history
+from millrace.streams.statistics import ItemStatistics
+from millrace.streams.statistics.popularity import BUCKET_DECAY_EVENTS, DECAY_EVENTS, HISTORY_BUCKETS
 
 # Most events, and largest share of the stream so far, that a view may be behind. Between the 10th and the 30th
 # percent of ml-latest-small, lists of the linear fusion were no better at 64 events (HR@10 .1517) than at 128 (.1519).

@@ -3,9 +3,9 @@
 import numpy as np
 from numpy.typing import NDArray
 
-from streams.compiled import compiled
-from streams.ranking.item_kernel import ITEM_SET, ITEM_YEAR
-from streams.ranking.logarithm_kernel import log_all
+from millrace.streams.compiled import compiled
+from millrace.streams.ranking.item_kernel import ITEM_SET, ITEM_YEAR
+from millrace.streams.ranking.logarithm_kernel import log_all
 
 PROFILES = 3  # genre profiles: last, recent, long; the years use the latter two
 _PROFILE_DECAYS = (0.5, 0.8, 0.97)

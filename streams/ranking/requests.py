@@ -6,11 +6,11 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from streams.compiled import plain
-from streams.ranking.batch import allocate
-from streams.ranking.request_kernel import fill_request
-from streams.scoring.protocol import EXCLUDE_BUCKETS, ScoreRequest
-from streams.users import UserState
+from millrace.kernel.user_state import UserState
+from millrace.streams.compiled import plain
+from millrace.streams.ranking.batch import allocate
+from millrace.streams.ranking.request_kernel import fill_request
+from millrace.streams.scoring.protocol import EXCLUDE_BUCKETS, ScoreRequest
 
 _NONE: NDArray[np.int32] = np.empty(0, np.int32)
 

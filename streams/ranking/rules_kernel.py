@@ -3,8 +3,8 @@
 import numpy as np
 from numpy.typing import NDArray
 
-from streams.compiled import compiled
-from streams.statistics.row_kernels import COVISITED, SHORT, TIMED, fading
+from millrace.streams.compiled import compiled
+from millrace.streams.statistics.row_kernels import COVISITED, SHORT, TIMED, fading
 
 _CAUSE_LAGS = 20
 # The kernels of the features that move scores most: short and timed transitions, co-visitation; as in

@@ -3,7 +3,7 @@
 import numpy as np
 from numpy.typing import NDArray
 
-from streams.compiled import compiled
+from millrace.streams.compiled import compiled
 
 # Keys are sorted into bins by their upper bits: the exponent and a few bits of the mantissa. There is a bin for every
 # pattern, so that a number that is none can end up in a wrong place, but never beyond the bins.

@@ -5,8 +5,8 @@ from typing import Any
 from numba import types
 from numba.experimental import structref
 
-from streams.compiled import compiled
-from streams.ranking.arrays import Everyone, ItemArrays, ItemLists, LinkRows, Scratch, TitleWords, UnseenItems
+from millrace.streams.compiled import compiled
+from millrace.streams.ranking.arrays import Everyone, ItemArrays, ItemLists, LinkRows, Scratch, TitleWords, UnseenItems
 
 _FIELDS = ("rows", "items", "everyone", "unseen", "lists", "titles", "scratch")
 
@@ -18,7 +18,7 @@ class _SharedType(types.StructRef):  # type: ignore[misc]
 
 
 class Shared(structref.StructRefProxy):  # type: ignore[misc]
-    """The groups of `streams.ranking.arrays` that are the same for all users, for use in kernels; see `share`."""
+    """The groups of `millrace.streams.ranking.arrays` that all users share, for kernels; see `share`."""
 
     rows: LinkRows
     items: ItemArrays

@@ -6,11 +6,11 @@ The classes are popularity, sets of genres, years of release and places in the c
 import numpy as np
 from numpy.typing import NDArray
 
-from streams.compiled import compiled
-from streams.ranking.arrays import Everyone, Taste
-from streams.ranking.item_kernel import ITEM_ERA, ITEM_LESSER_CLASS, ITEM_SET
-from streams.ranking.logarithm_kernel import log_all
-from streams.ranking.profile_kernel import FIRST_YEAR, PROFILES, YEARS, profile_ratios
+from millrace.streams.compiled import compiled
+from millrace.streams.ranking.arrays import Everyone, Taste
+from millrace.streams.ranking.item_kernel import ITEM_ERA, ITEM_LESSER_CLASS, ITEM_SET
+from millrace.streams.ranking.logarithm_kernel import log_all
+from millrace.streams.ranking.profile_kernel import FIRST_YEAR, PROFILES, YEARS, profile_ratios
 
 # Columns of the table of sets of genres: the three genre profiles, summed and normalised; log ratio of just this set.
 SET_LAST, SET_RECENT, SET_LONG, SET_EXACT, SET_COLUMNS = range(5)

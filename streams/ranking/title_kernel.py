@@ -3,8 +3,8 @@
 import numpy as np
 from numpy.typing import NDArray
 
-from streams.compiled import compiled
-from streams.ranking.arrays import TitleWords
+from millrace.streams.compiled import compiled
+from millrace.streams.ranking.arrays import TitleWords
 
 # A word carried by more items than this relates nothing.
 _COMMON_WORD = 25

@@ -3,11 +3,11 @@
 import numpy as np
 from numpy.typing import NDArray
 
-from streams.compiled import compiled
-from streams.ranking.arrays import Taste, UnseenItems
-from streams.ranking.marks_kernel import FREE
-from streams.ranking.selection_kernel import LOWER_HALF, falling, largest, ordered, unordered
-from streams.ranking.taste_kernel import (
+from millrace.streams.compiled import compiled
+from millrace.streams.ranking.arrays import Taste, UnseenItems
+from millrace.streams.ranking.marks_kernel import FREE
+from millrace.streams.ranking.selection_kernel import LOWER_HALF, falling, largest, ordered, unordered
+from millrace.streams.ranking.taste_kernel import (
     SET_EXACT,
     SET_LAST,
     SET_LONG,

@@ -3,9 +3,9 @@
 import numpy as np
 from numpy.typing import NDArray
 
-from streams.compiled import compiled
-from streams.ranking.item_kernel import ITEM_BUCKET_FADE
-from streams.ranking.selection_kernel import ordered
+from millrace.streams.compiled import compiled
+from millrace.streams.ranking.item_kernel import ITEM_BUCKET_FADE
+from millrace.streams.ranking.selection_kernel import ordered
 
 # Recent shares stand beside the counts by history length as this part of all of them.
 _HISTORY_PRIOR = 0.1

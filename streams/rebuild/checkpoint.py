@@ -11,13 +11,13 @@ from pathlib import Path
 
 import orjson
 
-from consumers.event_log import IMPORT_PARTITION
-from millrace.config import Settings
-from millrace.errors import FatalError
-from streams.replay import LogReplay
-from streams.statistics import ItemStatistics
-from streams.store.codec import LOADED_FIELDS, decode_user, encode_events, encode_touched
-from streams.users import UserState
+from millrace.kernel.errors import FatalError
+from millrace.kernel.settings import Settings
+from millrace.kernel.user_state import UserState
+from millrace.stores.event_log import IMPORT_PARTITION
+from millrace.stores.redis.codec import LOADED_FIELDS, decode_user, encode_events, encode_touched
+from millrace.streams.replay import LogReplay
+from millrace.streams.statistics import ItemStatistics
 
 FILE = "rebuild.sqlite"
 # Saving may take this share of the time.

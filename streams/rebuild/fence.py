@@ -7,11 +7,11 @@ import uuid
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Protocol
 
-from consumers.event_log import IMPORT_PARTITION, EventLog
-from millrace.errors import ConfigurationError, TransientError
-from streams.rebuild.targets import Target
-from streams.replay import Coverage, ItemIndexes, advance
-from streams.replay.advance import Replay
+from millrace.kernel.errors import ConfigurationError, TransientError
+from millrace.stores.event_log import IMPORT_PARTITION, EventLog
+from millrace.streams.rebuild.targets import Target
+from millrace.streams.replay import Coverage, ItemIndexes, advance
+from millrace.streams.replay.advance import Replay
 
 _log = logging.getLogger(__name__)
 
@@ -28,7 +28,7 @@ Write = Callable[[str, Mapping[int, int]], Awaitable[bool]]
 
 
 class Claims(Protocol):
-    """What can be claimed: see `streams.store.replacing`."""
+    """What can be claimed: see `millrace.stores.redis.replacing`."""
 
     role: str
 

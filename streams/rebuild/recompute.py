@@ -4,10 +4,10 @@ import gc
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 
-from consumers.event_log import IMPORT_PARTITION, EventLog, LoggedEvent
-from millrace.config import Settings
-from streams.rebuild.checkpoint import Checkpoint
-from streams.replay import ItemIndexes, LogReplay, Progress, advance, begin
+from millrace.kernel.settings import Settings
+from millrace.stores.event_log import IMPORT_PARTITION, EventLog, LoggedEvent
+from millrace.streams.rebuild.checkpoint import Checkpoint
+from millrace.streams.replay import ItemIndexes, LogReplay, Progress, advance, begin
 
 
 async def recompute(

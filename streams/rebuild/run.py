@@ -14,27 +14,27 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from itertools import takewhile
 
-from consumers.event_log import IMPORT_PARTITION, EventLog
-from millrace.config import Settings
-from millrace.errors import ConfigurationError, TransientError
-from model.item_ids import newest_item_ids
-from streams.rebuild.checkpoint import Checkpoint
-from streams.rebuild.fence import Fence
-from streams.rebuild.recompute import recompute
-from streams.rebuild.statistics import put_statistics
-from streams.rebuild.targets import NOT_BEGUN, Target, target_of
-from streams.rebuild.users import put_users
-from streams.replay import Coverage, ItemIndexes, LogReplay, Progress, UserReplay
-from streams.replay.advance import Replay
-from streams.store.connect import Client
-from streams.store.protocols import Watermark
-from streams.store.redis_serving import RedisServingStore
-from streams.store.redis_statistics import KEEPER_ROLE
-from streams.store.redis_users import WORKER_ROLE
-from streams.store.replacing import StatisticsReplacement, UserReplacement
-from streams.store.stores import Stores, make_stores
-from streams.verify.comparisons import CompareUsers
-from streams.verify.side import Side, marks_of
+from millrace.kernel.errors import ConfigurationError, TransientError
+from millrace.kernel.settings import Settings
+from millrace.stores.event_log import IMPORT_PARTITION, EventLog
+from millrace.stores.item_ids import newest_item_ids
+from millrace.stores.redis.connect import Client
+from millrace.stores.redis.protocols import Watermark
+from millrace.stores.redis.redis_serving import RedisServingStore
+from millrace.stores.redis.redis_statistics import KEEPER_ROLE
+from millrace.stores.redis.redis_users import WORKER_ROLE
+from millrace.stores.redis.replacing import StatisticsReplacement, UserReplacement
+from millrace.stores.redis.stores import Stores, make_stores
+from millrace.streams.rebuild.checkpoint import Checkpoint
+from millrace.streams.rebuild.fence import Fence
+from millrace.streams.rebuild.recompute import recompute
+from millrace.streams.rebuild.statistics import put_statistics
+from millrace.streams.rebuild.targets import NOT_BEGUN, Target, target_of
+from millrace.streams.rebuild.users import put_users
+from millrace.streams.replay import Coverage, ItemIndexes, LogReplay, Progress, UserReplay
+from millrace.streams.replay.advance import Replay
+from millrace.streams.verify.comparisons import CompareUsers
+from millrace.streams.verify.side import Side, marks_of
 
 _log = logging.getLogger(__name__)
 

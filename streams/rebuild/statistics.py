@@ -4,12 +4,12 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from streams.parts import in_parts
-from streams.rebuild.fence import Fence
-from streams.replay import StatisticsReplay
-from streams.statistics import ItemStatistics, encode_tail
-from streams.store.redis_statistics import FORGOTTEN_SCALAR, RedisStatisticsStore
-from streams.store.replacing import StatisticsReplacement
+from millrace.kernel.parts import in_parts
+from millrace.stores.redis.redis_statistics import FORGOTTEN_SCALAR, RedisStatisticsStore
+from millrace.stores.redis.replacing import StatisticsReplacement
+from millrace.streams.rebuild.fence import Fence
+from millrace.streams.replay import StatisticsReplay
+from millrace.streams.statistics import ItemStatistics, encode_tail
 
 # Pages of one message: some megabytes, milliseconds for the server.
 _PAGES_PER_WRITE = 200

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from millrace.errors import TransientError
+from millrace.kernel.errors import TransientError
 
 NOT_BEGUN = -1
 

@@ -2,10 +2,10 @@
 
 from collections.abc import Mapping, Sequence
 
-from streams.rebuild.fence import Fence
-from streams.replay import UserReplay
-from streams.store.replacing import UserReplacement
-from streams.users import UserState
+from millrace.kernel.user_state import UserState
+from millrace.stores.redis.replacing import UserReplacement
+from millrace.streams.rebuild.fence import Fence
+from millrace.streams.replay import UserReplay
 
 # About 1 MB, some milliseconds for the server.
 _USERS_PER_WRITE = 200

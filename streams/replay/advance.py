@@ -3,9 +3,9 @@
 from collections.abc import Callable, Mapping, Sequence
 from typing import Protocol
 
-from consumers.event_log import EventLog, LoggedEvent
-from streams.replay.indexes import ItemIndexes
-from streams.replay.log_replay import LogReplay
+from millrace.stores.event_log import EventLog, LoggedEvent
+from millrace.streams.replay.indexes import ItemIndexes
+from millrace.streams.replay.log_replay import LogReplay
 
 # Called with the number of events read and their total.
 Progress = Callable[[int, int], None]

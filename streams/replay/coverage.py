@@ -4,7 +4,7 @@ import time
 from collections.abc import Mapping
 from typing import Any, Protocol
 
-from consumers.event_log import EventLog
+from millrace.stores.event_log import EventLog
 
 _LOG_WRITER = "log-writer"
 # The log writer takes its lag, and tells it, every second: what it says after this long covers what was there before.

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable
 
-from streams.store.redis_catalogue import RedisCatalogueStore
+from millrace.stores.redis.redis_catalogue import RedisCatalogueStore
 
 
 class ItemIndexes:

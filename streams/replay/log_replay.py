@@ -4,10 +4,10 @@ Workers and keeper come along independently, so there are three of these: one fo
 handled, and one for each of them from there.
 """
 
-from consumers.event_log import AnonymousEvents, LoggedEvent
-from millrace.contracts import ActivityEvent, EventPolicy
-from streams.statistics.item_statistics import ItemStatistics
-from streams.users import Applied, ResolvedEvent, UserState, apply_event
+from millrace.kernel.contracts import ActivityEvent, EventPolicy
+from millrace.kernel.user_state import Applied, ResolvedEvent, UserState, apply_event
+from millrace.stores.event_log import AnonymousEvents, LoggedEvent
+from millrace.streams.statistics.item_statistics import ItemStatistics
 
 
 class _Replay:

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import onnxruntime
 
-from millrace.errors import TransientError
-from streams.scoring.protocol import ScoreRequest, ScoreResponse
+from millrace.kernel.errors import TransientError
+from millrace.streams.scoring.protocol import ScoreRequest, ScoreResponse
 
 OUTPUTS = tuple(field.name for field in dataclasses.fields(ScoreResponse))
 

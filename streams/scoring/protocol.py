@@ -25,8 +25,8 @@ class ScoreRequest:
         history_value: [B, L] float32, 0.5 to 5, 0 where padded.
         history_age: [B, L] float32 seconds from the entry to now, 0 where padded.
         candidates: [B, C] int32, padded on the right.
-        features: [B, C, F] float32, see `streams.ranking.features.FEATURE_NAMES`.
-        context: [B, U] float32, see `streams.ranking.features.CONTEXT_NAMES`.
+        features: [B, C, F] float32, see `millrace.streams.ranking.features.FEATURE_NAMES`.
+        context: [B, U] float32, see `millrace.streams.ranking.features.CONTEXT_NAMES`.
         exclude: [B, E] int32 items that may not be proposed (touched, unavailable), padded with 0.
     """
 

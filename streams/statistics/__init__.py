@@ -1,6 +1,6 @@
 """Online item statistics: what follows what, what is popular; one class for keeper, worker, training, evaluation."""
 
-from streams.statistics.item_statistics import ItemStatistics
-from streams.statistics.tail import decode_tail, encode_tail, trim
+from millrace.streams.statistics.item_statistics import ItemStatistics
+from millrace.streams.statistics.tail import decode_tail, encode_tail, trim
 
 __all__ = ["ItemStatistics", "decode_tail", "encode_tail", "trim"]

@@ -5,7 +5,8 @@ import math
 import numpy as np
 from numpy.typing import NDArray
 
-from streams.statistics.popularity import (
+from millrace.kernel.user_state import UserState
+from millrace.streams.statistics.popularity import (
     BUCKET_DECAY_EVENTS,
     CHUNK_ITEMS,
     CLASS_DECAY_EVENTS,
@@ -16,8 +17,7 @@ from streams.statistics.popularity import (
     history_bucket,
     popularity_class,
 )
-from streams.statistics.rows import Rows
-from streams.users import UserState
+from millrace.streams.statistics.rows import Rows
 
 NEIGHBOURS_PER_ITEM = 256
 _LAST = np.uint64(0xFFFFFFFF)

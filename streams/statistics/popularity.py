@@ -9,8 +9,8 @@ from bisect import bisect_left
 import numpy as np
 from numpy.typing import NDArray
 
-from streams.statistics.growing import grown
-from streams.statistics.popularity_kernel import learn_popularity
+from millrace.streams.statistics.growing import grown
+from millrace.streams.statistics.popularity_kernel import learn_popularity
 
 # Time constants of the decayed counts, in events.
 DECAY_EVENTS = (300.0, 3_000.0, 30_000.0)

@@ -7,7 +7,7 @@ where weakness is measured on the time-decayed evidence, so that old company goe
 import numpy as np
 from numpy.typing import NDArray
 
-from streams.compiled import compiled
+from millrace.streams.compiled import compiled
 
 # Slots of one neighbour's numbers.
 SHORT = 0  # transitions over the last 5 lags, .8^d

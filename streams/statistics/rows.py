@@ -5,10 +5,10 @@ import struct
 import numpy as np
 from numpy.typing import NDArray
 
-from streams.compiled import plain
-from streams.statistics.growing import grown
-from streams.statistics.row_kernels import LEARNED_LAGS, STATISTICS, learn_rows
-from streams.users import ItemArray
+from millrace.kernel.user_state import ItemArray
+from millrace.streams.compiled import plain
+from millrace.streams.statistics.growing import grown
+from millrace.streams.statistics.row_kernels import LEARNED_LAGS, STATISTICS, learn_rows
 
 _HEADER = struct.Struct("<BBHxxxxd")  # format version, statistics per neighbour, neighbours, landmark
 _VERSION = 1

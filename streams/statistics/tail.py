@@ -5,8 +5,8 @@ from dataclasses import replace
 
 import numpy as np
 
-from streams.statistics.row_kernels import LEARNED_LAGS
-from streams.users import UserState
+from millrace.kernel.user_state import UserState
+from millrace.streams.statistics.row_kernels import LEARNED_LAGS
 
 _HEADER = struct.Struct("<BHHxxxqd")  # format version, history length, remembered events, count, value sum
 _VERSION = 1

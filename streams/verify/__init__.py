@@ -1,6 +1,6 @@
 """Whether Redis holds what the event log says: recomputed from the log, compared user for user and count for count."""
 
-from streams.verify.differences import Difference, Verification
-from streams.verify.run import verify
+from millrace.streams.verify.differences import Difference, Verification
+from millrace.streams.verify.run import verify
 
 __all__ = ["Difference", "Verification", "verify"]

@@ -4,20 +4,20 @@ from collections.abc import Sequence
 from functools import partial
 from typing import Generic, Protocol, TypeVar
 
-from consumers.event_log import EventLog
-from millrace.contracts import CatalogueItem
-from streams.parts import in_parts
-from streams.replay import ItemIndexes, StatisticsReplay, UserReplay
-from streams.statistics.popularity import CHUNK_ITEMS
-from streams.statistics.tail import decode_tail
-from streams.store.redis_catalogue import RedisCatalogueStore
-from streams.store.redis_statistics import RedisStatisticsStore
-from streams.store.redis_users import RedisUserStore
-from streams.users import UserState
-from streams.verify.differences import Difference
-from streams.verify.side import Side
-from streams.verify.statistics import Order, PageComparison, PopularityComparison, compare_totals
-from streams.verify.users import compare_tail, compare_user
+from millrace.kernel.contracts import CatalogueItem
+from millrace.kernel.parts import in_parts
+from millrace.kernel.user_state import UserState
+from millrace.stores.event_log import EventLog
+from millrace.stores.redis.redis_catalogue import RedisCatalogueStore
+from millrace.stores.redis.redis_statistics import RedisStatisticsStore
+from millrace.stores.redis.redis_users import RedisUserStore
+from millrace.streams.replay import ItemIndexes, StatisticsReplay, UserReplay
+from millrace.streams.statistics.popularity import CHUNK_ITEMS
+from millrace.streams.statistics.tail import decode_tail
+from millrace.streams.verify.differences import Difference
+from millrace.streams.verify.side import Side
+from millrace.streams.verify.statistics import Order, PageComparison, PopularityComparison, compare_totals
+from millrace.streams.verify.users import compare_tail, compare_user
 
 # Little enough to be read between two commits of a busy worker, or two flushes of the keeper.
 _USERS_PER_READ = 100

@@ -3,10 +3,10 @@
 import asyncio
 import time
 
-from consumers.event_log import IMPORT_PARTITION, EventLog
-from streams.store.redis_statistics import KEEPER_ROLE
-from streams.store.redis_users import WORKER_ROLE
-from streams.verify.side import WatermarkReader, marks_of
+from millrace.stores.event_log import IMPORT_PARTITION, EventLog
+from millrace.stores.redis.redis_statistics import KEEPER_ROLE
+from millrace.stores.redis.redis_users import WORKER_ROLE
+from millrace.streams.verify.side import WatermarkReader, marks_of
 
 # Twice the keeper's flush and some batches of the log writer.
 _STILL_S = 1.0

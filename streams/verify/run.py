@@ -9,13 +9,22 @@ import time
 from collections.abc import Sequence
 from typing import Any
 
-from consumers.event_log import IMPORT_PARTITION, EventLog, LoggedEvent
-from millrace.config import Settings
-from streams.replay import Coverage, ItemIndexes, LogReplay, Progress, StatisticsReplay, UserReplay, advance, begin
-from streams.store.redis_statistics import FORGOTTEN_SCALAR, KEEPER_ROLE
-from streams.store.redis_users import WORKER_ROLE
-from streams.store.stores import Stores
-from streams.verify.comparisons import (
+from millrace.kernel.settings import Settings
+from millrace.stores.event_log import IMPORT_PARTITION, EventLog, LoggedEvent
+from millrace.stores.redis.redis_statistics import FORGOTTEN_SCALAR, KEEPER_ROLE
+from millrace.stores.redis.redis_users import WORKER_ROLE
+from millrace.stores.redis.stores import Stores
+from millrace.streams.replay import (
+    Coverage,
+    ItemIndexes,
+    LogReplay,
+    Progress,
+    StatisticsReplay,
+    UserReplay,
+    advance,
+    begin,
+)
+from millrace.streams.verify.comparisons import (
     CompareItems,
     ComparePages,
     ComparePopularity,
@@ -25,10 +34,10 @@ from streams.verify.comparisons import (
     Comparison,
     Key,
 )
-from streams.verify.differences import Difference, Verification
-from streams.verify.quiet import wait_until_quiet
-from streams.verify.side import Side, marks_of
-from streams.verify.statistics import Order
+from millrace.streams.verify.differences import Difference, Verification
+from millrace.streams.verify.quiet import wait_until_quiet
+from millrace.streams.verify.side import Side, marks_of
+from millrace.streams.verify.statistics import Order
 
 # What differs is looked at again for so long: a record may be on its way into the log.
 PATIENCE_S = 5.0

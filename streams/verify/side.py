@@ -4,11 +4,11 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from typing import Generic, Protocol, TypeVar
 
-from consumers.event_log import IMPORT_PARTITION, EventLog
-from millrace.errors import TransientError
-from streams.replay import Coverage, ItemIndexes, advance
-from streams.replay.advance import Replay
-from streams.store.protocols import Watermark
+from millrace.kernel.errors import TransientError
+from millrace.stores.event_log import IMPORT_PARTITION, EventLog
+from millrace.stores.redis.protocols import Watermark
+from millrace.streams.replay import Coverage, ItemIndexes, advance
+from millrace.streams.replay.advance import Replay
 
 _ATTEMPTS = 200
 _PAUSE_S = 0.005

@@ -17,11 +17,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from streams.statistics import ItemStatistics
-from streams.statistics.popularity import CHUNK_ITEMS, Popularity
-from streams.statistics.row_kernels import COVISITED, SHORT, WIDE
-from streams.statistics.rows import Rows
-from streams.verify.differences import Difference
+from millrace.streams.statistics import ItemStatistics
+from millrace.streams.statistics.popularity import CHUNK_ITEMS, Popularity
+from millrace.streams.statistics.row_kernels import COVISITED, SHORT, WIDE
+from millrace.streams.statistics.rows import Rows
+from millrace.streams.verify.differences import Difference
 
 # Adding n numbers of 64 bits in another order changes the sum by at most n * 1.1e-16 of it: this is a million of them.
 _SUM_TOLERANCE = 1e-10

@@ -2,9 +2,9 @@
 
 from typing import Any
 
-from streams.statistics.tail import trim
-from streams.users import UserState
-from streams.verify.differences import Difference, Kind
+from millrace.kernel.user_state import UserState
+from millrace.streams.statistics.tail import trim
+from millrace.streams.verify.differences import Difference, Kind
 
 
 def compare_user(logged: UserState, stored: UserState) -> list[Difference]:

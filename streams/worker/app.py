@@ -7,40 +7,40 @@ import time
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
 
-from millrace.config import Settings
-from millrace.contracts import ActivityEvent
-from millrace.errors import TransientError
-from millrace.keys import Keys
-from streams.faust_app import make_app, run_app, run_in_loop, stop_on_signals, unless_stopped, wait_for_broker
-from streams.faust_claims import PartitionGate
-from streams.faust_health import HealthServer, Progress, beat, instance_name
-from streams.faust_resume import Resume
-from streams.layout import TopicLayout
-from streams.ranking import CONTEXT_NAMES, FEATURE_NAMES, CandidateStep, ListRules
-from streams.scoring.choose import make_scorer
-from streams.statistics import ItemStatistics
-from streams.store.connect import connect
-from streams.store.redis_catalogue import RedisCatalogueStore
-from streams.store.redis_serving import RedisServingStore
-from streams.store.redis_statistics import RedisStatisticsStore
-from streams.store.redis_users import RedisUserStore
-from streams.worker import crash
-from streams.worker.catalogue_view import CatalogueView
-from streams.worker.claimer import WorkerClaimer
-from streams.worker.exploration import ExplorationCache
-from streams.worker.intake import Intake, source_record
-from streams.worker.items import ItemsProcessor
-from streams.worker.lists import OnlineLists
-from streams.worker.models import ServingModels
-from streams.worker.overload import ListPolicy
-from streams.worker.pages import PageCache
-from streams.worker.ports import MadeList
-from streams.worker.processor import ROLE, BatchProcessor
-from streams.worker.publisher import FaustPublisher
-from streams.worker.records import SourceRecord, encode_recommendation
-from streams.worker.steps import Ports
-from streams.worker.timing import Rate
-from streams.worker.warm_up import warm_up_lists
+from millrace.kernel.contracts import ActivityEvent
+from millrace.kernel.errors import TransientError
+from millrace.kernel.keys import Keys
+from millrace.kernel.settings import Settings
+from millrace.stores.redis.connect import connect
+from millrace.stores.redis.layout import TopicLayout
+from millrace.stores.redis.redis_catalogue import RedisCatalogueStore
+from millrace.stores.redis.redis_serving import RedisServingStore
+from millrace.stores.redis.redis_statistics import RedisStatisticsStore
+from millrace.stores.redis.redis_users import RedisUserStore
+from millrace.streams.faust_app import make_app, run_app, run_in_loop, stop_on_signals, unless_stopped, wait_for_broker
+from millrace.streams.faust_claims import PartitionGate
+from millrace.streams.faust_health import HealthServer, Progress, beat, instance_name
+from millrace.streams.faust_resume import Resume
+from millrace.streams.ranking import CONTEXT_NAMES, FEATURE_NAMES, CandidateStep, ListRules
+from millrace.streams.scoring.choose import make_scorer
+from millrace.streams.statistics import ItemStatistics
+from millrace.streams.worker import crash
+from millrace.streams.worker.catalogue_view import CatalogueView
+from millrace.streams.worker.claimer import WorkerClaimer
+from millrace.streams.worker.exploration import ExplorationCache
+from millrace.streams.worker.intake import Intake, source_record
+from millrace.streams.worker.items import ItemsProcessor
+from millrace.streams.worker.lists import OnlineLists
+from millrace.streams.worker.models import ServingModels
+from millrace.streams.worker.overload import ListPolicy
+from millrace.streams.worker.pages import PageCache
+from millrace.streams.worker.ports import MadeList
+from millrace.streams.worker.processor import ROLE, BatchProcessor
+from millrace.streams.worker.publisher import FaustPublisher
+from millrace.streams.worker.records import SourceRecord, encode_recommendation
+from millrace.streams.worker.steps import Ports
+from millrace.streams.worker.timing import Rate
+from millrace.streams.worker.warm_up import warm_up_lists
 
 logger = logging.getLogger(__name__)
 

@@ -4,9 +4,9 @@ from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from streams.ranking.exploration import taken_counts
-from streams.store.protocols import LiveGrade
-from streams.users import ResolvedEvent, UserState, apply_event
+from millrace.kernel.user_state import ResolvedEvent, UserState, apply_event
+from millrace.stores.redis.protocols import LiveGrade
+from millrace.streams.ranking.exploration import taken_counts
 
 EVENTS_APPLIED = "events_applied"
 DUPLICATES = "duplicates"

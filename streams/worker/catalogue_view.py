@@ -5,10 +5,10 @@ import logging
 from collections.abc import Iterable, Sequence
 from typing import Protocol
 
-from millrace.contracts import CatalogueItem
-from millrace.errors import TransientError
-from streams.catalogue import Catalogue
-from streams.store.protocols import CatalogueChange
+from millrace.kernel.contracts import CatalogueItem
+from millrace.kernel.errors import TransientError
+from millrace.stores.redis.protocols import CatalogueChange
+from millrace.streams.catalogue import Catalogue
 
 logger = logging.getLogger(__name__)
 

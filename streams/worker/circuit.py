@@ -6,7 +6,7 @@ import time
 from collections.abc import Awaitable, Callable
 from typing import Any
 
-from millrace.errors import TransientError
+from millrace.kernel.errors import TransientError
 
 logger = logging.getLogger(__name__)
 

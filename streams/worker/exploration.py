@@ -5,8 +5,8 @@ import logging
 from collections.abc import Sequence
 from typing import Protocol
 
-from millrace.errors import TransientError
-from streams.ranking.exploration import SHOWN, TAKEN, ExplorationPolicy, shown_counts, taken_counts
+from millrace.kernel.errors import TransientError
+from millrace.streams.ranking.exploration import SHOWN, TAKEN, ExplorationPolicy, shown_counts, taken_counts
 
 logger = logging.getLogger(__name__)
 

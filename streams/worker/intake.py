@@ -4,7 +4,7 @@ import asyncio
 from collections import deque
 from typing import Any
 
-from streams.worker.records import SourceRecord
+from millrace.streams.worker.records import SourceRecord
 
 
 class Intake:

@@ -5,11 +5,11 @@ import logging
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Protocol
 
-from millrace.contracts import CatalogueItem, EventPolicy, decode_item
-from millrace.errors import PoisonError, TransientError
-from millrace.topics import Topics
-from streams.store.protocols import ItemSource
-from streams.worker.records import OutgoingRecord, Publisher, SourceRecord, dead_letter
+from millrace.kernel.contracts import CatalogueItem, EventPolicy, decode_item
+from millrace.kernel.errors import PoisonError, TransientError
+from millrace.kernel.topics import Topics
+from millrace.stores.redis.protocols import ItemSource
+from millrace.streams.worker.records import OutgoingRecord, Publisher, SourceRecord, dead_letter
 
 logger = logging.getLogger(__name__)
 

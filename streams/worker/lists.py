@@ -9,8 +9,10 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from millrace.errors import TransientError
-from streams.ranking import (
+from millrace.kernel.errors import TransientError
+from millrace.kernel.user_state import ServedList, UserState
+from millrace.stores.redis.protocols import LiveGrade
+from millrace.streams.ranking import (
     CandidateBatch,
     CandidateStep,
     FusionWeights,
@@ -20,17 +22,15 @@ from streams.ranking import (
     grade,
     select_list,
 )
-from streams.ranking.exploration import ExplorationPolicy
-from streams.scoring.protocol import Scorer, ScoreRequest, ScoreResponse
-from streams.store.protocols import LiveGrade
-from streams.users import ServedList, UserState
-from streams.worker.batch import Grader
-from streams.worker.circuit import Circuit
-from streams.worker.models import ServingModel, ServingModels
-from streams.worker.pages import PageCache
-from streams.worker.ports import ListRequest, MadeList
-from streams.worker.records import PublishedItem
-from streams.worker.timing import StepTimes
+from millrace.streams.ranking.exploration import ExplorationPolicy
+from millrace.streams.scoring.protocol import Scorer, ScoreRequest, ScoreResponse
+from millrace.streams.worker.batch import Grader
+from millrace.streams.worker.circuit import Circuit
+from millrace.streams.worker.models import ServingModel, ServingModels
+from millrace.streams.worker.pages import PageCache
+from millrace.streams.worker.ports import ListRequest, MadeList
+from millrace.streams.worker.records import PublishedItem
+from millrace.streams.worker.timing import StepTimes
 
 logger = logging.getLogger(__name__)
 

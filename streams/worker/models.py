@@ -12,9 +12,9 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import ValidationError
 
-from millrace.errors import TransientError
-from streams.scoring.card import ServingCard
-from streams.store.protocols import ServingPlan
+from millrace.kernel.errors import TransientError
+from millrace.stores.redis.protocols import ServingPlan
+from millrace.streams.scoring.card import ServingCard
 
 logger = logging.getLogger(__name__)
 

@@ -6,9 +6,9 @@ import time
 from collections.abc import Callable, Iterable, Sequence
 from typing import Protocol
 
-from millrace.errors import TransientError
-from streams.statistics.popularity import CHUNK_ITEMS
-from streams.store.readable import readable_statistics
+from millrace.kernel.errors import TransientError
+from millrace.stores.redis.readable import readable_statistics
+from millrace.streams.statistics.popularity import CHUNK_ITEMS
 
 logger = logging.getLogger(__name__)
 

@@ -7,10 +7,10 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from streams.store.protocols import PartitionCommit, PartitionFinish, Watermark
-from streams.users import ServedList, UserState
-from streams.worker.batch import Grader
-from streams.worker.records import PublishedItem
+from millrace.kernel.user_state import ServedList, UserState
+from millrace.stores.redis.protocols import PartitionCommit, PartitionFinish, Watermark
+from millrace.streams.worker.batch import Grader
+from millrace.streams.worker.records import PublishedItem
 
 
 class UserPort(Protocol):

@@ -4,16 +4,16 @@ import asyncio
 import logging
 from collections.abc import Iterable, Mapping, Sequence
 
-from millrace.contracts import EventPolicy
-from millrace.errors import MillraceError, TransientError
-from millrace.topics import Topics
-from streams.faust_claims import Claim, PartitionGate
-from streams.store.protocols import FencedError
-from streams.worker.crash import CrashPoint, never
-from streams.worker.overload import ListPolicy
-from streams.worker.records import Decoded, SourceRecord, decode, failed
-from streams.worker.steps import BatchSteps, Ports
-from streams.worker.timing import StepTimes
+from millrace.kernel.contracts import EventPolicy
+from millrace.kernel.errors import MillraceError, TransientError
+from millrace.kernel.topics import Topics
+from millrace.stores.redis.protocols import FencedError
+from millrace.streams.faust_claims import Claim, PartitionGate
+from millrace.streams.worker.crash import CrashPoint, never
+from millrace.streams.worker.overload import ListPolicy
+from millrace.streams.worker.records import Decoded, SourceRecord, decode, failed
+from millrace.streams.worker.steps import BatchSteps, Ports
+from millrace.streams.worker.timing import StepTimes
 
 logger = logging.getLogger(__name__)
 

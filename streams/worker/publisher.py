@@ -8,8 +8,8 @@ from typing import Any
 from aiokafka.errors import KafkaError, MessageSizeTooLargeError
 from faust.exceptions import ProducerSendError
 
-from millrace.errors import TransientError
-from streams.worker.records import OutgoingRecord
+from millrace.kernel.errors import TransientError
+from millrace.streams.worker.records import OutgoingRecord
 
 logger = logging.getLogger(__name__)
 

@@ -6,8 +6,8 @@ from typing import Protocol
 
 import orjson
 
-from millrace.contracts import ActivityEvent, DeadLetterHeaders, EventPolicy, decode_event
-from millrace.errors import PoisonError, Reason
+from millrace.kernel.contracts import ActivityEvent, DeadLetterHeaders, EventPolicy, decode_event
+from millrace.kernel.errors import PoisonError, Reason
 
 
 @dataclass(frozen=True, slots=True)

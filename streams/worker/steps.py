@@ -5,18 +5,18 @@ from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
-from millrace.contracts import EventPolicy
-from millrace.errors import PoisonError, Reason
-from millrace.topics import Topics
-from streams.faust_claims import Claim, PartitionGate
-from streams.ranking.exploration import shown_counts
-from streams.store.protocols import PartitionCommit, PartitionFinish, ServedUpdate
-from streams.users import ResolvedEvent, UserState
-from streams.worker.batch import BatchEvent, BatchPlan, ListOrder, PartitionChange, plan_batch
-from streams.worker.crash import CrashPoint, never
-from streams.worker.overload import ListPolicy
-from streams.worker.ports import ItemPort, ListMaker, ListRequest, MadeList, UserPort
-from streams.worker.records import (
+from millrace.kernel.contracts import EventPolicy
+from millrace.kernel.errors import PoisonError, Reason
+from millrace.kernel.topics import Topics
+from millrace.kernel.user_state import ResolvedEvent, UserState
+from millrace.stores.redis.protocols import PartitionCommit, PartitionFinish, ServedUpdate
+from millrace.streams.faust_claims import Claim, PartitionGate
+from millrace.streams.ranking.exploration import shown_counts
+from millrace.streams.worker.batch import BatchEvent, BatchPlan, ListOrder, PartitionChange, plan_batch
+from millrace.streams.worker.crash import CrashPoint, never
+from millrace.streams.worker.overload import ListPolicy
+from millrace.streams.worker.ports import ItemPort, ListMaker, ListRequest, MadeList, UserPort
+from millrace.streams.worker.records import (
     Decoded,
     OutgoingRecord,
     Publisher,
@@ -24,7 +24,7 @@ from streams.worker.records import (
     encode_recommendation,
     recommendation_id,
 )
-from streams.worker.timing import StepTimes
+from millrace.streams.worker.timing import StepTimes
 
 RECOMMENDATIONS = "recommendations"
 # Counters of events without a list of their own begin like this; the reason follows.

@@ -2,11 +2,11 @@
 
 from dataclasses import replace
 
-from millrace.contracts import CatalogueItem
-from streams.catalogue import Catalogue
-from streams.ranking import CandidateStep, FusionWeights, ListRules, RankedItems, grade, select_list
-from streams.statistics import ItemStatistics
-from streams.users import ResolvedEvent, UserState, apply_event
+from millrace.kernel.contracts import CatalogueItem
+from millrace.kernel.user_state import ResolvedEvent, UserState, apply_event
+from millrace.streams.catalogue import Catalogue
+from millrace.streams.ranking import CandidateStep, FusionWeights, ListRules, RankedItems, grade, select_list
+from millrace.streams.statistics import ItemStatistics
 
 _ITEMS = 60
 _EVENTS = 30

@@ -7,8 +7,8 @@ from pathlib import Path
 import psutil
 import pytest
 
-from millrace.demo.poison import broken_records
-from millrace.demo.report import DemoReport
+from millrace.apps.demo.poison import broken_records
+from millrace.apps.demo.report import DemoReport
 
 ROOT = Path(__file__).parents[2]
 EVENTS = 2_000
@@ -27,7 +27,7 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def report(home: Path, tmp_path_factory: pytest.TempPathFactory) -> DemoReport:
     file = tmp_path_factory.mktemp("report") / "r.json"
-    command = [sys.executable, "-m", "millrace", "demo", "--events", str(EVENTS), "--home", str(home)]
+    command = [sys.executable, "-P", "-m", "millrace", "demo", "--events", str(EVENTS), "--home", str(home)]
     done = subprocess.run(
         [*command, "--report", str(file)], cwd=ROOT, capture_output=True, text=True, timeout=DEADLINE_S, check=False
     )
@@ -82,7 +82,7 @@ def _mentions(process: psutil.Process, text: str) -> bool:
     ],
 )
 def test_unusable_input_is_one_sentence(tmp_path: Path, options: list[str], sentence: str) -> None:
-    command = [sys.executable, "-m", "millrace", "demo", "--home", str(tmp_path / "home"), *options]
+    command = [sys.executable, "-P", "-m", "millrace", "demo", "--home", str(tmp_path / "home"), *options]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=60, check=False)
     assert done.returncode != 0
     assert sentence in done.stderr

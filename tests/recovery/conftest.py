@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 from recovery_harness import own_settings
 
-from millrace.config import Settings
+from millrace.kernel.settings import Settings
 
 
 @pytest.fixture

@@ -5,7 +5,7 @@ from collections import defaultdict
 
 from recovery_harness import Published, Stores, read_topic
 
-from millrace.config import Settings
+from millrace.kernel.settings import Settings
 
 # More than any user touches.
 ITEMS = 60

@@ -15,15 +15,15 @@ from typing import Any
 
 from confluent_kafka import Consumer, Producer, TopicPartition
 
-from millrace.config import Settings
-from millrace.contracts import CatalogueItem
-from millrace.keys import Keys
-from streams.store.connect import connect
-from streams.store.redis_catalogue import RedisCatalogueStore
-from streams.store.redis_serving import RedisServingStore
-from streams.store.redis_statistics import RedisStatisticsStore
-from streams.store.redis_users import RedisUserStore
-from streams.users import UserState
+from millrace.kernel.contracts import CatalogueItem
+from millrace.kernel.keys import Keys
+from millrace.kernel.settings import Settings
+from millrace.kernel.user_state import UserState
+from millrace.stores.redis.connect import connect
+from millrace.stores.redis.redis_catalogue import RedisCatalogueStore
+from millrace.stores.redis.redis_serving import RedisServingStore
+from millrace.stores.redis.redis_statistics import RedisStatisticsStore
+from millrace.stores.redis.redis_users import RedisUserStore
 
 KILLED = -9
 DEADLINE_S = 120.0
@@ -42,7 +42,7 @@ class Role:
     def __init__(self, name: str, settings: Settings, log: Path, **variables: str) -> None:
         self._log = log.open("ab")
         self.process = subprocess.Popen(
-            [sys.executable, "-m", "millrace", name],
+            [sys.executable, "-P", "-m", "millrace", name],
             env={**os.environ, **settings.environment(), **variables},
             stdout=self._log,
             stderr=self._log,

@@ -7,9 +7,9 @@ from collections.abc import Iterator
 import pytest
 from local_servers import REQUIRE
 
-from load_tests.recovery.faults import KINDS, UntriedError, trials_of
-from load_tests.recovery.trial import Trials
-from millrace.errors import FatalError
+from millrace.kernel.errors import FatalError
+from millrace.load_tests.recovery.faults import KINDS, UntriedError, trials_of
+from millrace.load_tests.recovery.trial import Trials
 
 pytestmark = [pytest.mark.services, pytest.mark.slow, pytest.mark.timeout(900)]
 

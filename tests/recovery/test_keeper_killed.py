@@ -6,9 +6,9 @@ from pathlib import Path
 import pytest
 from recovery_harness import DEADLINE_S, KILLED, Role, Stores, publish_events, wait_until
 
-from millrace.config import Settings
-from streams.statistics import ItemStatistics
-from streams.worker.crash import VARIABLE
+from millrace.kernel.settings import Settings
+from millrace.streams.statistics import ItemStatistics
+from millrace.streams.worker.crash import VARIABLE
 
 EVENTS = 600
 

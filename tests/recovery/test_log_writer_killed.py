@@ -7,9 +7,9 @@ import pytest
 from recovery_checks import ITEMS, check_lists, check_state
 from recovery_harness import Published, Role, Stores, own_settings, publish_events, wait_until
 
-from consumers.event_log import EventLog, open_event_log
-from millrace.config import Settings
-from millrace.topic_admin import ensure_topics
+from millrace.kernel.settings import Settings
+from millrace.kernel.topic_admin import ensure_topics
+from millrace.stores.event_log import EventLog, open_event_log
 
 EVENTS = 600
 

@@ -10,12 +10,12 @@ from pathlib import Path
 import pytest
 from recovery_harness import Published, Role, Stores, publish_events, read_topic, wait_until
 
-from consumers.event_log import open_event_log
-from consumers.privacy import Forgotten, forget
-from millrace.config import Settings
-from streams.rebuild import RebuildReport, rebuild
-from streams.store.stores import open_stores
-from streams.verify import Verification, verify
+from millrace.consumers.privacy import Forgotten, forget
+from millrace.kernel.settings import Settings
+from millrace.stores.event_log import open_event_log
+from millrace.stores.redis.stores import open_stores
+from millrace.streams.rebuild import RebuildReport, rebuild
+from millrace.streams.verify import Verification, verify
 
 # Roles start in seconds; on a machine that is busy with something else it may take minutes.
 DEADLINE_S = 600.0

@@ -10,10 +10,10 @@ from local_servers import running_redis_cluster
 from recovery_checks import ITEMS, check_lists, check_state
 from recovery_harness import Role, Stores, own_settings, publish_events, wait_until
 
-from millrace.config import Settings
-from millrace.keys import Keys
-from millrace.stacks.redis_cluster import PRIMARIES, RedisCluster
-from millrace.topic_admin import ensure_topics
+from millrace.apps.stacks.redis_cluster import PRIMARIES, RedisCluster
+from millrace.kernel.keys import Keys
+from millrace.kernel.settings import Settings
+from millrace.kernel.topic_admin import ensure_topics
 
 # Minutes on a machine that is busy with something else, where Kafka alone takes two to start.
 pytestmark = [pytest.mark.services, pytest.mark.slow, pytest.mark.timeout(1500)]

@@ -9,8 +9,8 @@ import pytest
 from recovery_checks import ITEMS, check_lists, check_state
 from recovery_harness import Role, Stores, own_settings, publish_events, wait_until
 
-from millrace.config import Settings
-from millrace.topic_admin import ensure_topics, grow_topic
+from millrace.kernel.settings import Settings
+from millrace.kernel.topic_admin import ensure_topics, grow_topic
 
 # Minutes on a machine that is busy with something else, where Kafka alone takes two to start.
 pytestmark = [pytest.mark.services, pytest.mark.slow, pytest.mark.timeout(1500)]
@@ -32,7 +32,7 @@ def settings(request: pytest.FixtureRequest, local_kafka: str, tmp_path: Path) -
 
 def repartition(settings: Settings) -> "subprocess.CompletedProcess[str]":
     return subprocess.run(
-        [sys.executable, "-m", "millrace", "repartition", "--partitions", str(NEW)],
+        [sys.executable, "-P", "-m", "millrace", "repartition", "--partitions", str(NEW)],
         env={**os.environ, **settings.environment(), "COLUMNS": "400"},
         capture_output=True,
         text=True,

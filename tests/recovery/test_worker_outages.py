@@ -13,7 +13,7 @@ import pytest
 from recovery_checks import ITEMS, check_lists, check_state
 from recovery_harness import Role, Stores, publish_events, wait_until
 
-from millrace.config import Settings
+from millrace.kernel.settings import Settings
 
 EVENTS = 200
 
@@ -21,8 +21,8 @@ EVENTS = 200
 @pytest.fixture
 def own_redis(tmp_path: Path) -> Iterator[Any]:
     """Return a Redis that the test may freeze."""
-    from millrace.stacks.redis_server import RedisServer
-    from millrace.stacks.service import wait_ready
+    from millrace.apps.stacks.redis_server import RedisServer
+    from millrace.apps.stacks.service import wait_ready
 
     server = RedisServer(tmp_path, tmp_path)
     server.start()

@@ -4,14 +4,14 @@ from pathlib import Path
 
 import pytest
 
-import streams.compiled
+from millrace.streams import compiled
 
 _PACKAGE = {
-    "compiled.py": Path(streams.compiled.__file__).read_text(),
+    "compiled.py": Path(compiled.__file__).read_text(),
     "numbers.py": "NUMBER = 1\n",
     "kernel.py": """
-from streams.compiled import compiled
-from streams.numbers import NUMBER
+from kernels.compiled import compiled
+from kernels.numbers import NUMBER
 
 
 @compiled
@@ -26,14 +26,14 @@ print(kernel(), sum(kernel.stats.cache_hits.values()))
 
 def _run(folder):
     done = subprocess.run(
-        [sys.executable, "-m", "streams.kernel"], cwd=folder, capture_output=True, text=True, timeout=120, check=True
+        [sys.executable, "-m", "kernels.kernel"], cwd=folder, capture_output=True, text=True, timeout=120, check=True
     )
     return tuple(int(number) for number in done.stdout.split())
 
 
 @pytest.fixture
 def package(tmp_path):
-    folder = tmp_path / "streams"
+    folder = tmp_path / "kernels"
     folder.mkdir()
     for name, text in _PACKAGE.items():
         (folder / name).write_text(text)
@@ -53,7 +53,7 @@ def test_kept_code_for_a_tuple_that_is_gone_is_not_looked_into(package):
     kernel = (package / "kernel.py").read_text()
     pair = "from typing import NamedTuple\n\n\nclass {name}(NamedTuple):\n    one: int\n"
     called = kernel.replace("def kernel():", "def kernel(pair):").replace("kernel(),", "kernel({name}(1)),")
-    called = called.replace("import NUMBER", "import NUMBER\nfrom streams.pair import {name}")
+    called = called.replace("import NUMBER", "import NUMBER\nfrom kernels.pair import {name}")
     for name in ("Pair", "Twins"):
         (package / "pair.py").write_text(pair.format(name=name))
         (package / "kernel.py").write_text(called.format(name=name))

@@ -8,12 +8,12 @@ import importlib.util
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, Protocol, cast
 
-from millrace.errors import ConfigurationError
+from millrace.kernel.errors import ConfigurationError
 
 if TYPE_CHECKING:
     from rich.console import Console
 
-    from model.evaluation.options import EvaluateOptions
+    from millrace.model.evaluation.options import EvaluateOptions
 
 # Name on the command line -> module of this package.
 PROTOCOLS: Mapping[str, str] = {

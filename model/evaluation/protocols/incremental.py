@@ -13,28 +13,28 @@ import numpy as np
 from rich.console import Console
 from rich.progress import Progress
 
-from millrace.errors import ConfigurationError
-from model.evaluation.options import EvaluateOptions
-from model.evaluation.outcomes import GradedEvents, SystemOutcomes
-from model.evaluation.protocols.steered import SteeredSystem
-from model.evaluation.protocols.tables import (
+from millrace.kernel.errors import ConfigurationError
+from millrace.kernel.user_state import ResolvedEvent, UserState
+from millrace.model.evaluation.options import EvaluateOptions
+from millrace.model.evaluation.outcomes import GradedEvents, SystemOutcomes
+from millrace.model.evaluation.protocols.steered import SteeredSystem
+from millrace.model.evaluation.protocols.tables import (
     RANKING_COLUMNS,
     FigureTable,
     TablesReport,
     ranking_figures,
     ranking_row,
 )
-from model.evaluation.report.intervals import UserBootstrap
-from model.evaluation.runs import run_all, split_of
-from model.evaluation.served import ServedOptions, ServedSystem
-from model.evaluation.split import Split
-from model.evaluation.system import System
-from model.evaluation.systems import served_options
-from model.evaluation.test_then_train import graded_events
-from model.learning.moments import Moment
-from model.stream import RecordedStream, load_stream
-from streams.catalogue import Catalogue
-from streams.users import ResolvedEvent, UserState
+from millrace.model.evaluation.report.intervals import UserBootstrap
+from millrace.model.evaluation.runs import run_all, split_of
+from millrace.model.evaluation.served import ServedOptions, ServedSystem
+from millrace.model.evaluation.split import Split
+from millrace.model.evaluation.system import System
+from millrace.model.evaluation.systems import served_options
+from millrace.model.evaluation.test_then_train import graded_events
+from millrace.model.learning.moments import Moment
+from millrace.model.stream import RecordedStream, load_stream
+from millrace.streams.catalogue import Catalogue
 
 NAME = "incremental"
 FROZEN, INCREMENTAL, FULL = "frozen", "incremental", "full"

@@ -13,24 +13,24 @@ import numpy as np
 from rich.console import Console
 from rich.progress import Progress
 
-from millrace.errors import ConfigurationError
-from model.baselines.registry import BASELINES, BaselineSetup
-from model.evaluation.options import EvaluateOptions
-from model.evaluation.protocols.sequence_systems import BaselineOnSequences, SequenceSystem, ServedOnSequences
-from model.evaluation.protocols.sequences import HeldOut, LeaveOneOut, Sequences, leave_one_out, read_sequences
-from model.evaluation.protocols.tables import (
+from millrace.kernel.errors import ConfigurationError
+from millrace.kernel.user_state import ResolvedEvent, UserState, apply_event
+from millrace.model.baselines.registry import BASELINES, BaselineSetup
+from millrace.model.evaluation.options import EvaluateOptions
+from millrace.model.evaluation.protocols.sequence_systems import BaselineOnSequences, SequenceSystem, ServedOnSequences
+from millrace.model.evaluation.protocols.sequences import HeldOut, LeaveOneOut, Sequences, leave_one_out, read_sequences
+from millrace.model.evaluation.protocols.tables import (
     RANKING_COLUMNS,
     FigureTable,
     TablesReport,
     ranking_figures,
     ranking_row,
 )
-from model.evaluation.report.intervals import UserBootstrap
-from model.evaluation.sampled import NegativeSampler, SampledGrades
-from model.evaluation.served import ServedOptions
-from model.evaluation.systems import configuration_of
-from streams.catalogue import Catalogue
-from streams.users import ResolvedEvent, UserState, apply_event
+from millrace.model.evaluation.report.intervals import UserBootstrap
+from millrace.model.evaluation.sampled import NegativeSampler, SampledGrades
+from millrace.model.evaluation.served import ServedOptions
+from millrace.model.evaluation.systems import configuration_of
+from millrace.streams.catalogue import Catalogue
 
 NAME = "leave-one-out"
 _REMARKS = (

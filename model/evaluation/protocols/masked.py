@@ -10,22 +10,22 @@ from numpy.typing import NDArray
 from rich.console import Console
 from rich.progress import Progress
 
-from millrace.errors import ConfigurationError
-from model.baselines.registry import BASELINES, BaselineSetup
-from model.evaluation.options import EvaluateOptions
-from model.evaluation.outcomes import LISTED
-from model.evaluation.protocols.sequence_systems import BaselineOnSequences, SequenceLearner, ServedOnStream
-from model.evaluation.protocols.sequences import read_sequences
-from model.evaluation.protocols.tables import FigureTable, TablesReport
-from model.evaluation.report.intervals import UserBootstrap
-from model.evaluation.sampled import NegativeSampler
-from model.evaluation.served import ServedOptions
-from model.evaluation.split import Split
-from model.evaluation.systems import served_options
-from model.learning.moments import Moment
-from model.stream import RecordedStream, load_stream
-from streams.catalogue import Catalogue
-from streams.users import ResolvedEvent, UserState, apply_event
+from millrace.kernel.errors import ConfigurationError
+from millrace.kernel.user_state import ResolvedEvent, UserState, apply_event
+from millrace.model.baselines.registry import BASELINES, BaselineSetup
+from millrace.model.evaluation.options import EvaluateOptions
+from millrace.model.evaluation.outcomes import LISTED
+from millrace.model.evaluation.protocols.sequence_systems import BaselineOnSequences, SequenceLearner, ServedOnStream
+from millrace.model.evaluation.protocols.sequences import read_sequences
+from millrace.model.evaluation.protocols.tables import FigureTable, TablesReport
+from millrace.model.evaluation.report.intervals import UserBootstrap
+from millrace.model.evaluation.sampled import NegativeSampler
+from millrace.model.evaluation.served import ServedOptions
+from millrace.model.evaluation.split import Split
+from millrace.model.evaluation.systems import served_options
+from millrace.model.learning.moments import Moment
+from millrace.model.stream import RecordedStream, load_stream
+from millrace.streams.catalogue import Catalogue
 
 NAME = "masked"
 # Of a small basket nothing can be hidden; of a large one not everything fits into a list.

@@ -8,20 +8,20 @@ from typing import Any
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
-from millrace.errors import ConfigurationError
-from model.evaluation.options import EvaluateOptions
-from model.evaluation.outcomes import GradedEvents, SystemOutcomes
-from model.evaluation.report.build import Evaluated, build_report
-from model.evaluation.report.figures import PredictedRatings, PrequentialReport
-from model.evaluation.report.intervals import UserBootstrap
-from model.evaluation.report.ratings import GlobalMean, compare, predicted_first
-from model.evaluation.report.table import show_report
-from model.evaluation.runs import MakeSystem, run_all, split_of
-from model.evaluation.split import Split
-from model.evaluation.systems import SERVED, make_system
-from model.evaluation.test_then_train import graded_events
-from model.rating.bias import BiasModel
-from model.stream import RecordedStream, load_stream
+from millrace.kernel.errors import ConfigurationError
+from millrace.model.evaluation.options import EvaluateOptions
+from millrace.model.evaluation.outcomes import GradedEvents, SystemOutcomes
+from millrace.model.evaluation.report.build import Evaluated, build_report
+from millrace.model.evaluation.report.figures import PredictedRatings, PrequentialReport
+from millrace.model.evaluation.report.intervals import UserBootstrap
+from millrace.model.evaluation.report.ratings import GlobalMean, compare, predicted_first
+from millrace.model.evaluation.report.table import show_report
+from millrace.model.evaluation.runs import MakeSystem, run_all, split_of
+from millrace.model.evaluation.split import Split
+from millrace.model.evaluation.systems import SERVED, make_system
+from millrace.model.evaluation.test_then_train import graded_events
+from millrace.model.rating.bias import BiasModel
+from millrace.model.stream import RecordedStream, load_stream
 
 # Options that change nothing about the figures.
 _NOT_PART_OF_IT = frozenset({"parallel", "work", "resume", "sequences", "train", "test", "cut"})
@@ -52,7 +52,7 @@ class PrequentialResult:
 
     def page(self) -> str:
         """Return the plots as HTML."""
-        from model.evaluation.report.page import html_page  # it imports matplotlib
+        from millrace.model.evaluation.report.page import html_page  # it imports matplotlib
 
         return html_page(self.report)
 

@@ -5,11 +5,11 @@ from typing import Any
 
 from rich.console import Console
 
-from millrace.errors import ConfigurationError
-from model.evaluation.options import EvaluateOptions
-from model.evaluation.protocols.tables import FigureTable, TablesReport
-from model.rating.errors import CalibrationBin, RatingErrors
-from model.rating.protocol import RatingReport, evaluate_ratings
+from millrace.kernel.errors import ConfigurationError
+from millrace.model.evaluation.options import EvaluateOptions
+from millrace.model.evaluation.protocols.tables import FigureTable, TablesReport
+from millrace.model.rating.errors import CalibrationBin, RatingErrors
+from millrace.model.rating.protocol import RatingReport, evaluate_ratings
 
 NAME = "ratings"
 _BIAS = "user_item_bias"

@@ -7,18 +7,18 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from model.baselines.protocol import Baseline, FittedBaseline
-from model.dataset.events import EventTable
-from model.evaluation.protocols.sequences import LeaveOneOut
-from model.evaluation.protocols.steered import SteeredSystem
-from model.evaluation.served import ServedOptions
-from model.evaluation.system import Ranking
-from model.learning.log import GrowingLog
-from model.training.first import HeldOut
-from model.training.progress import Progress
-from streams.catalogue import Catalogue
-from streams.ranking import ListRules
-from streams.users import ResolvedEvent, UserState
+from millrace.kernel.user_state import ResolvedEvent, UserState
+from millrace.model.baselines.protocol import Baseline, FittedBaseline
+from millrace.model.dataset.events import EventTable
+from millrace.model.evaluation.protocols.sequences import LeaveOneOut
+from millrace.model.evaluation.protocols.steered import SteeredSystem
+from millrace.model.evaluation.served import ServedOptions
+from millrace.model.evaluation.system import Ranking
+from millrace.model.learning.log import GrowingLog
+from millrace.model.training.first import HeldOut
+from millrace.model.training.progress import Progress
+from millrace.streams.catalogue import Catalogue
+from millrace.streams.ranking import ListRules
 
 # The ranker learns from the newest part of the stream, which the encoder has not seen then: a tenth, and up to three
 # tenths of a stream in which a tenth holds few moments.

@@ -10,10 +10,10 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from millrace.contracts import CatalogueItem
-from millrace.errors import ConfigurationError
-from streams.catalogue import Catalogue
-from streams.users import ResolvedEvent
+from millrace.kernel.contracts import CatalogueItem
+from millrace.kernel.errors import ConfigurationError
+from millrace.kernel.user_state import ResolvedEvent
+from millrace.streams.catalogue import Catalogue
 
 # What the file does not say, the same for every event, so that nothing can be learned from it.
 ARTIFICIAL_VALUE = 4.0

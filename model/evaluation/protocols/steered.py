@@ -5,11 +5,11 @@ from dataclasses import replace
 import numpy as np
 from numpy.typing import NDArray
 
-from model.evaluation.outcomes import LISTED
-from model.evaluation.served import ServedSystem
-from streams.ranking import CandidateBatch
-from streams.scoring.protocol import CANDIDATES, RANKED, ScoreRequest
-from streams.users import ResolvedEvent, UserState
+from millrace.kernel.user_state import ResolvedEvent, UserState
+from millrace.model.evaluation.outcomes import LISTED
+from millrace.model.evaluation.served import ServedSystem
+from millrace.streams.ranking import CandidateBatch
+from millrace.streams.scoring.protocol import CANDIDATES, RANKED, ScoreRequest
 
 # The candidate step keeps a few new items whatever else it is given.
 _MOST_GIVEN = CANDIDATES - 8

@@ -10,8 +10,8 @@ from numpy.typing import NDArray
 from rich.console import Console
 from rich.table import Table
 
-from model.evaluation.outcomes import LISTED, UNRANKED
-from model.evaluation.report.intervals import UserBootstrap
+from millrace.model.evaluation.outcomes import LISTED, UNRANKED
+from millrace.model.evaluation.report.intervals import UserBootstrap
 
 _STYLE = (
     "body{font:16px/1.5 system-ui,sans-serif;color:#1f2933;max-width:1000px;margin:2rem auto;padding:0 1rem}"

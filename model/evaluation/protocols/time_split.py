@@ -4,18 +4,18 @@ from dataclasses import replace
 
 from rich.console import Console
 
-from millrace.errors import ConfigurationError
-from model.evaluation.options import EvaluateOptions
-from model.evaluation.protocols import prequential
-from model.evaluation.protocols.prequential import PrequentialResult
-from model.evaluation.protocols.steered import SteeredSystem
-from model.evaluation.served import ServedOptions
-from model.evaluation.split import Split
-from model.evaluation.system import PassedOn, System
-from model.evaluation.systems import SERVED, make_system, served_options
-from model.stream import RecordedStream
-from streams.catalogue import Catalogue
-from streams.users import ResolvedEvent, UserState
+from millrace.kernel.errors import ConfigurationError
+from millrace.kernel.user_state import ResolvedEvent, UserState
+from millrace.model.evaluation.options import EvaluateOptions
+from millrace.model.evaluation.protocols import prequential
+from millrace.model.evaluation.protocols.prequential import PrequentialResult
+from millrace.model.evaluation.protocols.steered import SteeredSystem
+from millrace.model.evaluation.served import ServedOptions
+from millrace.model.evaluation.split import Split
+from millrace.model.evaluation.system import PassedOn, System
+from millrace.model.evaluation.systems import SERVED, make_system, served_options
+from millrace.model.stream import RecordedStream
+from millrace.streams.catalogue import Catalogue
 
 # Of what lies before the cut, the part before any list is made.
 _TRAINING_SHARE = 0.5

@@ -1,4 +1,4 @@
-"""`python -m model.evaluation.report REPORT FOLDER`: the plots of a report as SVG files, for pages elsewhere."""
+"""`python -m millrace.model.evaluation.report REPORT FOLDER`: the plots of a report as SVG files."""
 
 import argparse
 import sys
@@ -7,8 +7,8 @@ from pathlib import Path
 
 from pydantic import ValidationError
 
-from model.evaluation.report import plots
-from model.evaluation.report.figures import PrequentialReport
+from millrace.model.evaluation.report import plots
+from millrace.model.evaluation.report.figures import PrequentialReport
 
 
 def svg_files(report: PrequentialReport) -> dict[str, str]:
@@ -26,7 +26,7 @@ def svg_files(report: PrequentialReport) -> dict[str, str]:
 
 def main(argv: Sequence[str] | None = None) -> None:
     """Draw."""
-    parser = argparse.ArgumentParser(prog="python -m model.evaluation.report", description=__doc__)
+    parser = argparse.ArgumentParser(prog="python -m millrace.model.evaluation.report", description=__doc__)
     parser.add_argument("report", type=Path, help="what `millrace evaluate PATH --report` wrote")
     parser.add_argument("folder", type=Path, help="where the files go; made if need be")
     given = parser.parse_args(argv)

@@ -7,11 +7,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from model.evaluation.diversity import DiverseLists
-from model.evaluation.outcomes import GradedEvents, SystemOutcomes
-from model.evaluation.report import slices
-from model.evaluation.report.data_facts import data_facts
-from model.evaluation.report.figures import (
+from millrace.model.evaluation.diversity import DiverseLists
+from millrace.model.evaluation.outcomes import GradedEvents, SystemOutcomes
+from millrace.model.evaluation.report import slices
+from millrace.model.evaluation.report.data_facts import data_facts
+from millrace.model.evaluation.report.figures import (
     BaselineFigures,
     Block,
     Bounds,
@@ -23,10 +23,10 @@ from model.evaluation.report.figures import (
     ShownCurve,
     SliceFigures,
 )
-from model.evaluation.report.intervals import UserBootstrap, none_of
-from model.evaluation.report.lists import diversity, list_figures, shown_share_curve
-from model.evaluation.split import Split
-from model.stream import RecordedStream
+from millrace.model.evaluation.report.intervals import UserBootstrap, none_of
+from millrace.model.evaluation.report.lists import diversity, list_figures, shown_share_curve
+from millrace.model.evaluation.split import Split
+from millrace.model.stream import RecordedStream
 
 _BLOCKS = 40
 # A group with fewer events has a hit rate of pure noise.

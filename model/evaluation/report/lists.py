@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from streams.catalogue import GENRES_PER_ITEM, MAX_GENRES, Catalogue
+from millrace.streams.catalogue import GENRES_PER_ITEM, MAX_GENRES, Catalogue
 
 # Lists whose item pairs are compared at a time.
 _CHUNK = 4_096

@@ -4,8 +4,8 @@ from collections.abc import Mapping
 from html import escape
 from string import Template
 
-from model.evaluation.report import plots
-from model.evaluation.report.figures import PrequentialReport, RatingComparison, SliceFigures
+from millrace.model.evaluation.report import plots
+from millrace.model.evaluation.report.figures import PrequentialReport, RatingComparison, SliceFigures
 
 # Plots of more groups get the whole width.
 _NARROW_GROUPS = 10

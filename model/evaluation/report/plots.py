@@ -9,7 +9,7 @@ import matplotlib as mpl
 import numpy as np
 from matplotlib.figure import Figure
 
-from model.evaluation.report.figures import (
+from millrace.model.evaluation.report.figures import (
     CalibrationFigures,
     DiversityPoint,
     PrequentialReport,

@@ -6,11 +6,16 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from model.evaluation.outcomes import GradedEvents
-from model.evaluation.report.figures import CalibrationFigures, ErrorFigures, PredictedRatings, RatingComparison
-from model.evaluation.report.intervals import UserBootstrap
-from model.rating import errors
-from streams.users import ResolvedEvent
+from millrace.kernel.user_state import ResolvedEvent
+from millrace.model.evaluation.outcomes import GradedEvents
+from millrace.model.evaluation.report.figures import (
+    CalibrationFigures,
+    ErrorFigures,
+    PredictedRatings,
+    RatingComparison,
+)
+from millrace.model.evaluation.report.intervals import UserBootstrap
+from millrace.model.rating import errors
 
 CALIBRATION_BINS = 10
 # Part of the stream, by time, whose ratings are graded a second time by themselves.

@@ -6,11 +6,11 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from model.evaluation.outcomes import GradedEvents
-from producers.movielens.users import UserFacts
-from streams.catalogue import Catalogue
-from streams.ranking.context_kernel import GAP_BOUNDS_S
-from streams.statistics.popularity import HISTORY_BUCKET_BOUNDS
+from millrace.model.evaluation.outcomes import GradedEvents
+from millrace.producers.movielens.users import UserFacts
+from millrace.streams.catalogue import Catalogue
+from millrace.streams.ranking.context_kernel import GAP_BOUNDS_S
+from millrace.streams.statistics.popularity import HISTORY_BUCKET_BOUNDS
 
 Mask = NDArray[np.bool_]
 # Upper bounds of a user's events so far, for how well newcomers are served.

@@ -6,7 +6,7 @@ from rich.console import Console, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from model.evaluation.report.figures import Bounds, PrequentialReport, SliceFigures, SystemFigures
+from millrace.model.evaluation.report.figures import Bounds, PrequentialReport, SliceFigures, SystemFigures
 
 _BAR_WIDTH = 24
 _BARS_FROM_WIDTH = 108

@@ -9,9 +9,9 @@ import pytest
 from kafka import KafkaProducer
 from typer.testing import CliRunner
 
-from consumers.subscriber import Received, RecommendationSubscriber
-from millrace.cli.app import build_app
-from millrace.config import Settings
+from millrace.apps.cli.app import build_app
+from millrace.consumers.subscriber import Received, RecommendationSubscriber
+from millrace.kernel.settings import Settings
 
 pytestmark = pytest.mark.services
 

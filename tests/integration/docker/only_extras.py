@@ -66,7 +66,7 @@ def main() -> None:
     extras, *arguments = sys.argv[1:]
     sys.meta_path.insert(0, Missing(closure(frozenset(extras.split(",")))))
     sys.argv = ["millrace", *arguments]
-    from millrace.cli import main as millrace
+    from millrace.apps.cli import main as millrace
 
     millrace()
 

@@ -15,12 +15,12 @@ from typing import Any
 import pytest
 from local_servers import JVM_OPTIONS, READY_DEADLINE_S, started
 
-from consumers.event_log.cassandra_address import parse_address
-from consumers.event_log.cassandra_session import connect
-from millrace.config import Settings
-from millrace.stacks.cassandra_server import CassandraServer
-from millrace.stacks.service import wait_ready
-from millrace.stacks.triton_server import TritonServer
+from millrace.apps.stacks.cassandra_server import CassandraServer
+from millrace.apps.stacks.service import wait_ready
+from millrace.apps.stacks.triton_server import TritonServer
+from millrace.kernel.settings import Settings
+from millrace.stores.event_log.cassandra_address import parse_address
+from millrace.stores.event_log.cassandra_session import connect
 from tests.unit.docker.container_files import COMPOSE, DOCKER, last
 
 pytestmark = [pytest.mark.services, pytest.mark.slow]
@@ -31,7 +31,7 @@ ROLES = {"worker": "worker", "statistics": "worker", "log-writer": "log-writer",
 
 def extras(image: str) -> str:
     """Return what the image is built with."""
-    return last(f"build-{image}", "RUN").partition("millrace[")[2].partition("]")[0]
+    return last(f"build-{image}", "RUN").partition("millrace-recommender[")[2].partition("]")[0]
 
 
 def free_port() -> int:

@@ -6,11 +6,11 @@ from pathlib import Path
 
 import pytest
 
-from model.evaluation.outcomes import SystemOutcomes
-from model.evaluation.past import PastEvents
-from model.evaluation.served import ServedOptions, ServedSystem
-from model.evaluation.split import Split
-from model.evaluation.test_then_train import Replay, go_on
+from millrace.model.evaluation.outcomes import SystemOutcomes
+from millrace.model.evaluation.past import PastEvents
+from millrace.model.evaluation.served import ServedOptions, ServedSystem
+from millrace.model.evaluation.split import Split
+from millrace.model.evaluation.test_then_train import Replay, go_on
 from tests.integration.evaluation.tiny import TINY
 from tests.unit.evaluation.plain_system import small_stream
 

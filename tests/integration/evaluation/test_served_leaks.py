@@ -5,14 +5,14 @@ from typing import Any
 
 import pytest
 
-from model.evaluation.leaks import LeakProbe, future_dependence
-from model.evaluation.past import PastEvents
-from model.evaluation.served import ServedOptions, ServedSystem
-from model.evaluation.split import Split
-from model.evaluation.system import System
-from model.evaluation.test_then_train import Replay, go_on
-from streams.ranking import FEATURE_NAMES, CandidateBatch, CandidateStep
-from streams.users import ResolvedEvent
+from millrace.kernel.user_state import ResolvedEvent
+from millrace.model.evaluation.leaks import LeakProbe, future_dependence
+from millrace.model.evaluation.past import PastEvents
+from millrace.model.evaluation.served import ServedOptions, ServedSystem
+from millrace.model.evaluation.split import Split
+from millrace.model.evaluation.system import System
+from millrace.model.evaluation.test_then_train import Replay, go_on
+from millrace.streams.ranking import FEATURE_NAMES, CandidateBatch, CandidateStep
 from tests.integration.evaluation.tiny import TINY
 from tests.unit.evaluation.plain_system import small_stream
 

@@ -7,9 +7,9 @@ from typing import Any
 import pytest
 from rich.console import Console
 
-from model.configuration import ModelConfiguration, write_configuration
-from model.evaluation.options import EvaluateOptions
-from model.evaluation.protocols import run_protocol
+from millrace.model.configuration import ModelConfiguration, write_configuration
+from millrace.model.evaluation.options import EvaluateOptions
+from millrace.model.evaluation.protocols import run_protocol
 from tests.unit.evaluation.plain_system import small_stream, write_movielens
 
 EVENTS = 500

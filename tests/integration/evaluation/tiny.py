@@ -1,6 +1,6 @@
 """The served system, small enough to be trained in a test."""
 
-from model.configuration import ModelConfiguration
+from millrace.model.configuration import ModelConfiguration
 
 TINY = ModelConfiguration().with_changes(
     {

@@ -10,15 +10,15 @@ from urllib.parse import urlsplit
 import pytest
 from breaking_proxy import breaking_proxy
 
-from consumers.event_log import LoggedEvent, LostTailError, cassandra_session, create_schema, open_event_log
-from consumers.event_log import cassandra as cassandra_log
-from consumers.event_log.cassandra import CassandraEventLog
-from consumers.event_log.cassandra_rows import BLOCK_EVENTS
-from consumers.event_log.cassandra_schema import SCHEMA_VERSION
-from consumers.event_log.cassandra_writes import Writes
-from millrace.config import Settings
-from millrace.contracts import ActivityEvent
-from millrace.errors import ConfigurationError, TransientError
+from millrace.kernel.contracts import ActivityEvent
+from millrace.kernel.errors import ConfigurationError, TransientError
+from millrace.kernel.settings import Settings
+from millrace.stores.event_log import LoggedEvent, LostTailError, cassandra_session, create_schema, open_event_log
+from millrace.stores.event_log import cassandra as cassandra_log
+from millrace.stores.event_log.cassandra import CassandraEventLog
+from millrace.stores.event_log.cassandra_rows import BLOCK_EVENTS
+from millrace.stores.event_log.cassandra_schema import SCHEMA_VERSION
+from millrace.stores.event_log.cassandra_writes import Writes
 
 pytestmark = pytest.mark.services
 

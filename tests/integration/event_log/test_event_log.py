@@ -11,11 +11,11 @@ from typing import Any
 
 import pytest
 
-from consumers.event_log import IMPORT_PARTITION, AnonymousEvents, EventLog, LoggedEvent, open_event_log
-from consumers.event_log.sqlite import SqliteEventLog
-from millrace.config import Settings
-from millrace.contracts import ActivityEvent, CatalogueItem
-from millrace.errors import ConfigurationError, TransientError
+from millrace.kernel.contracts import ActivityEvent, CatalogueItem
+from millrace.kernel.errors import ConfigurationError, TransientError
+from millrace.kernel.settings import Settings
+from millrace.stores.event_log import IMPORT_PARTITION, AnonymousEvents, EventLog, LoggedEvent, open_event_log
+from millrace.stores.event_log.sqlite import SqliteEventLog
 
 Opener = Callable[[], EventLog]
 SERVICE = pytest.mark.services
@@ -282,9 +282,9 @@ def test_a_committed_batch_survives_the_death_of_its_writer(tmp_path: Path) -> N
     script = """
 import os, signal, sys
 from pathlib import Path
-from consumers.event_log.protocol import LoggedEvent
-from consumers.event_log.sqlite import SqliteEventLog
-from millrace.contracts import ActivityEvent
+from millrace.stores.event_log.protocol import LoggedEvent
+from millrace.stores.event_log.sqlite import SqliteEventLog
+from millrace.kernel.contracts import ActivityEvent
 log = SqliteEventLog(Path(sys.argv[1]))
 def event(n):
     return LoggedEvent(0, n, n, ActivityEvent(event_id=str(n), user_id="u", item_id="i", type="view", ts_ms=n))

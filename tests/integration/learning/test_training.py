@@ -3,14 +3,14 @@
 import numpy as np
 import pytest
 
-from millrace.contracts import CatalogueItem
-from millrace.errors import ConfigurationError
-from model.configuration import ModelConfiguration
-from model.learning.training import Refresh, Training
-from model.registry import Registry, Version
-from model.versions import named_weights, resume
-from streams.ranking import CONTEXT_NAMES, FEATURE_NAMES, FusionWeights
-from streams.users import ResolvedEvent
+from millrace.kernel.contracts import CatalogueItem
+from millrace.kernel.errors import ConfigurationError
+from millrace.kernel.user_state import ResolvedEvent
+from millrace.model.configuration import ModelConfiguration
+from millrace.model.learning.training import Refresh, Training
+from millrace.model.registry import Registry, Version
+from millrace.model.versions import named_weights, resume
+from millrace.streams.ranking import CONTEXT_NAMES, FEATURE_NAMES, FusionWeights
 
 USERS, ITEMS, STEPS = 60, 100, 20
 # Enough to learn a single step, and quickly.

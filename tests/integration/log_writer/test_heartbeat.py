@@ -4,9 +4,9 @@ from pathlib import Path
 
 import pytest
 
-from consumers.heartbeat import Heartbeat
-from millrace.config import Settings
-from streams.store.stores import open_stores
+from millrace.kernel.settings import Settings
+from millrace.runtime.heartbeat import Heartbeat
+from millrace.stores.redis.stores import open_stores
 
 pytestmark = pytest.mark.services
 

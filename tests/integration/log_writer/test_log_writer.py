@@ -14,14 +14,14 @@ import orjson
 import pytest
 from confluent_kafka import Producer
 
-from consumers.event_log import EventLog, LoggedEvent, LostTailError
-from consumers.event_log.sqlite import SqliteEventLog
-from consumers.log_writer.source import LogSource
-from consumers.log_writer.writer import LogWriter
-from millrace.config import Settings
-from millrace.contracts import CatalogueItem
-from millrace.errors import FatalError, TransientError
-from millrace.stacks.kafka_mock import MockKafka
+from millrace.apps.stacks.kafka_mock import MockKafka
+from millrace.consumers.log_writer.source import LogSource
+from millrace.consumers.log_writer.writer import LogWriter
+from millrace.kernel.contracts import CatalogueItem
+from millrace.kernel.errors import FatalError, TransientError
+from millrace.kernel.settings import Settings
+from millrace.stores.event_log import EventLog, LoggedEvent, LostTailError
+from millrace.stores.event_log.sqlite import SqliteEventLog
 
 pytestmark = pytest.mark.services
 
@@ -270,7 +270,7 @@ def test_the_process_survives_a_kill_and_ends_cleanly_on_sigterm(
 ) -> None:
     def start() -> subprocess.Popen[bytes]:
         environment = {**os.environ, **settings.environment()}
-        return subprocess.Popen([sys.executable, "-m", "millrace", "log-writer"], env=environment)
+        return subprocess.Popen([sys.executable, "-P", "-m", "millrace", "log-writer"], env=environment)
 
     broker.send(settings.topics.events, [event(number) for number in range(2000)])
     process = start()

@@ -5,17 +5,17 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from millrace.config import Settings
-from millrace.contracts import CatalogueItem
-from model.deploy import load, switch
-from model.registry import Registry, Version
-from model.triton_admin import make_admin
-from model.versions import publish_untrained, resume
-from streams.ranking import CONTEXT_NAMES, FEATURE_NAMES, FusionWeights
-from streams.scoring.card import ServingCard
-from streams.scoring.choose import make_scorer
-from streams.scoring.protocol import ScoreRequest
-from streams.store.stores import open_stores
+from millrace.kernel.contracts import CatalogueItem
+from millrace.kernel.settings import Settings
+from millrace.model.deploy import load, switch
+from millrace.model.registry import Registry, Version
+from millrace.model.triton_admin import make_admin
+from millrace.model.versions import publish_untrained, resume
+from millrace.stores.redis.stores import open_stores
+from millrace.streams.ranking import CONTEXT_NAMES, FEATURE_NAMES, FusionWeights
+from millrace.streams.scoring.card import ServingCard
+from millrace.streams.scoring.choose import make_scorer
+from millrace.streams.scoring.protocol import ScoreRequest
 
 pytestmark = pytest.mark.services
 ITEMS = {
@@ -38,7 +38,7 @@ def version(tmp_path_factory: pytest.TempPathFactory) -> Version:
 
 
 async def test_triton_serves_what_keras_says_and_the_plan_follows(settings: Settings, version: Version) -> None:
-    from model.export import random_request
+    from millrace.model.export import random_request
 
     recommender = resume(version, ITEMS, seed=0)
     tensors = random_request(recommender, 6, 64, 0.8, np.random.default_rng(2))

@@ -11,17 +11,17 @@ from pathlib import Path
 import pytest
 from both_logs import ON_BOTH, chosen_log
 
-from consumers.event_log import IMPORT_PARTITION, EventLog, LoggedEvent, open_event_log
-from consumers.privacy import export, forget
-from millrace.config import Settings
-from millrace.contracts import ActivityEvent
-from millrace.errors import TransientError
-from streams.rebuild import rebuild
-from streams.rebuild.checkpoint import checkpoint_path
-from streams.store.protocols import ServedUpdate, Watermark
-from streams.store.stores import Stores, open_stores
-from streams.users import ServedList
-from streams.verify import verify
+from millrace.consumers.privacy import export, forget
+from millrace.kernel.contracts import ActivityEvent
+from millrace.kernel.errors import TransientError
+from millrace.kernel.settings import Settings
+from millrace.kernel.user_state import ServedList
+from millrace.stores.event_log import IMPORT_PARTITION, EventLog, LoggedEvent, open_event_log
+from millrace.stores.redis.protocols import ServedUpdate, Watermark
+from millrace.stores.redis.stores import Stores, open_stores
+from millrace.streams.rebuild import rebuild
+from millrace.streams.rebuild.checkpoint import checkpoint_path
+from millrace.streams.verify import verify
 
 pytestmark = pytest.mark.services
 
@@ -194,7 +194,7 @@ async def test_the_commands(log: EventLog, stores: Stores, config: Settings, tmp
     checkpoint_path(config).touch()
 
     def millrace(*arguments: str, answer: str = "") -> subprocess.CompletedProcess[str]:
-        command = [sys.executable, "-m", "millrace", *arguments]
+        command = [sys.executable, "-P", "-m", "millrace", *arguments]
         environment = {**os.environ, **config.environment()}
         return subprocess.run(
             command, env=environment, input=answer, capture_output=True, text=True, timeout=120, check=False

@@ -7,8 +7,8 @@ from types import TracebackType
 import orjson
 from kafka import KafkaProducer
 
-from consumers.subscriber_reader import GroupReader
-from millrace.config import Settings
+from millrace.kernel.settings import Settings
+from millrace.kernel.topic_reader import GroupReader
 
 
 class AnsweringWorker:

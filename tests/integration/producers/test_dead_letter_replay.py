@@ -6,13 +6,13 @@ import orjson
 import pytest
 from typer.testing import CliRunner
 
-from consumers.subscriber_reader import TopicReader
-from millrace.cli.app import build_app
-from millrace.config import Settings
-from millrace.contracts import DeadLetterHeaders
-from millrace.errors import ConfigurationError, PoisonError, Reason
-from producers import ActivityPublisher
-from producers.dead_letters import corrected, read_dead_letters, replay_dead_letters, select
+from millrace.apps.cli.app import build_app
+from millrace.kernel.contracts import DeadLetterHeaders
+from millrace.kernel.errors import ConfigurationError, PoisonError, Reason
+from millrace.kernel.settings import Settings
+from millrace.kernel.topic_reader import TopicReader
+from millrace.producers import ActivityPublisher
+from millrace.producers.dead_letters import corrected, read_dead_letters, replay_dead_letters, select
 
 pytestmark = pytest.mark.services
 

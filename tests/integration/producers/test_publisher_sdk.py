@@ -7,11 +7,11 @@ from collections.abc import Iterator
 
 import pytest
 
-from consumers.subscriber_reader import TopicReader
-from millrace.config import Settings
-from millrace.contracts import CatalogueItem, decode_event, decode_item
-from millrace.errors import TransientError
-from producers import ActivityPublisher, DeliveryError, InvalidRecordError, make_event
+from millrace.kernel.contracts import CatalogueItem, decode_event, decode_item
+from millrace.kernel.errors import TransientError
+from millrace.kernel.settings import Settings
+from millrace.kernel.topic_reader import TopicReader
+from millrace.producers import ActivityPublisher, DeliveryError, InvalidRecordError, make_event
 
 pytestmark = pytest.mark.services
 
@@ -135,7 +135,7 @@ class TestBrokerGone:
 
     @pytest.fixture
     def orphan(self) -> Iterator[ActivityPublisher]:
-        from millrace.stacks.kafka_mock import MockKafka
+        from millrace.apps.stacks.kafka_mock import MockKafka
 
         logging.getLogger("kafka").setLevel(logging.CRITICAL)
         broker = MockKafka()

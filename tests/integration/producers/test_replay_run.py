@@ -11,11 +11,11 @@ import orjson
 import pytest
 from answering import AnsweringWorker
 
-from consumers.subscriber_reader import TopicReader
-from millrace.config import Settings
-from millrace.contracts import ActivityEvent
-from producers import ActivityPublisher
-from producers.replay import Answer, Replayer, ReplayOptions, ReplayResult
+from millrace.kernel.contracts import ActivityEvent
+from millrace.kernel.settings import Settings
+from millrace.kernel.topic_reader import TopicReader
+from millrace.producers import ActivityPublisher
+from millrace.producers.replay import Answer, Replayer, ReplayOptions, ReplayResult
 
 pytestmark = pytest.mark.services
 

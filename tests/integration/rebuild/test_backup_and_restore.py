@@ -10,13 +10,13 @@ from pathlib import Path
 
 import pytest
 
-from consumers.event_log import EventLog, LoggedEvent, open_event_log
-from millrace.config import Settings
-from millrace.contracts import ActivityEvent, CatalogueItem
-from model.item_ids import write_item_ids
-from streams.rebuild import rebuild
-from streams.store.stores import open_stores
-from streams.verify import verify
+from millrace.kernel.contracts import ActivityEvent, CatalogueItem
+from millrace.kernel.settings import Settings
+from millrace.stores.event_log import EventLog, LoggedEvent, open_event_log
+from millrace.stores.item_ids import write_item_ids
+from millrace.stores.redis.stores import open_stores
+from millrace.streams.rebuild import rebuild
+from millrace.streams.verify import verify
 
 pytestmark = pytest.mark.services
 

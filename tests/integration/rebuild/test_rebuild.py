@@ -11,23 +11,23 @@ import pytest
 from redis.asyncio import Redis
 from stored_users import put_users
 
-from consumers.event_log import IMPORT_PARTITION, LoggedEvent
-from consumers.event_log.sqlite import SqliteEventLog
-from consumers.importing import import_history
-from millrace.config import Settings
-from millrace.contracts import ActivityEvent, CatalogueItem
-from millrace.errors import ConfigurationError
-from millrace.keys import Keys
-from model.item_ids import write_item_ids
-from streams.rebuild import rebuild, refuse_while_running
-from streams.store.connect import connected
-from streams.store.maintenance import clear_all
-from streams.store.protocols import Watermark
-from streams.store.redis_catalogue import RedisCatalogueStore
-from streams.store.redis_serving import RedisServingStore
-from streams.store.redis_statistics import RedisStatisticsStore
-from streams.store.redis_users import RedisUserStore
-from streams.users import ResolvedEvent, UserState, apply_event
+from millrace.consumers.importing import import_history
+from millrace.kernel.contracts import ActivityEvent, CatalogueItem
+from millrace.kernel.errors import ConfigurationError
+from millrace.kernel.keys import Keys
+from millrace.kernel.settings import Settings
+from millrace.kernel.user_state import ResolvedEvent, UserState, apply_event
+from millrace.stores.event_log import IMPORT_PARTITION, LoggedEvent
+from millrace.stores.event_log.sqlite import SqliteEventLog
+from millrace.stores.item_ids import write_item_ids
+from millrace.stores.redis.connect import connected
+from millrace.stores.redis.maintenance import clear_all
+from millrace.stores.redis.protocols import Watermark
+from millrace.stores.redis.redis_catalogue import RedisCatalogueStore
+from millrace.stores.redis.redis_serving import RedisServingStore
+from millrace.stores.redis.redis_statistics import RedisStatisticsStore
+from millrace.stores.redis.redis_users import RedisUserStore
+from millrace.streams.rebuild import rebuild, refuse_while_running
 
 pytestmark = pytest.mark.services
 
@@ -184,7 +184,7 @@ async def test_the_commands(config: Settings, redis: Redis, tmp_path: Path) -> N
     environment = {**os.environ, **config.environment()}
 
     def millrace(*arguments: str) -> subprocess.CompletedProcess[str]:
-        command = [sys.executable, "-m", "millrace", *arguments]
+        command = [sys.executable, "-P", "-m", "millrace", *arguments]
         return subprocess.run(command, env=environment, capture_output=True, text=True, timeout=120, check=False)
 
     done = millrace("import", str(folder), "--until", "0.6")

@@ -12,18 +12,18 @@ from pathlib import Path
 import pytest
 from stored_users import put_users
 
-from consumers.event_log import IMPORT_PARTITION, EventLog, LoggedEvent, open_event_log
-from consumers.privacy import forget
-from millrace.config import Settings
-from millrace.contracts import ActivityEvent
-from millrace.errors import ConfigurationError
-from millrace.keys import Keys
-from streams.rebuild import fence, rebuild
-from streams.store.protocols import ServedUpdate, Watermark
-from streams.store.replacing import StatisticsReplacement, UserReplacement
-from streams.store.stores import Stores, open_stores
-from streams.users import ServedList, UserState
-from streams.verify import verify
+from millrace.consumers.privacy import forget
+from millrace.kernel.contracts import ActivityEvent
+from millrace.kernel.errors import ConfigurationError
+from millrace.kernel.keys import Keys
+from millrace.kernel.settings import Settings
+from millrace.kernel.user_state import ServedList, UserState
+from millrace.stores.event_log import IMPORT_PARTITION, EventLog, LoggedEvent, open_event_log
+from millrace.stores.redis.protocols import ServedUpdate, Watermark
+from millrace.stores.redis.replacing import StatisticsReplacement, UserReplacement
+from millrace.stores.redis.stores import Stores, open_stores
+from millrace.streams.rebuild import fence, rebuild
+from millrace.streams.verify import verify
 
 pytestmark = pytest.mark.services
 

@@ -9,14 +9,14 @@ from pathlib import Path
 
 import pytest
 
-from consumers.event_log import EventLog, LoggedEvent, open_event_log
-from millrace.config import Settings
-from millrace.contracts import ActivityEvent
-from streams.rebuild import rebuild
-from streams.rebuild.checkpoint import checkpoint_path
-from streams.store.maintenance import clear_all
-from streams.store.stores import open_stores
-from streams.verify import verify
+from millrace.kernel.contracts import ActivityEvent
+from millrace.kernel.settings import Settings
+from millrace.stores.event_log import EventLog, LoggedEvent, open_event_log
+from millrace.stores.redis.maintenance import clear_all
+from millrace.stores.redis.stores import open_stores
+from millrace.streams.rebuild import rebuild
+from millrace.streams.rebuild.checkpoint import checkpoint_path
+from millrace.streams.verify import verify
 
 pytestmark = pytest.mark.services
 
@@ -26,10 +26,10 @@ PARTITIONS = 3
 # Says where it is and waits there to be killed.
 CHILD = """
 import asyncio, sys, time
-from consumers.event_log import open_event_log
-from millrace.config import load_settings
-from streams.rebuild import run
-from streams.store.connect import connected
+from millrace.stores.event_log import open_event_log
+from millrace.kernel.settings import load_settings
+from millrace.streams.rebuild import run
+from millrace.stores.redis.connect import connected
 
 def here(*_):
     print("here", flush=True)

@@ -10,17 +10,17 @@ from pathlib import Path
 
 import pytest
 
-from consumers.event_log import IMPORT_PARTITION, LoggedEvent, open_event_log
-from consumers.importing import import_history
-from millrace.config import Settings
-from model.configuration import ModelConfiguration, write_configuration
-from model.item_ids import read_item_ids
-from model.registry import Registry
-from model.triton_admin import make_admin
-from producers.movielens import load_movielens
-from streams.rebuild import rebuild
-from streams.store.protocols import ServingPlan
-from streams.store.stores import open_stores
+from millrace.consumers.importing import import_history
+from millrace.kernel.settings import Settings
+from millrace.model.configuration import ModelConfiguration, write_configuration
+from millrace.model.registry import Registry
+from millrace.model.triton_admin import make_admin
+from millrace.producers.movielens import load_movielens
+from millrace.stores.event_log import IMPORT_PARTITION, LoggedEvent, open_event_log
+from millrace.stores.item_ids import read_item_ids
+from millrace.stores.redis.protocols import ServingPlan
+from millrace.stores.redis.stores import open_stores
+from millrace.streams.rebuild import rebuild
 
 pytestmark = [pytest.mark.services, pytest.mark.slow, pytest.mark.timeout(600)]
 
@@ -30,7 +30,7 @@ FIRST, NEW = 1500, 300
 
 def retrain_once(settings: Settings) -> str:
     environment = {**os.environ, **settings.environment()}
-    command = [sys.executable, "-m", "millrace", "retrainer", "--once"]
+    command = [sys.executable, "-P", "-m", "millrace", "retrainer", "--once"]
     done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=500, check=False)
     assert done.returncode == 0, done.stderr
     return done.stdout

@@ -15,22 +15,22 @@ from pathlib import Path
 
 import pytest
 
-from consumers.event_log import LoggedEvent
-from consumers.event_log.sqlite import SqliteEventLog
-from consumers.retrainer import request_retraining
-from consumers.retrainer.child import TrainingChild
-from consumers.retrainer.requests import pending_requests
-from consumers.retrainer.retrainer import Retrainer
-from consumers.retrainer.schedule import Schedule
-from consumers.retrainer.service import UNLOAD_AFTER_S, Service
-from millrace.config import Settings
-from millrace.contracts import ActivityEvent
-from millrace.errors import FatalError, TransientError
-from model.registry import Registry
-from model.triton_admin import LocalAdmin
-from streams.scoring.card import ServingCard
-from streams.store.protocols import ServingPlan
-from streams.store.stores import Stores, open_stores
+from millrace.consumers.retrainer import request_retraining
+from millrace.consumers.retrainer.child import TrainingChild
+from millrace.consumers.retrainer.requests import pending_requests
+from millrace.consumers.retrainer.retrainer import Retrainer
+from millrace.consumers.retrainer.schedule import Schedule
+from millrace.consumers.retrainer.service import UNLOAD_AFTER_S, Service
+from millrace.kernel.contracts import ActivityEvent
+from millrace.kernel.errors import FatalError, TransientError
+from millrace.kernel.settings import Settings
+from millrace.model.registry import Registry
+from millrace.model.triton_admin import LocalAdmin
+from millrace.stores.event_log import LoggedEvent
+from millrace.stores.event_log.sqlite import SqliteEventLog
+from millrace.stores.redis.protocols import ServingPlan
+from millrace.stores.redis.stores import Stores, open_stores
+from millrace.streams.scoring.card import ServingCard
 
 pytestmark = pytest.mark.services
 

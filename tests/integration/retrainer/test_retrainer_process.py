@@ -12,10 +12,10 @@ from pathlib import Path
 
 import pytest
 
-from consumers.retrainer.run import run_retrainer
-from consumers.retrainer.schedule import Schedule
-from millrace.config import Settings
-from millrace.errors import TransientError
+from millrace.consumers.retrainer.run import run_retrainer
+from millrace.consumers.retrainer.schedule import Schedule
+from millrace.kernel.errors import TransientError
+from millrace.kernel.settings import Settings
 
 pytestmark = pytest.mark.services
 
@@ -49,7 +49,7 @@ def test_a_retrainer_waits_for_its_log_says_so_and_ends_when_told(redis_server: 
     settings = Settings(redis_url=redis_server, home=tmp_path, event_log=NO_CASSANDRA, health_port=port)
     said = tmp_path / "said"
     with said.open("w") as output:
-        command = [sys.executable, "-m", "millrace", "retrainer"]
+        command = [sys.executable, "-P", "-m", "millrace", "retrainer"]
         process = subprocess.Popen(command, env={**os.environ, **settings.environment()}, stderr=output)
         try:
             deadline_s = time.monotonic() + DEADLINE_S
@@ -75,7 +75,7 @@ def test_one_training_without_a_log_fails_at_once(redis_server: str, tmp_path: P
 def test_the_training_process_says_that_a_server_is_away(tmp_path: Path) -> None:
     settings = Settings(redis_url=NO_REDIS, home=tmp_path)
     done = subprocess.run(
-        [sys.executable, "-m", "consumers.retrainer.job"],
+        [sys.executable, "-P", "-m", "millrace.consumers.retrainer.job"],
         env={**os.environ, **settings.environment()},
         input='{"refresh": "due"}\n',
         capture_output=True,

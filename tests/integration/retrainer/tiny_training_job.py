@@ -1,8 +1,8 @@
 """A training that takes no time: publishes a tiny but real ONNX file, after doing what `script.json` says.
 
-Run in place of `consumers.retrainer.job`. The steps of the script are used up one by one, the last one repeats:
-`kill`, `stuck`, `error` (a sentence, with `transient` if a server is away), `held` (train only once the file `go` is
-there) or `metrics` for the version's card.
+Run in place of `millrace.consumers.retrainer.job`. The steps of the script are used up one by one, the last one
+repeats: `kill`, `stuck`, `error` (a sentence, with `transient` if a server is away), `held` (train only once the file
+`go` is there) or `metrics` for the version's card.
 """
 
 import argparse
@@ -15,13 +15,13 @@ import time
 import numpy as np
 import onnx
 
-from consumers.event_log import open_event_log
-from millrace.config import Settings, load_settings
-from millrace.contracts import CatalogueItem
-from model.item_ids import write_item_ids
-from model.network.config import NetworkConfig
-from model.registry import Registry, VersionCard
-from streams.scoring.card import ServingCard
+from millrace.kernel.contracts import CatalogueItem
+from millrace.kernel.settings import Settings, load_settings
+from millrace.model.network.config import NetworkConfig
+from millrace.model.registry import Registry, VersionCard
+from millrace.stores.event_log import open_event_log
+from millrace.stores.item_ids import write_item_ids
+from millrace.streams.scoring.card import ServingCard
 
 
 def tell(**line: object) -> None:

@@ -13,13 +13,13 @@ from typing import Any
 import pytest
 import pytest_asyncio
 
-from millrace.errors import TransientError
-from millrace.stacks.embedded import EmbeddedStack
-from model.triton_admin import LocalAdmin, ModelServer, TritonAdmin, make_admin
-from streams.scoring.choose import make_scorer
-from streams.scoring.onnx import OnnxScorer
-from streams.scoring.protocol import Scorer
-from streams.scoring.triton import TritonScorer
+from millrace.apps.stacks.embedded import EmbeddedStack
+from millrace.kernel.errors import TransientError
+from millrace.model.triton_admin import LocalAdmin, ModelServer, TritonAdmin, make_admin
+from millrace.streams.scoring.choose import make_scorer
+from millrace.streams.scoring.onnx import OnnxScorer
+from millrace.streams.scoring.protocol import Scorer
+from millrace.streams.scoring.triton import TritonScorer
 
 pytestmark = pytest.mark.services
 TIMEOUT_S = 10.0

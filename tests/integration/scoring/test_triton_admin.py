@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from millrace.errors import FatalError, TransientError
-from model.triton_admin import LocalAdmin, ModelServer, TritonAdmin
+from millrace.kernel.errors import FatalError, TransientError
+from millrace.model.triton_admin import LocalAdmin, ModelServer, TritonAdmin
 
 pytestmark = pytest.mark.services
 

@@ -7,10 +7,10 @@ from pathlib import Path
 
 from local_servers import JVM_OPTIONS, READY_DEADLINE_S, started
 
-from millrace.config import Settings
-from millrace.stacks.kafka_server import KafkaCluster
-from millrace.stacks.ports import LOOPBACK, choose_port
-from millrace.stacks.service import wait_ready
+from millrace.apps.stacks.kafka_server import KafkaCluster
+from millrace.apps.stacks.ports import LOOPBACK, choose_port
+from millrace.apps.stacks.service import wait_ready
+from millrace.kernel.settings import Settings
 
 LISTENER = "SECURE"
 USER, PASSWORD = "shop", "not-a-secret"

@@ -5,8 +5,8 @@ from pathlib import Path
 import pytest
 from local_servers import JVM_OPTIONS, started
 
-from millrace.stacks.cassandra_server import CassandraServer
-from millrace.stacks.service import wait_ready
+from millrace.apps.stacks.cassandra_server import CassandraServer
+from millrace.apps.stacks.service import wait_ready
 
 pytestmark = [pytest.mark.services, pytest.mark.slow]
 

@@ -19,12 +19,12 @@ import psutil
 import pytest
 from processes import running
 
-from millrace.config import load_settings
-from millrace.errors import FatalError
-from millrace.stacks import home as stack_home
-from millrace.stacks.child import start_child
-from millrace.stacks.embedded import EmbeddedStack
-from millrace.stacks.ports import Ports
+from millrace.apps.stacks import home as stack_home
+from millrace.apps.stacks.child import start_child
+from millrace.apps.stacks.embedded import EmbeddedStack
+from millrace.apps.stacks.ports import Ports
+from millrace.kernel.errors import FatalError
+from millrace.kernel.settings import load_settings
 
 pytestmark = pytest.mark.services
 
@@ -33,9 +33,9 @@ REPOSITORY = Path(__file__).parents[3]
 PARENT = """
     import sys
     from pathlib import Path
-    from millrace.stacks.embedded import EmbeddedStack
-    from millrace.stacks.signals import ended_by_signals
-    from model.triton_admin import make_admin
+    from millrace.apps.stacks.embedded import EmbeddedStack
+    from millrace.apps.stacks.signals import ended_by_signals
+    from millrace.model.triton_admin import make_admin
 
     home, graph = sys.argv[1:]
     with ended_by_signals(), EmbeddedStack(home) as stack:
@@ -231,7 +231,7 @@ def test_what_an_earlier_run_left_is_set_aside_or_deleted(tmp_path: Path) -> Non
 
 def test_a_role_gets_the_settings_and_its_log(tmp_path: Path) -> None:
     with EmbeddedStack(tmp_path, triton=False) as stack:
-        code = "from millrace.config import load_settings as s; print(s().redis_url, s().home)"
+        code = "from millrace.kernel.settings import load_settings as s; print(s().redis_url, s().home)"
         child = stack.spawn("role", [sys.executable, "-c", code])
         assert child.wait(10)
         assert child.exit_code == 0

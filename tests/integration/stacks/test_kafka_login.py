@@ -11,11 +11,11 @@ from pathlib import Path
 import pytest
 from secured_kafka import SecuredKafka, secured_kafka
 
-from consumers.subscriber_reader import TopicReader
-from millrace.config import Settings
-from millrace.errors import ConfigurationError, TransientError
-from millrace.topic_admin import ensure_topics
-from producers import ActivityPublisher
+from millrace.kernel.errors import ConfigurationError, TransientError
+from millrace.kernel.settings import Settings
+from millrace.kernel.topic_admin import ensure_topics
+from millrace.kernel.topic_reader import TopicReader
+from millrace.producers import ActivityPublisher
 
 pytestmark = [pytest.mark.services, pytest.mark.slow]
 
@@ -79,7 +79,7 @@ def test_a_worker_answers_through_it(kafka: SecuredKafka, redis_server: str, tmp
     with ActivityPublisher(settings) as publisher, (tmp_path / "worker.log").open("wb") as log:
         publisher.rate("ann", "i1", 4.5)
         worker = subprocess.Popen(
-            [sys.executable, "-m", "millrace", "worker"],
+            [sys.executable, "-P", "-m", "millrace", "worker"],
             env={**os.environ, **settings.environment()},
             stdout=log,
             stderr=log,

@@ -16,12 +16,12 @@ from confluent_kafka import Producer
 from local_servers import started
 from processes import running
 
-from consumers.event_log import LoggedEvent, open_event_log
-from consumers.subscriber_reader import TopicReader
-from millrace.config import Settings, load_settings
-from millrace.contracts import ActivityEvent
-from millrace.stacks.local import LocalStack
-from millrace.topic_admin import ensure_topics
+from millrace.apps.stacks.local import LocalStack
+from millrace.kernel.contracts import ActivityEvent
+from millrace.kernel.settings import Settings, load_settings
+from millrace.kernel.topic_admin import ensure_topics
+from millrace.kernel.topic_reader import TopicReader
+from millrace.stores.event_log import LoggedEvent, open_event_log
 
 pytestmark = [pytest.mark.services, pytest.mark.slow]
 
@@ -92,7 +92,7 @@ def test_it_keeps_its_data_comes_back_and_leaves_nothing(tmp_path: Path) -> None
 def test_a_stack_in_the_background_is_ended_from_another_terminal(tmp_path: Path) -> None:
     def millrace(*arguments: str) -> "subprocess.CompletedProcess[str]":
         return subprocess.run(
-            [sys.executable, "-m", "millrace", *arguments],
+            [sys.executable, "-P", "-m", "millrace", *arguments],
             env={**os.environ, "MILLRACE_HOME": str(tmp_path), "COLUMNS": "200"},
             capture_output=True,
             text=True,

@@ -7,12 +7,12 @@ from urllib.parse import urlsplit
 import pytest
 from typer.testing import CliRunner
 
-from consumers.event_log import open_event_log
-from consumers.event_log.cassandra_address import parse_address
-from consumers.event_log.cassandra_session import connect
-from millrace.cli.app import build_app
-from millrace.config import Settings
-from millrace.errors import ConfigurationError
+from millrace.apps.cli.app import build_app
+from millrace.kernel.errors import ConfigurationError
+from millrace.kernel.settings import Settings
+from millrace.stores.event_log import open_event_log
+from millrace.stores.event_log.cassandra_address import parse_address
+from millrace.stores.event_log.cassandra_session import connect
 
 pytestmark = pytest.mark.services
 

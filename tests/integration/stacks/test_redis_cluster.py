@@ -9,8 +9,8 @@ import pytest
 import redis
 from redis.exceptions import RedisError
 
-from millrace.stacks.redis_cluster import PRIMARIES, RedisCluster
-from millrace.stacks.service import wait_ready
+from millrace.apps.stacks.redis_cluster import PRIMARIES, RedisCluster
+from millrace.apps.stacks.service import wait_ready
 
 pytestmark = pytest.mark.services
 

@@ -9,14 +9,14 @@ from pathlib import Path
 
 import pytest
 
-from millrace.config import load_settings
+from millrace.kernel.settings import load_settings
 
 pytestmark = pytest.mark.services
 
 
 def start(home: Path, *options: str) -> "subprocess.Popen[str]":
     return subprocess.Popen(
-        [sys.executable, "-m", "millrace", "up", "--servers-only", *options],
+        [sys.executable, "-P", "-m", "millrace", "up", "--servers-only", *options],
         env={**os.environ, "MILLRACE_HOME": str(home), "COLUMNS": "200", "PYTHONUNBUFFERED": "1"},
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,

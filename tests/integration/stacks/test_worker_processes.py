@@ -7,8 +7,8 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from millrace.config import Settings
-from millrace.stacks.worker_processes import WorkerProcesses
+from millrace.apps.stacks.worker_processes import WorkerProcesses
+from millrace.kernel.settings import Settings
 
 DEADLINE_S = 20.0
 STAYS = (

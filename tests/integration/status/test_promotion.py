@@ -8,14 +8,14 @@ import onnx
 import pytest
 from onnx import TensorProto, helper
 
-from millrace.config import Settings
-from millrace.errors import ConfigurationError, FatalError
-from millrace.promotion import list_versions, predecessor, promote
-from model.network.config import NetworkConfig
-from model.registry import Registry, VersionCard
-from model.triton_admin import LocalAdmin
-from streams.scoring.card import ServingCard
-from streams.store.stores import Stores, open_stores
+from millrace.apps.promotion import list_versions, predecessor, promote
+from millrace.kernel.errors import ConfigurationError, FatalError
+from millrace.kernel.settings import Settings
+from millrace.model.network.config import NetworkConfig
+from millrace.model.registry import Registry, VersionCard
+from millrace.model.triton_admin import LocalAdmin
+from millrace.stores.redis.stores import Stores, open_stores
+from millrace.streams.scoring.card import ServingCard
 
 pytestmark = pytest.mark.services
 

@@ -10,13 +10,13 @@ import orjson
 import pytest
 from typer.testing import CliRunner, Result
 
-from millrace.cli.app import build_app
-from millrace.config import Settings
-from millrace.contracts import CatalogueItem
-from millrace.errors import TransientError
-from streams.store.protocols import LiveGrade, PartitionCommit, ServedUpdate, Watermark
-from streams.store.stores import Stores, open_stores
-from streams.users import ResolvedEvent, ServedList, UserState, apply_event
+from millrace.apps.cli.app import build_app
+from millrace.kernel.contracts import CatalogueItem
+from millrace.kernel.errors import TransientError
+from millrace.kernel.settings import Settings
+from millrace.kernel.user_state import ResolvedEvent, ServedList, UserState, apply_event
+from millrace.stores.redis.protocols import LiveGrade, PartitionCommit, ServedUpdate, Watermark
+from millrace.stores.redis.stores import Stores, open_stores
 
 pytestmark = pytest.mark.services
 

@@ -6,8 +6,8 @@ from uuid import uuid4
 
 import pytest
 
-from millrace.config import Settings
-from streams.store.stores import Stores, open_stores
+from millrace.kernel.settings import Settings
+from millrace.stores.redis.stores import Stores, open_stores
 
 # With three partitions Kafka puts the tests' user "u" into the first and "v" into the last.
 PARTITIONS = 3

@@ -6,14 +6,14 @@ import numpy as np
 import pytest
 from stored_users import put_users
 
-from millrace.errors import ConfigurationError
-from streams import repartition as module
-from streams.layout import TopicLayout
-from streams.repartition import check_all_done, move_users, repartition
-from streams.store.protocols import PartitionCommit, ServedUpdate, Watermark
-from streams.store.redis_users import RedisUserStore
-from streams.store.stores import Stores
-from streams.users import ResolvedEvent, ServedList, UserState, apply_event
+from millrace.kernel.errors import ConfigurationError
+from millrace.kernel.user_state import ResolvedEvent, ServedList, UserState, apply_event
+from millrace.stores.redis.layout import TopicLayout
+from millrace.stores.redis.protocols import PartitionCommit, ServedUpdate, Watermark
+from millrace.stores.redis.redis_users import RedisUserStore
+from millrace.stores.redis.stores import Stores
+from millrace.streams import repartition as module
+from millrace.streams.repartition import check_all_done, move_users, repartition
 
 pytestmark = pytest.mark.services
 

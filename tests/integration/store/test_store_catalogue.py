@@ -3,10 +3,10 @@ import random
 
 import pytest
 
-from millrace.config import Settings
-from millrace.contracts import CatalogueItem
-from streams.store.protocols import CatalogueChange, ItemSource
-from streams.store.stores import Stores, open_stores
+from millrace.kernel.contracts import CatalogueItem
+from millrace.kernel.settings import Settings
+from millrace.stores.redis.protocols import CatalogueChange, ItemSource
+from millrace.stores.redis.stores import Stores, open_stores
 
 pytestmark = pytest.mark.services
 

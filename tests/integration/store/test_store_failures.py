@@ -11,13 +11,13 @@ import pytest
 from breaking_proxy import BreakingProxy, breaking_proxy
 from own_redis import running_redis
 
-from millrace.config import Settings
-from millrace.errors import ConfigurationError, FatalError, TransientError
-from streams.store import connect as connect_module
-from streams.store.protocols import LiveGrade, PartitionCommit, ServedUpdate, StatisticsFlush, Watermark
-from streams.store.replacing import StatisticsReplacement
-from streams.store.stores import Stores, open_stores
-from streams.users import ResolvedEvent, ServedList, UserState, apply_event
+from millrace.kernel.errors import ConfigurationError, FatalError, TransientError
+from millrace.kernel.settings import Settings
+from millrace.kernel.user_state import ResolvedEvent, ServedList, UserState, apply_event
+from millrace.stores.redis import connect as connect_module
+from millrace.stores.redis.protocols import LiveGrade, PartitionCommit, ServedUpdate, StatisticsFlush, Watermark
+from millrace.stores.redis.replacing import StatisticsReplacement
+from millrace.stores.redis.stores import Stores, open_stores
 
 pytestmark = pytest.mark.services
 

@@ -15,11 +15,18 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from millrace.config import Settings
-from millrace.keys import Keys
-from streams.store.protocols import FencedError, LiveGrade, PartitionCommit, PartitionFinish, ServedUpdate, Watermark
-from streams.store.stores import Stores, open_stores
-from streams.users import Applied, ResolvedEvent, ServedList, UserState, apply_event
+from millrace.kernel.keys import Keys
+from millrace.kernel.settings import Settings
+from millrace.kernel.user_state import Applied, ResolvedEvent, ServedList, UserState, apply_event
+from millrace.stores.redis.protocols import (
+    FencedError,
+    LiveGrade,
+    PartitionCommit,
+    PartitionFinish,
+    ServedUpdate,
+    Watermark,
+)
+from millrace.stores.redis.stores import Stores, open_stores
 
 pytestmark = pytest.mark.services
 

@@ -4,9 +4,9 @@ import time
 
 import pytest
 
-from streams.store.protocols import ServingPlan
-from streams.store.stores import Stores
-from streams.users import ServedList
+from millrace.kernel.user_state import ServedList
+from millrace.stores.redis.protocols import ServingPlan
+from millrace.stores.redis.stores import Stores
 
 pytestmark = pytest.mark.services
 

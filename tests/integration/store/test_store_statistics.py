@@ -2,8 +2,8 @@ from typing import Any
 
 import pytest
 
-from streams.store.protocols import FencedError, PartitionCommit, StatisticsFlush, Watermark
-from streams.store.stores import Stores
+from millrace.stores.redis.protocols import FencedError, PartitionCommit, StatisticsFlush, Watermark
+from millrace.stores.redis.stores import Stores
 
 pytestmark = pytest.mark.services
 

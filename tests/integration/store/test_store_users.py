@@ -6,10 +6,17 @@ import numpy as np
 import pytest
 from stored_users import put_users
 
-from millrace.config import Settings
-from streams.store.protocols import FencedError, LiveGrade, PartitionCommit, PartitionFinish, ServedUpdate, Watermark
-from streams.store.stores import Stores
-from streams.users import ResolvedEvent, ServedList, UserState, apply_event
+from millrace.kernel.settings import Settings
+from millrace.kernel.user_state import ResolvedEvent, ServedList, UserState, apply_event
+from millrace.stores.redis.protocols import (
+    FencedError,
+    LiveGrade,
+    PartitionCommit,
+    PartitionFinish,
+    ServedUpdate,
+    Watermark,
+)
+from millrace.stores.redis.stores import Stores
 
 pytestmark = pytest.mark.services
 

@@ -2,9 +2,9 @@ from dataclasses import replace
 
 import pytest
 
-from millrace.errors import ConfigurationError, FatalError
-from streams.layout import TopicLayout
-from streams.store.stores import Stores
+from millrace.kernel.errors import ConfigurationError, FatalError
+from millrace.stores.redis.layout import TopicLayout
+from millrace.stores.redis.stores import Stores
 
 pytestmark = pytest.mark.services
 

@@ -10,7 +10,7 @@ from pathlib import Path
 import orjson
 import pytest
 
-from millrace.config import Settings
+from millrace.kernel.settings import Settings
 
 pytestmark = pytest.mark.services
 ROOT = Path(__file__).parents[3]
@@ -34,7 +34,7 @@ def load_test(settings: Settings, data: Path, *options: str) -> "subprocess.Comp
     folder = settings.home
     return subprocess.run(
         [
-            *(sys.executable, "-m", "millrace", "load-test", "--stack", "external", "--data", str(data)),
+            *(sys.executable, "-P", "-m", "millrace", "load-test", "--stack", "external", "--data", str(data)),
             *("--page", str(folder / "page.html"), "--report", str(folder / "report.json"), *options),
         ],
         env={**os.environ, **settings.environment()},
@@ -49,7 +49,7 @@ def load_test(settings: Settings, data: Path, *options: str) -> "subprocess.Comp
 def worker(settings: Settings) -> Iterator[None]:
     with (settings.home / "worker.log").open("ab") as log:
         process = subprocess.Popen(
-            [sys.executable, "-m", "millrace", "worker"],
+            [sys.executable, "-P", "-m", "millrace", "worker"],
             env={**os.environ, **settings.environment()},
             stdout=log,
             stderr=log,

@@ -12,16 +12,16 @@ import pytest
 from both_logs import ON_BOTH, chosen_log
 from stored_users import put_users
 
-from consumers.event_log import IMPORT_PARTITION, EventLog, LoggedEvent, open_event_log
-from millrace.config import Settings
-from millrace.contracts import ActivityEvent, CatalogueItem
-from streams.keeper.learner import Learner, Lesson
-from streams.rebuild import rebuild
-from streams.statistics import ItemStatistics
-from streams.store.protocols import StatisticsFlush, Watermark
-from streams.store.stores import Stores, open_stores
-from streams.users import ResolvedEvent, UserState
-from streams.verify import Verification, verify
+from millrace.kernel.contracts import ActivityEvent, CatalogueItem
+from millrace.kernel.settings import Settings
+from millrace.kernel.user_state import ResolvedEvent, UserState
+from millrace.stores.event_log import IMPORT_PARTITION, EventLog, LoggedEvent, open_event_log
+from millrace.stores.redis.protocols import StatisticsFlush, Watermark
+from millrace.stores.redis.stores import Stores, open_stores
+from millrace.streams.keeper.learner import Learner, Lesson
+from millrace.streams.rebuild import rebuild
+from millrace.streams.statistics import ItemStatistics
+from millrace.streams.verify import Verification, verify
 
 pytestmark = pytest.mark.services
 
@@ -228,7 +228,7 @@ async def test_the_command(log: EventLog, stores: Stores, config: Settings, tmp_
     await rebuild(log, stores.redis, config)
 
     def millrace(*arguments: str) -> subprocess.CompletedProcess[str]:
-        command = [sys.executable, "-m", "millrace", "verify", *arguments]
+        command = [sys.executable, "-P", "-m", "millrace", "verify", *arguments]
         environment = {**os.environ, **config.environment()}
         return subprocess.run(command, env=environment, capture_output=True, text=True, timeout=120, check=False)
 

@@ -8,16 +8,16 @@ import orjson
 import pytest
 from worker_rig import NOW_MS, Rig, rig
 
-from millrace.contracts import Recommendation
-from millrace.errors import TransientError
-from millrace.keys import Keys
-from streams.store.connect import connected
-from streams.store.protocols import PartitionFinish, Watermark
-from streams.worker.batch import Grader
-from streams.worker.claimer import WorkerClaimer
-from streams.worker.lists import OnlineLists
-from streams.worker.overload import ListPolicy
-from streams.worker.ports import ListRequest, MadeList
+from millrace.kernel.contracts import Recommendation
+from millrace.kernel.errors import TransientError
+from millrace.kernel.keys import Keys
+from millrace.stores.redis.connect import connected
+from millrace.stores.redis.protocols import PartitionFinish, Watermark
+from millrace.streams.worker.batch import Grader
+from millrace.streams.worker.claimer import WorkerClaimer
+from millrace.streams.worker.lists import OnlineLists
+from millrace.streams.worker.overload import ListPolicy
+from millrace.streams.worker.ports import ListRequest, MadeList
 
 pytestmark = pytest.mark.services
 

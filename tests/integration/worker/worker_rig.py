@@ -10,32 +10,32 @@ from typing import Any
 import numpy as np
 import orjson
 
-from millrace.config import Settings
-from millrace.contracts import CatalogueItem
-from millrace.errors import TransientError
-from millrace.keys import Keys
-from streams.faust_claims import PartitionGate
-from streams.ranking import CONTEXT_NAMES, FEATURE_NAMES, CandidateStep, ListRules
-from streams.scoring.card import ServingCard
-from streams.scoring.protocol import PROPOSALS, RANKED, ScoreRequest, ScoreResponse
-from streams.statistics import ItemStatistics
-from streams.store.connect import connect
-from streams.store.redis_catalogue import RedisCatalogueStore
-from streams.store.redis_serving import RedisServingStore
-from streams.store.redis_statistics import RedisStatisticsStore
-from streams.store.redis_users import RedisUserStore
-from streams.worker.catalogue_view import CatalogueView
-from streams.worker.circuit import Circuit
-from streams.worker.claimer import WorkerClaimer
-from streams.worker.exploration import ExplorationCache
-from streams.worker.lists import OnlineLists
-from streams.worker.models import ServingModels
-from streams.worker.overload import ListPolicy
-from streams.worker.pages import PageCache
-from streams.worker.ports import ListMaker
-from streams.worker.processor import BatchProcessor
-from streams.worker.records import OutgoingRecord, SourceRecord
-from streams.worker.steps import Ports
+from millrace.kernel.contracts import CatalogueItem
+from millrace.kernel.errors import TransientError
+from millrace.kernel.keys import Keys
+from millrace.kernel.settings import Settings
+from millrace.stores.redis.connect import connect
+from millrace.stores.redis.redis_catalogue import RedisCatalogueStore
+from millrace.stores.redis.redis_serving import RedisServingStore
+from millrace.stores.redis.redis_statistics import RedisStatisticsStore
+from millrace.stores.redis.redis_users import RedisUserStore
+from millrace.streams.faust_claims import PartitionGate
+from millrace.streams.ranking import CONTEXT_NAMES, FEATURE_NAMES, CandidateStep, ListRules
+from millrace.streams.scoring.card import ServingCard
+from millrace.streams.scoring.protocol import PROPOSALS, RANKED, ScoreRequest, ScoreResponse
+from millrace.streams.statistics import ItemStatistics
+from millrace.streams.worker.catalogue_view import CatalogueView
+from millrace.streams.worker.circuit import Circuit
+from millrace.streams.worker.claimer import WorkerClaimer
+from millrace.streams.worker.exploration import ExplorationCache
+from millrace.streams.worker.lists import OnlineLists
+from millrace.streams.worker.models import ServingModels
+from millrace.streams.worker.overload import ListPolicy
+from millrace.streams.worker.pages import PageCache
+from millrace.streams.worker.ports import ListMaker
+from millrace.streams.worker.processor import BatchProcessor
+from millrace.streams.worker.records import OutgoingRecord, SourceRecord
+from millrace.streams.worker.steps import Ports
 
 ITEMS = 80
 NOW_MS = 1_700_000_000_000

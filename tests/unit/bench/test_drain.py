@@ -2,9 +2,9 @@
 
 import pytest
 
-from load_tests.bench import drain
-from load_tests.bench.drain import measure_drain
-from millrace.errors import TransientError
+from millrace.kernel.errors import TransientError
+from millrace.load_tests.bench import drain
+from millrace.load_tests.bench.drain import measure_drain
 
 
 class FakeTime:

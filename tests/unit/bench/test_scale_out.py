@@ -7,8 +7,8 @@ import time
 
 import pytest
 
-from load_tests.bench.cpu_share import cpu_seconds, held_to
-from load_tests.bench.scale_out import limit_of
+from millrace.load_tests.bench.cpu_share import cpu_seconds, held_to
+from millrace.load_tests.bench.scale_out import limit_of
 
 BUSY = (sys.executable, "-S", "-c", "while True: pass")
 

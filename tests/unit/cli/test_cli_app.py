@@ -5,15 +5,15 @@ from pathlib import Path
 import pytest
 import typer
 
-from millrace.cli import app as app_module
-from millrace.cli.app import COMMAND_MODULES, build_app, main
-from millrace.errors import ConfigurationError, TransientError
+from millrace.apps.cli import app as app_module
+from millrace.apps.cli.app import COMMAND_MODULES, build_app, main
+from millrace.kernel.errors import ConfigurationError, TransientError
 
 HEAVY = ("tensorflow", "keras", "faust", "numpy", "numba", "redis", "tritonclient", "confluent_kafka", "cassandra")
 
 
 def run(*arguments: str, code: str | None = None, **environment: str) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, *(("-c", code) if code else ("-m", "millrace")), *arguments]
+    command = [sys.executable, *(("-c", code) if code else ("-P", "-m", "millrace")), *arguments]
     return subprocess.run(
         command,
         capture_output=True,
@@ -28,10 +28,11 @@ def run(*arguments: str, code: str | None = None, **environment: str) -> subproc
 @pytest.mark.parametrize(
     "imported",
     [
-        "millrace.cli; millrace.cli.app.build_app()",
-        "millrace.cli.publish, millrace.cli.subscribe, millrace.cli.replay, millrace.cli.dlq",
-        "producers, producers.replay, producers.movielens, producers.synthetic, producers.dead_letters",
-        "consumers.subscriber, consumers.subscriber_screen, consumers.subscriber_titles",
+        "millrace.apps.cli; millrace.apps.cli.app.build_app()",
+        "millrace.apps.cli.publish, millrace.apps.cli.subscribe, millrace.apps.cli.replay, millrace.apps.cli.dlq",
+        "millrace.producers, millrace.producers.replay, millrace.producers.movielens, millrace.producers.synthetic",
+        "millrace.producers.dead_letters",
+        "millrace.consumers.subscriber, millrace.consumers.subscriber_screen, millrace.consumers.subscriber_titles",
     ],
 )
 def test_an_app_that_publishes_and_subscribes_imports_nothing_heavy(imported: str) -> None:
@@ -122,8 +123,8 @@ def app_raising(error: BaseException) -> typer.Typer:
     [
         (ConfigurationError("The port [80] is busy."), 1, "The port [80] is busy."),
         (TransientError("Redis is away."), 1, "Redis is away."),
-        (ModuleNotFoundError("No module named 'faust'", name="faust"), 1, "pip install 'millrace[serving]'"),
-        (ModuleNotFoundError("No module", name="tensorflow.keras"), 1, "pip install 'millrace[training]'"),
+        (ModuleNotFoundError("No module named 'faust'", name="faust"), 1, "pip install 'millrace-recommender[serving]'"),
+        (ModuleNotFoundError("No module", name="tensorflow.keras"), 1, "pip install 'millrace-recommender[training]'"),
         (KeyboardInterrupt(), 130, ""),
     ],
 )

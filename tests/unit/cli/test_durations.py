@@ -3,9 +3,9 @@
 import pytest
 from typer.testing import CliRunner
 
-from millrace.cli.app import build_app
-from millrace.durations import seconds_of
-from millrace.errors import ConfigurationError
+from millrace.apps.cli.app import build_app
+from millrace.kernel.durations import seconds_of
+from millrace.kernel.errors import ConfigurationError
 
 
 @pytest.mark.parametrize(

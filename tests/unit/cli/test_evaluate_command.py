@@ -8,13 +8,13 @@ import typer
 from rich.console import Console
 from typer.testing import CliRunner
 
-from millrace.cli.app import build_app
-from millrace.cli.evaluate import EXIT_NOT_BELIEVED, parse_baselines, parse_every, parse_moment
-from millrace.errors import ConfigurationError, MillraceError
-from model.baselines.registry import BASELINES
-from model.evaluation import protocols
-from model.evaluation.options import DEFAULT_BASELINES, EvaluateOptions
-from model.evaluation.test_then_train import Moment
+from millrace.apps.cli.app import build_app
+from millrace.apps.cli.evaluate import EXIT_NOT_BELIEVED, parse_baselines, parse_every, parse_moment
+from millrace.kernel.errors import ConfigurationError, MillraceError
+from millrace.model.baselines.registry import BASELINES
+from millrace.model.evaluation import protocols
+from millrace.model.evaluation.options import DEFAULT_BASELINES, EvaluateOptions
+from millrace.model.evaluation.test_then_train import Moment
 
 
 class Report:

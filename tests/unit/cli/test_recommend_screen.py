@@ -4,9 +4,9 @@ import re
 import pytest
 from rich.console import Console
 
-from millrace.cli.recommend import render, stars
-from millrace.contracts import CatalogueItem
-from millrace.profile import GenreTaste, HistoryEntry, ListEntry, ShownList, UserProfile, genre_tastes
+from millrace.apps.cli.recommend import render, stars
+from millrace.apps.profile import GenreTaste, HistoryEntry, ListEntry, ShownList, UserProfile, genre_tastes
+from millrace.kernel.contracts import CatalogueItem
 
 LIST = ShownList(
     recommendation_id="0-1-e",

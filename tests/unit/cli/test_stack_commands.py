@@ -6,9 +6,9 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
-from consumers.event_log import cassandra_schema
-from millrace.cli.app import build_app
-from millrace.errors import ConfigurationError, FatalError
+from millrace.apps.cli.app import build_app
+from millrace.kernel.errors import ConfigurationError, FatalError
+from millrace.stores.event_log import cassandra_schema
 
 runner = CliRunner()
 
@@ -90,8 +90,8 @@ def test_what_cannot_be_started_is_one_sentence(arguments: list[str], kind: type
 
 def test_jars_are_copied_before_the_stack_leaves_the_terminal(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     done = []
-    monkeypatch.setattr("millrace.stacks.local.LocalStack.fetch", lambda _: done.append("copied"))
-    monkeypatch.setattr("millrace.stacks.detached.start_detached", lambda home: done.append(home) or "It runs.")
+    monkeypatch.setattr("millrace.apps.stacks.local.LocalStack.fetch", lambda _: done.append("copied"))
+    monkeypatch.setattr("millrace.apps.stacks.detached.start_detached", lambda home: done.append(home) or "It runs.")
     result = runner.invoke(build_app(), ["up", "--stack", "local", "--detach"])
     assert result.exit_code == 0, result.output
     assert done == ["copied", tmp_path]

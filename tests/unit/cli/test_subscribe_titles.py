@@ -3,9 +3,9 @@
 import pytest
 import redis
 
-from millrace.cli.titles import ASK_AGAIN_AFTER_S, OptionalTitles, open_titles
-from millrace.config import Settings
-from millrace.contracts import Recommendation
+from millrace.apps.cli.titles import ASK_AGAIN_AFTER_S, OptionalTitles, open_titles
+from millrace.kernel.contracts import Recommendation
+from millrace.kernel.settings import Settings
 
 LIST = Recommendation(
     recommendation_id="r",

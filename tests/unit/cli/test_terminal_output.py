@@ -6,13 +6,13 @@ from types import SimpleNamespace
 import pytest
 from typer.testing import CliRunner, Result
 
-from millrace.cli import dlq
-from millrace.cli.app import build_app
-from millrace.cli.options import check_writable
-from millrace.contracts import ActivityEvent, DeadLetterHeaders
-from millrace.errors import ConfigurationError, Reason
-from producers.dead_letters import DeadLetter
-from producers.publisher import Delivered
+from millrace.apps.cli import dlq
+from millrace.apps.cli.app import build_app
+from millrace.apps.cli.options import check_writable
+from millrace.kernel.contracts import ActivityEvent, DeadLetterHeaders
+from millrace.kernel.errors import ConfigurationError, Reason
+from millrace.producers.dead_letters import DeadLetter
+from millrace.producers.publisher import Delivered
 
 # Read as markup, it closes what nobody has opened.
 MARKUP = "[/x]"
@@ -48,14 +48,15 @@ def test_what_was_sent_is_named_as_it_is(monkeypatch: pytest.MonkeyPatch) -> Non
         def publish(self, event: ActivityEvent) -> Delivered:
             return Delivered("events", 1, 7)
 
-    monkeypatch.setattr("producers.ActivityPublisher", Publisher)
+    monkeypatch.setattr("millrace.producers.ActivityPublisher", Publisher)
     result = call("publish", "--user", MARKUP, "--item", "[red]", "--value", "4")
     assert result.exit_code == 0, result.exception
     assert f"Sent rating of item [red] by user {MARKUP}: events, partition 1, offset 7." in result.stderr
 
 
 @pytest.mark.parametrize(
-    ("command", "work"), [("demo", "millrace.demo.run.Demo.run"), ("bench", "load_tests.bench.run.Bench.run")]
+    ("command", "work"),
+    [("demo", "millrace.apps.demo.run.Demo.run"), ("bench", "millrace.load_tests.bench.run.Bench.run")],
 )
 def test_a_report_without_a_folder_is_refused_before_the_work(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path, command: str, work: str

@@ -2,8 +2,8 @@
 
 import pytest
 
-from consumers.event_log.cassandra_address import CassandraAddress, parse_address
-from millrace.errors import ConfigurationError
+from millrace.kernel.errors import ConfigurationError
+from millrace.stores.event_log.cassandra_address import CassandraAddress, parse_address
 
 
 @pytest.mark.parametrize(

@@ -17,10 +17,10 @@ from cassandra import (
 from cassandra.cluster import NoHostAvailable
 from cassandra.protocol import OverloadedErrorMessage, SyntaxException
 
-from consumers.event_log import cassandra_session, create_schema, open_event_log
-from consumers.event_log.cassandra_session import MOST_IN_FLIGHT, Requests, translated
-from millrace.config import Settings
-from millrace.errors import ConfigurationError, FatalError, TransientError
+from millrace.kernel.errors import ConfigurationError, FatalError, TransientError
+from millrace.kernel.settings import Settings
+from millrace.stores.event_log import cassandra_session, create_schema, open_event_log
+from millrace.stores.event_log.cassandra_session import MOST_IN_FLIGHT, Requests, translated
 
 OVERLOADED = OverloadedErrorMessage(0x1001, "too busy", None)
 

@@ -3,7 +3,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from consumers.event_log.cassandra_rows import (
+from millrace.stores.event_log.cassandra_rows import (
     BLOCK_EVENTS,
     DELETED_US,
     WriteTimes,

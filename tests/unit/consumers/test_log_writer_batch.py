@@ -1,10 +1,10 @@
 from dataclasses import dataclass
 
-from consumers.backoff import FIRST_S, LONGEST_S, Backoff
-from consumers.log_writer.batch import Batch
-from millrace.contracts import EventPolicy
-from millrace.errors import Reason
-from millrace.topics import Topics
+from millrace.consumers.log_writer.batch import Batch
+from millrace.kernel.backoff import FIRST_S, LONGEST_S, Backoff
+from millrace.kernel.contracts import EventPolicy
+from millrace.kernel.errors import Reason
+from millrace.kernel.topics import Topics
 
 TOPICS = Topics("t.")
 EVENT = b'{"event_id":"e","user_id":"u","item_id":"i","type":"rating","value":4.0,"ts_ms":1000}'

@@ -4,11 +4,11 @@ import socket
 
 import pytest
 
-from consumers.health import BackgroundHealth, LogWriterHealth
-from consumers.log_writer.writer import LogWriterStatus
-from millrace.config import Settings
-from millrace.errors import ConfigurationError
-from streams import faust_health
+from millrace.consumers.health import BackgroundHealth, LogWriterHealth
+from millrace.consumers.log_writer.writer import LogWriterStatus
+from millrace.kernel.errors import ConfigurationError
+from millrace.kernel.settings import Settings
+from millrace.streams import faust_health
 
 
 def ask(port: int) -> tuple[int, object]:

@@ -1,6 +1,6 @@
 import pytest
 
-from consumers.rate import WINDOW_S, Rate
+from millrace.runtime.rate import WINDOW_S, Rate
 
 
 def test_the_rate_is_that_of_the_last_seconds(monkeypatch: pytest.MonkeyPatch) -> None:

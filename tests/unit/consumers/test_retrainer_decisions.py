@@ -6,11 +6,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from consumers.retrainer.gate import HOLDOUT_EVENTS, MIN_HOLDOUT_EVENTS, judge
-from consumers.retrainer.schedule import Schedule
-from consumers.retrainer.stages import STAGES, Stages
-from millrace.contracts import CatalogueItem
-from model.item_ids import newest_item_ids, read_item_ids, write_item_ids
+from millrace.consumers.retrainer.gate import HOLDOUT_EVENTS, MIN_HOLDOUT_EVENTS, judge
+from millrace.consumers.retrainer.schedule import Schedule
+from millrace.consumers.retrainer.stages import STAGES, Stages
+from millrace.kernel.contracts import CatalogueItem
+from millrace.stores.item_ids import newest_item_ids, read_item_ids, write_item_ids
 
 GOOD = {HOLDOUT_EVENTS: 2000.0, "hit_rate_at_10": 0.10, "counts_hit_rate_at_10": 0.095, "parent_hit_rate_at_10": 0.10}
 

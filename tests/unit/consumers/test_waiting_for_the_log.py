@@ -5,11 +5,11 @@ from pathlib import Path
 
 import pytest
 
-from consumers.backoff import Backoff
-from consumers.event_log import await_event_log, waiting
-from consumers.event_log.sqlite import SqliteEventLog
-from millrace.config import Settings
-from millrace.errors import ConfigurationError, TransientError
+from millrace.kernel.backoff import Backoff
+from millrace.kernel.errors import ConfigurationError, TransientError
+from millrace.kernel.settings import Settings
+from millrace.stores.event_log import await_event_log, waiting
+from millrace.stores.event_log.sqlite import SqliteEventLog
 
 
 @pytest.fixture(autouse=True)

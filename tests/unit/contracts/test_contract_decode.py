@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from millrace.contracts import ActivityEvent, EventPolicy, decode_event, decode_item
-from millrace.errors import PoisonError, Reason
+from millrace.kernel.contracts import ActivityEvent, EventPolicy, decode_event, decode_item
+from millrace.kernel.errors import PoisonError, Reason
 
 NOW_MS = 1_767_225_600_000
 POLICY = EventPolicy()

@@ -5,10 +5,10 @@ from pathlib import Path
 import jsonschema
 import pytest
 
-from millrace.contracts import DeadLetterHeaders, EventPolicy, decode_event, decode_item
-from millrace.contracts.event import ActivityEvent
-from millrace.contracts.schemas import SCHEMAS, generated_docs
-from millrace.errors import Reason
+from millrace.apps.schemas import SCHEMAS, generated_docs
+from millrace.kernel.contracts import DeadLetterHeaders, EventPolicy, decode_event, decode_item
+from millrace.kernel.contracts.event import ActivityEvent
+from millrace.kernel.errors import Reason
 
 DOCS = Path(__file__).parents[3] / "docs"
 PAGE = (DOCS / "event-schema.md").read_text()

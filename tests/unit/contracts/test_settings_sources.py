@@ -3,8 +3,8 @@ from pathlib import Path
 
 import pytest
 
-from millrace.config import Settings, load_settings
-from millrace.errors import ConfigurationError
+from millrace.kernel.errors import ConfigurationError
+from millrace.kernel.settings import Settings, load_settings
 
 
 @pytest.fixture(autouse=True)

@@ -2,8 +2,8 @@
 
 import pytest
 
-from millrace.demo.options import DemoOptions
-from millrace.errors import ConfigurationError
+from millrace.apps.demo.options import DemoOptions
+from millrace.kernel.errors import ConfigurationError
 
 
 def test_the_default_suits_the_committed_data() -> None:

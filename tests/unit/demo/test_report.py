@@ -2,10 +2,10 @@
 
 import pytest
 
-from millrace.contracts import EventPolicy, decode_event
-from millrace.demo.poison import broken_records
-from millrace.demo.report import DemoReport, LiveQuality, Percentiles, VersionReport
-from millrace.errors import PoisonError
+from millrace.apps.demo.poison import broken_records
+from millrace.apps.demo.report import DemoReport, LiveQuality, Percentiles, VersionReport
+from millrace.kernel.contracts import EventPolicy, decode_event
+from millrace.kernel.errors import PoisonError
 
 
 def _report(**changes: object) -> DemoReport:

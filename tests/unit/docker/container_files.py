@@ -8,8 +8,8 @@ from typing import Any
 import typer
 import yaml
 
-from millrace.cli.app import build_app
-from millrace.config import Settings
+from millrace.apps.cli.app import build_app
+from millrace.kernel.settings import Settings
 
 ROOT = Path(__file__).parents[3]
 DOCKER = ROOT / "docker"

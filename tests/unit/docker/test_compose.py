@@ -8,9 +8,9 @@ import jsonschema
 import pytest
 import yaml
 
-from consumers.event_log.cassandra_address import parse_address
-from millrace.config import load_settings
-from model.triton_admin import STATIC_FILES
+from millrace.kernel.settings import load_settings
+from millrace.model.triton_admin import STATIC_FILES
+from millrace.stores.event_log.cassandra_address import parse_address
 from tests.unit.docker.container_files import (
     COMPOSE,
     GPU,

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from millrace.config import load_settings
+from millrace.kernel.settings import load_settings
 from tests.unit.docker.container_files import (
     DOCKER,
     EXTRAS,
@@ -79,7 +79,7 @@ def test_both_sides_of_the_model_volume_are_the_same_user() -> None:
 
 
 def test_the_model_server_starts_as_in_the_local_stack() -> None:
-    from millrace.stacks.triton_server import TritonServer
+    from millrace.apps.stacks.triton_server import TritonServer
 
     server = TritonServer(Path("logs"), Path("work"), Path("/triton"))
     local = set(server._options(Path("backends")))
@@ -90,7 +90,7 @@ def test_the_model_server_starts_as_in_the_local_stack() -> None:
 
 @pytest.mark.parametrize("image", ROLE_IMAGES)
 def test_the_extras_of_an_image_exist(image: str) -> None:
-    (extras,) = re.findall(r"millrace\[([a-z,-]+)\]", last(f"build-{image}", "RUN"))
+    (extras,) = re.findall(r"millrace-recommender\[([a-z,-]+)\]", last(f"build-{image}", "RUN"))
     assert set(extras.split(",")) <= set(EXTRAS)
 
 
@@ -100,7 +100,7 @@ def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
     source, out = tmp_path_factory.mktemp("source"), tmp_path_factory.mktemp("wheel")
     for name in copied():
         if (ROOT / name).is_dir():
-            shutil.copytree(ROOT / name, source / name, ignore=shutil.ignore_patterns("__pycache__"))
+            shutil.copytree(ROOT / name, source / name, symlinks=True, ignore=shutil.ignore_patterns("__pycache__"))
         elif "/" not in name:
             shutil.copy(ROOT / name, source / name)
     subprocess.run(
@@ -113,18 +113,19 @@ def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def test_the_wheel_holds_every_module_and_the_static_part_of_tritons_repository(wheel: Path) -> None:
-    packages = ("millrace", "producers", "streams", "consumers", "model", "load_tests")
-    modules = {path.relative_to(ROOT) for name in packages for path in (ROOT / name).rglob("*.py")}
+    folders = ("", "producers/", "streams/", "consumers/", "model/", "load_tests/")
+    modules = {path.relative_to(ROOT) for name in folders for path in (ROOT / "millrace" / name).rglob("*.py")}
     assert len(modules) > 200
     missing = {str(path) for path in modules if not (wheel / path).exists()}
     assert not missing
-    in_tree = {path.relative_to(ROOT) for path in (ROOT / "triton_repo").rglob("*") if path.suffix in {".pbtxt", ".py"}}
+    static = (ROOT / "millrace" / "triton_repo" / "").rglob("*")
+    in_tree = {path.relative_to(ROOT) for path in static if path.suffix in {".pbtxt", ".py"}}
     assert len(in_tree) == 4
     assert all((wheel / path).exists() for path in in_tree)
 
 
 def test_commands_run_from_the_wheel_alone(wheel: Path, tmp_path: Path) -> None:
-    code = "import model.triton_admin as a, millrace; print(millrace.__file__); print(a.TEMPLATE_DIR.is_dir())"
+    code = "import millrace.model.triton_admin as a, millrace; print(millrace.__file__); print(a.TEMPLATE_DIR.is_dir())"
     run = subprocess.run(
         [sys.executable, "-c", code],
         env={"PYTHONPATH": str(wheel), "PATH": "/usr/bin:/bin"},

@@ -6,8 +6,8 @@ import kubernetes_validate
 import pytest
 import yaml
 
-from consumers.event_log.cassandra_address import parse_address
-from millrace.config import load_settings
+from millrace.kernel.settings import load_settings
+from millrace.stores.event_log.cassandra_address import parse_address
 from tests.unit.docker.container_files import (
     KUBERNETES,
     ROLE_IMAGES,

@@ -5,17 +5,17 @@ from pathlib import Path
 
 import numpy as np
 
-from millrace.contracts import CatalogueItem
-from model.baselines.markov import DecayedMarkov
-from model.baselines.popularity import Popularity
-from model.baselines.protocol import Baseline, top_untouched
-from model.evaluation.options import EvaluateOptions
-from model.evaluation.split import Split
-from model.evaluation.system import Ranking, System, Told
-from model.stream import RecordedStream
-from producers.movielens import UserFacts
-from streams.catalogue import Catalogue
-from streams.users import ResolvedEvent, UserState
+from millrace.kernel.contracts import CatalogueItem
+from millrace.kernel.user_state import ResolvedEvent, UserState
+from millrace.model.baselines.markov import DecayedMarkov
+from millrace.model.baselines.popularity import Popularity
+from millrace.model.baselines.protocol import Baseline, top_untouched
+from millrace.model.evaluation.options import EvaluateOptions
+from millrace.model.evaluation.split import Split
+from millrace.model.evaluation.system import Ranking, System, Told
+from millrace.model.stream import RecordedStream
+from millrace.producers.movielens import UserFacts
+from millrace.streams.catalogue import Catalogue
 
 GENRES = ("Comedy", "Drama", "War")
 RANKED = 30

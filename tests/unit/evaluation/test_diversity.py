@@ -7,16 +7,16 @@ import numpy as np
 import pytest
 from rich.console import Console
 
-from millrace.cli.evaluate import parse_weights
-from millrace.errors import ConfigurationError
-from model.evaluation.diversity import DiversityWatch
-from model.evaluation.options import EvaluateOptions
-from model.evaluation.protocols.prequential import run
-from model.evaluation.split import Split
-from model.evaluation.system import Ranking, System
-from model.evaluation.test_then_train import Moment
-from model.stream import RecordedStream
-from streams.users import UserState
+from millrace.apps.cli.evaluate import parse_weights
+from millrace.kernel.errors import ConfigurationError
+from millrace.kernel.user_state import UserState
+from millrace.model.evaluation.diversity import DiversityWatch
+from millrace.model.evaluation.options import EvaluateOptions
+from millrace.model.evaluation.protocols.prequential import run
+from millrace.model.evaluation.split import Split
+from millrace.model.evaluation.system import Ranking, System
+from millrace.model.evaluation.test_then_train import Moment
+from millrace.model.stream import RecordedStream
 from tests.unit.evaluation.plain_system import PlainSystem, make_plain, small_stream, write_movielens
 
 

@@ -9,15 +9,15 @@ import numpy as np
 import pytest
 from rich.console import Console
 
-from model.evaluation.options import EvaluateOptions
-from model.evaluation.outcomes import SystemOutcomes
-from model.evaluation.protocols.prequential import PrequentialResult, run
-from model.evaluation.report.__main__ import main as draw
-from model.evaluation.report.build import ms_per_event
-from model.evaluation.report.plots import calibration_plot
-from model.evaluation.split import Split
-from model.evaluation.test_then_train import grade
-from model.stream import load_stream
+from millrace.model.evaluation.options import EvaluateOptions
+from millrace.model.evaluation.outcomes import SystemOutcomes
+from millrace.model.evaluation.protocols.prequential import PrequentialResult, run
+from millrace.model.evaluation.report.__main__ import main as draw
+from millrace.model.evaluation.report.build import ms_per_event
+from millrace.model.evaluation.report.plots import calibration_plot
+from millrace.model.evaluation.split import Split
+from millrace.model.evaluation.test_then_train import grade
+from millrace.model.stream import load_stream
 from tests.unit.evaluation.plain_system import make_plain, small_stream, write_movielens
 
 BASELINES = ("popularity",)

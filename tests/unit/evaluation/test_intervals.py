@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from model.evaluation.report.intervals import Interval, UserBootstrap, none_of
+from millrace.model.evaluation.report.intervals import Interval, UserBootstrap, none_of
 
 USERS = 80
 

@@ -1,7 +1,7 @@
 """Learning late: by seconds of the stream, or by events at a rate."""
 
-from model.evaluation.lateness import Lateness
-from streams.users import ResolvedEvent, UserState
+from millrace.kernel.user_state import ResolvedEvent, UserState
+from millrace.model.evaluation.lateness import Lateness
 
 
 def event(number: int, ts_ms: int) -> ResolvedEvent:

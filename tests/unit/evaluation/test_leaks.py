@@ -6,15 +6,15 @@ from collections.abc import Sequence
 import numpy as np
 import pytest
 
-from model.baselines.markov import DecayedMarkov
-from model.baselines.popularity import Popularity
-from model.evaluation.leaks import LeakProbe, future_dependence
-from model.evaluation.past import LeakError, PastEvents
-from model.evaluation.split import Split, before_graded
-from model.evaluation.system import CandidateFeatures, Ranking, System
-from model.evaluation.test_then_train import Moment, Replay, go_on, grade
-from model.stream import RecordedStream
-from streams.users import ResolvedEvent, UserState
+from millrace.kernel.user_state import ResolvedEvent, UserState
+from millrace.model.baselines.markov import DecayedMarkov
+from millrace.model.baselines.popularity import Popularity
+from millrace.model.evaluation.leaks import LeakProbe, future_dependence
+from millrace.model.evaluation.past import LeakError, PastEvents
+from millrace.model.evaluation.split import Split, before_graded
+from millrace.model.evaluation.system import CandidateFeatures, Ranking, System
+from millrace.model.evaluation.test_then_train import Moment, Replay, go_on, grade
+from millrace.model.stream import RecordedStream
 from tests.unit.evaluation.plain_system import PlainSystem, small_stream
 
 STREAM = small_stream(events=3_000, users=40, items=150)

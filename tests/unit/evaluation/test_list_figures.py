@@ -3,9 +3,9 @@ import math
 import numpy as np
 import pytest
 
-from millrace.contracts import CatalogueItem
-from model.evaluation.report.lists import diversity, list_figures, novelty, shown_share_curve
-from streams.catalogue import Catalogue
+from millrace.kernel.contracts import CatalogueItem
+from millrace.model.evaluation.report.lists import diversity, list_figures, novelty, shown_share_curve
+from millrace.streams.catalogue import Catalogue
 
 GENRES = {1: ("Comedy",), 2: ("Comedy", "Drama"), 3: ("War",), 4: (), 5: ("Comedy",)}
 

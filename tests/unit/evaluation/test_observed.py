@@ -1,8 +1,8 @@
 import numpy as np
 
-from model.evaluation.observed import ObservedSystem
-from model.evaluation.system import Ranking, Told
-from streams.users import ResolvedEvent, UserState
+from millrace.kernel.user_state import ResolvedEvent, UserState
+from millrace.model.evaluation.observed import ObservedSystem
+from millrace.model.evaluation.system import Ranking, Told
 
 RANKING = Ranking((1, 2), np.array([1, 2, 3], np.int32))
 

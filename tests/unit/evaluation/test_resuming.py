@@ -7,16 +7,16 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from millrace.errors import ConfigurationError
-from model.evaluation.checkpoints import Checkpoints
-from model.evaluation.options import EvaluateOptions
-from model.evaluation.past import PastEvents
-from model.evaluation.runs import run_one, split_of
-from model.evaluation.split import Split
-from model.evaluation.system import System
-from model.evaluation.test_then_train import Moment, Replay, go_on, grade
-from model.stream import RecordedStream
-from streams.users import ResolvedEvent
+from millrace.kernel.errors import ConfigurationError
+from millrace.kernel.user_state import ResolvedEvent
+from millrace.model.evaluation.checkpoints import Checkpoints
+from millrace.model.evaluation.options import EvaluateOptions
+from millrace.model.evaluation.past import PastEvents
+from millrace.model.evaluation.runs import run_one, split_of
+from millrace.model.evaluation.split import Split
+from millrace.model.evaluation.system import System
+from millrace.model.evaluation.test_then_train import Moment, Replay, go_on, grade
+from millrace.model.stream import RecordedStream
 from tests.unit.evaluation.plain_system import PlainSystem, make_plain, small_stream
 
 STREAM = small_stream(events=1_500, users=30, items=120)

@@ -2,8 +2,8 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from model.evaluation.sampled import NegativeSampler, SampledGrades
-from streams.users import UserState
+from millrace.kernel.user_state import UserState
+from millrace.model.evaluation.sampled import NegativeSampler, SampledGrades
 
 ITEMS = 30
 AVAILABLE = np.ones(ITEMS + 1, np.bool_)

@@ -1,12 +1,12 @@
 import numpy as np
 import pytest
 
-from model.evaluation.outcomes import GradedEvents
-from model.evaluation.report import slices
-from model.evaluation.report.slices import Cut
-from model.evaluation.split import Split
-from model.evaluation.test_then_train import graded_events
-from streams.statistics.popularity import HISTORY_BUCKET_BOUNDS
+from millrace.model.evaluation.outcomes import GradedEvents
+from millrace.model.evaluation.report import slices
+from millrace.model.evaluation.report.slices import Cut
+from millrace.model.evaluation.split import Split
+from millrace.model.evaluation.test_then_train import graded_events
+from millrace.streams.statistics.popularity import HISTORY_BUCKET_BOUNDS
 from tests.unit.evaluation.plain_system import small_stream
 
 STREAM = small_stream()

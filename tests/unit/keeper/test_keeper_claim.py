@@ -6,13 +6,13 @@ from collections.abc import Sequence
 import orjson
 import pytest
 
-from millrace.contracts import EventPolicy
-from millrace.errors import FatalError
-from streams.faust_claims import PartitionGate
-from streams.keeper.keeper import Keeper
-from streams.store.protocols import CatalogueChange, FencedError, StatisticsFlush
-from streams.worker.catalogue_view import CatalogueView
-from streams.worker.records import SourceRecord
+from millrace.kernel.contracts import EventPolicy
+from millrace.kernel.errors import FatalError
+from millrace.stores.redis.protocols import CatalogueChange, FencedError, StatisticsFlush
+from millrace.streams.faust_claims import PartitionGate
+from millrace.streams.keeper.keeper import Keeper
+from millrace.streams.worker.catalogue_view import CatalogueView
+from millrace.streams.worker.records import SourceRecord
 
 
 class Store:

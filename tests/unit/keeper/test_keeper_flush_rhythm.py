@@ -4,13 +4,13 @@ import asyncio
 
 import pytest
 
-from millrace.contracts import EventPolicy
-from millrace.errors import TransientError
-from streams.faust_claims import PartitionGate
-from streams.keeper import keeper as keeping
-from streams.keeper.keeper import Keeper
-from streams.store.protocols import StatisticsFlush
-from streams.worker.catalogue_view import CatalogueView
+from millrace.kernel.contracts import EventPolicy
+from millrace.kernel.errors import TransientError
+from millrace.stores.redis.protocols import StatisticsFlush
+from millrace.streams.faust_claims import PartitionGate
+from millrace.streams.keeper import keeper as keeping
+from millrace.streams.keeper.keeper import Keeper
+from millrace.streams.worker.catalogue_view import CatalogueView
 from tests.unit.keeper.test_keeper_claim import Items, Store, record
 
 FLUSH_S = 0.05

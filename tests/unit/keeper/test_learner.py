@@ -3,9 +3,9 @@
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from streams.keeper.learner import Learner, Lesson
-from streams.statistics import ItemStatistics
-from streams.users import ResolvedEvent
+from millrace.kernel.user_state import ResolvedEvent
+from millrace.streams.keeper.learner import Learner, Lesson
+from millrace.streams.statistics import ItemStatistics
 
 USERS = 4
 

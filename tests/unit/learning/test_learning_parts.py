@@ -3,10 +3,10 @@
 import numpy as np
 import pytest
 
-from model.learning.log import GrowingLog
-from model.learning.moments import LessonRing, Lessons, Moment, lessons_of
-from model.learning.rhythm import Rhythm, first_moments
-from streams.scoring.protocol import ScoreRequest
+from millrace.model.learning.log import GrowingLog
+from millrace.model.learning.moments import LessonRing, Lessons, Moment, lessons_of
+from millrace.model.learning.rhythm import Rhythm, first_moments
+from millrace.streams.scoring.protocol import ScoreRequest
 
 
 def lessons(first: int, count: int) -> Lessons:

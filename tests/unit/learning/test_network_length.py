@@ -2,9 +2,9 @@
 
 import pytest
 
-from model.learning.growth import network_length
-from model.network.config import DEFAULT_LENGTH
-from streams.scoring.protocol import HISTORY_TENSOR_LENGTH
+from millrace.model.learning.growth import network_length
+from millrace.model.network.config import DEFAULT_LENGTH
+from millrace.streams.scoring.protocol import HISTORY_TENSOR_LENGTH
 
 
 @pytest.mark.parametrize(

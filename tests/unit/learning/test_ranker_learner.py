@@ -6,12 +6,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from model.configuration import FusionChoices, RankerChoices
-from model.learning.moments import Lessons
-from model.learning.ranker import RankerLearner
-from model.network.config import NetworkConfig
-from model.network.ranker import FusionRanker
-from streams.ranking import FusionWeights
+from millrace.model.configuration import FusionChoices, RankerChoices
+from millrace.model.learning.moments import Lessons
+from millrace.model.learning.ranker import RankerLearner
+from millrace.model.network.config import NetworkConfig
+from millrace.model.network.ranker import FusionRanker
+from millrace.streams.ranking import FusionWeights
 
 FEATURES, CONTEXT, CANDIDATES = 3, 2, 5
 BLOCKS = 4

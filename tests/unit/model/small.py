@@ -2,10 +2,10 @@
 
 import numpy as np
 
-from millrace.contracts import CatalogueItem
-from model.network.config import NetworkConfig
-from model.network.content import content_matrix, genre_vocabulary
-from model.network.recommender import Recommender
+from millrace.kernel.contracts import CatalogueItem
+from millrace.model.network.config import NetworkConfig
+from millrace.model.network.content import content_matrix, genre_vocabulary
+from millrace.model.network.recommender import Recommender
 
 ITEMS = 300
 FEATURES = 5

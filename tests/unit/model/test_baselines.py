@@ -1,9 +1,9 @@
 import numpy as np
 import pytest
 
-from model.baselines import DecayedMarkov, Popularity, RecentPopularity
-from model.baselines.protocol import top_untouched
-from streams.users import ResolvedEvent, UserState, apply_event
+from millrace.kernel.user_state import ResolvedEvent, UserState, apply_event
+from millrace.model.baselines import DecayedMarkov, Popularity, RecentPopularity
+from millrace.model.baselines.protocol import top_untouched
 
 SIZE = 40
 

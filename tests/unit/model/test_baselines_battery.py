@@ -7,12 +7,12 @@ from functools import cache
 import numpy as np
 import pytest
 
-from model.baselines import BASELINES, BaselineSetup, FittedBaseline
-from model.baselines.protocol import top_untouched
-from model.baselines.sasrec import Sasrec
-from model.baselines.sasrec_inference import SasrecConfig
-from model.dataset.events import EventTable
-from streams.users import ResolvedEvent, UserState, apply_event
+from millrace.kernel.user_state import ResolvedEvent, UserState, apply_event
+from millrace.model.baselines import BASELINES, BaselineSetup, FittedBaseline
+from millrace.model.baselines.protocol import top_untouched
+from millrace.model.baselines.sasrec import Sasrec
+from millrace.model.baselines.sasrec_inference import SasrecConfig
+from millrace.model.dataset.events import EventTable
 
 PAIRS = 12
 SIZE = 2 * PAIRS + 1

@@ -6,27 +6,27 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from model.baselines import Ease, ItemKnn
-from model.baselines.ease import EaseSetting, item_weights
-from model.baselines.history_sums import HistorySums
-from model.baselines.interactions import interactions_of
-from model.baselines.item_knn import ItemKnnSetting
-from model.baselines.lazy_adam import LazyAdam
-from model.baselines.matrix_factorisation import MatrixFactorisation, alternate
-from model.baselines.ncf import Ncf
-from model.baselines.ncf_network import (
+from millrace.kernel.user_state import UserState
+from millrace.model.baselines import Ease, ItemKnn
+from millrace.model.baselines.ease import EaseSetting, item_weights
+from millrace.model.baselines.history_sums import HistorySums
+from millrace.model.baselines.interactions import interactions_of
+from millrace.model.baselines.item_knn import ItemKnnSetting
+from millrace.model.baselines.lazy_adam import LazyAdam
+from millrace.model.baselines.matrix_factorisation import MatrixFactorisation, alternate
+from millrace.model.baselines.ncf import Ncf
+from millrace.model.baselines.ncf_network import (
     gradient,
     initial_embeddings,
     initial_weights,
     logits,
     prepare_items,
 )
-from model.baselines.ridge import solve_one
-from model.baselines.sasrec import Sasrec
-from model.baselines.sasrec_inference import SasrecConfig, next_item_logits
-from model.baselines.selection import best_setting
-from model.dataset.events import EventTable
-from streams.users import UserState
+from millrace.model.baselines.ridge import solve_one
+from millrace.model.baselines.sasrec import Sasrec
+from millrace.model.baselines.sasrec_inference import SasrecConfig, next_item_logits
+from millrace.model.baselines.selection import best_setting
+from millrace.model.dataset.events import EventTable
 
 TINY = SasrecConfig(width=16, blocks=2, length=6)
 
@@ -251,7 +251,7 @@ def test_an_event_between_fits_moves_its_user_towards_the_item():
 
 
 def test_sasrec_in_numpy_equals_keras():
-    from model.baselines.sasrec_network import SasrecNetwork
+    from millrace.model.baselines.sasrec_network import SasrecNetwork
 
     network, rng = SasrecNetwork(TINY, rows=30, targets=3, dropout=0.5, seed=0), np.random.default_rng(8)
     for weight in network.trainable_weights:
@@ -267,7 +267,7 @@ def test_sasrec_in_numpy_equals_keras():
 
 
 def test_sasrec_positions_do_not_see_what_follows():
-    from model.baselines.sasrec_network import SasrecNetwork
+    from millrace.model.baselines.sasrec_network import SasrecNetwork
 
     network = SasrecNetwork(TINY, rows=30, targets=3, dropout=0.5, seed=0)
     ends = [np.array([[0, 3, 4, 5, 6, last]], np.int32) for last in (7, 8)]
@@ -278,7 +278,7 @@ def test_sasrec_positions_do_not_see_what_follows():
 
 @pytest.mark.slow
 def test_a_sasrec_fit_after_pickling_equals_one_without(monkeypatch):
-    monkeypatch.setattr("model.baselines.sasrec._FIRST_EPOCHS", (1, 1))
+    monkeypatch.setattr("millrace.model.baselines.sasrec._FIRST_EPOCHS", (1, 1))
     events = random_table(7, users=15, items=30, events=300)
     sasrec = Sasrec(30, 0, TINY)
     sasrec.fit(events.head(200), 0)

@@ -2,8 +2,8 @@ from pathlib import Path
 
 import pytest
 
-from millrace.errors import ConfigurationError
-from model.configuration import ModelConfiguration, read_configuration, write_configuration
+from millrace.kernel.errors import ConfigurationError
+from millrace.model.configuration import ModelConfiguration, read_configuration, write_configuration
 
 
 def test_a_written_configuration_reads_back_equal_and_holds_only_what_was_changed(tmp_path: Path) -> None:

@@ -6,12 +6,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from model.dataset.events import EventTable
-from model.dataset.windows import cut_windows
-from model.training.encoder import EncoderTrainer
-from model.training.encoder_report import last_events_last, main
-from model.training.first import IN_SERVICE, OFFLINE, HeldOut, train_first
-from producers.dense import DenseOptions, make_world, write_folder
+from millrace.model.dataset.events import EventTable
+from millrace.model.dataset.windows import cut_windows
+from millrace.model.training.encoder import EncoderTrainer
+from millrace.model.training.encoder_report import last_events_last, main
+from millrace.model.training.first import IN_SERVICE, OFFLINE, HeldOut, train_first
+from millrace.producers.dense import DenseOptions, make_world, write_folder
 from tests.unit.model.small import small_recommender
 
 
@@ -30,7 +30,7 @@ def test_the_last_event_of_each_user_goes_to_the_end() -> None:
 
 
 def test_the_first_training_keeps_the_best_round(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("model.training.first.IN_SERVICE", replace(IN_SERVICE, round_targets=300))
+    monkeypatch.setattr("millrace.model.training.first.IN_SERVICE", replace(IN_SERVICE, round_targets=300))
     rng = np.random.default_rng(1)
     users = np.repeat(np.arange(20), 15)
     start = rng.integers(0, 100, 20)
@@ -58,7 +58,7 @@ def test_the_report_has_a_row_for_each_training(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], options: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     short = replace(IN_SERVICE, round_targets=1000, most_epochs=1, least_rounds=1)
-    monkeypatch.setattr("model.training.first.IN_SERVICE", short)
+    monkeypatch.setattr("millrace.model.training.first.IN_SERVICE", short)
     monkeypatch.setenv("COLUMNS", "200")
     write_folder(make_world(DenseOptions(events=800, users=30, items=100, seed=1)), tmp_path)
     main([str(tmp_path), "--growth", "0.2", "--length", "12", *options])

@@ -3,12 +3,12 @@
 import numpy as np
 import pytest
 
-from model.dataset.events import EventTable
-from model.dataset.windows import cut_windows
-from model.network.backend import keras, ops
-from model.network.recommender import Recommender
-from model.training.adamw import FusedAdamW
-from model.training.encoder import (
+from millrace.model.dataset.events import EventTable
+from millrace.model.dataset.windows import cut_windows
+from millrace.model.network.backend import keras, ops
+from millrace.model.network.recommender import Recommender
+from millrace.model.training.adamw import FusedAdamW
+from millrace.model.training.encoder import (
     EncoderPass,
     EncoderTrainer,
     batches_of_like_length,
@@ -16,9 +16,9 @@ from model.training.encoder import (
     rate_share,
     softmax_rows,
 )
-from model.training.encoder_grade import grade_encoder
-from model.training.new_items import first_touch_share, fit_new_items
-from model.training.progress import silent
+from millrace.model.training.encoder_grade import grade_encoder
+from millrace.model.training.new_items import first_touch_share, fit_new_items
+from millrace.model.training.progress import silent
 from tests.unit.model.small import ITEMS, small_recommender
 
 LENGTH = 50

@@ -5,9 +5,9 @@ import json
 import numpy as np
 import pytest
 
-from millrace.contracts import ActivityEvent, EventPolicy
-from millrace.errors import ConfigurationError
-from model.event_weights import estimate, gain_over, gather, main
+from millrace.kernel.contracts import ActivityEvent, EventPolicy
+from millrace.kernel.errors import ConfigurationError
+from millrace.model.event_weights import estimate, gain_over, gather, main
 
 POLICY = EventPolicy()
 

@@ -10,12 +10,12 @@ from google.protobuf import text_format
 from numpy.typing import NDArray
 from tritonclient.grpc import model_config_pb2 as pb
 
-from millrace.errors import FatalError
-from model import export as exporting
-from model.export import Exporter, Tensors, export, random_request, run
-from model.learning.growth import frozen, thawed
-from model.network.recommender import Recommender
-from model.triton_admin import TEMPLATE_DIR
+from millrace.kernel.errors import FatalError
+from millrace.model import export as exporting
+from millrace.model.export import Exporter, Tensors, export, random_request, run
+from millrace.model.learning.growth import frozen, thawed
+from millrace.model.network.recommender import Recommender
+from millrace.model.triton_admin import TEMPLATE_DIR
 from tests.unit.model.small import ITEMS, small_recommender
 
 DTYPES = {pb.TYPE_INT32: "tensor(int32)", pb.TYPE_FP32: "tensor(float)"}

@@ -1,11 +1,11 @@
 import numpy as np
 
-from millrace.contracts import CatalogueItem
-from model.first_weights import FusionFromCounts, rounded
-from streams.catalogue import Catalogue
-from streams.ranking import CONTEXT_NAMES, FEATURE_NAMES, FusionWeights
-from streams.ranking.features import CONTEXTS, FEATURES
-from streams.users import ResolvedEvent
+from millrace.kernel.contracts import CatalogueItem
+from millrace.kernel.user_state import ResolvedEvent
+from millrace.model.first_weights import FusionFromCounts, rounded
+from millrace.streams.catalogue import Catalogue
+from millrace.streams.ranking import CONTEXT_NAMES, FEATURE_NAMES, FusionWeights
+from millrace.streams.ranking.features import CONTEXTS, FEATURES
 
 HALF = 30
 

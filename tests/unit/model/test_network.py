@@ -3,10 +3,10 @@
 import numpy as np
 import pytest
 
-from model.export import Tensors, random_request
-from model.network.attention import gap_bucket
-from model.network.recommender import Recommender
-from streams.scoring.protocol import CANDIDATES, HISTORY_TENSOR_LENGTH, PROPOSALS, RANKED
+from millrace.model.export import Tensors, random_request
+from millrace.model.network.attention import gap_bucket
+from millrace.model.network.recommender import Recommender
+from millrace.streams.scoring.protocol import CANDIDATES, HISTORY_TENSOR_LENGTH, PROPOSALS, RANKED
 from tests.unit.model.small import ITEMS, small_recommender
 
 

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from model.metrics import RankingMetrics
+from millrace.model.metrics import RankingMetrics
 
 
 @given(ranks=st.lists(st.none() | st.integers(0, 30), max_size=60), length=st.integers(1, 20))

@@ -2,7 +2,7 @@
 
 import pytest
 
-from model.rating.bias import ITEM_PRIOR, USER_PRIOR, BiasModel
+from millrace.model.rating.bias import ITEM_PRIOR, USER_PRIOR, BiasModel
 
 
 def test_nothing_known_gives_a_neutral_rating() -> None:

@@ -4,12 +4,12 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from millrace.errors import ConfigurationError
-from model.rating.chain import Moods
-from model.rating.consumption import leading_vectors
-from model.rating.factorisation import MatrixFactorisation
-from model.rating.gibbs import Ratings, sample_predictions
-from model.rating.sparse import grouped
+from millrace.kernel.errors import ConfigurationError
+from millrace.model.rating.chain import Moods
+from millrace.model.rating.consumption import leading_vectors
+from millrace.model.rating.factorisation import MatrixFactorisation
+from millrace.model.rating.gibbs import Ratings, sample_predictions
+from millrace.model.rating.sparse import grouped
 
 USERS, ITEMS, RANK = 120, 80, 2
 

@@ -7,17 +7,25 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from model.dataset.events import EventTable
-from model.network.backend import ops
-from model.network.config import NetworkConfig
-from model.network.rating import RatingHead
-from model.rating.chebyshev import PRODUCTS, inverse_coefficients, solve
-from model.rating.levels import fit_levels
-from model.rating.online import rating_stream
-from model.rating.process import SETTING_NAMES, Older, Points, Settings, first_settings, observed, one_step_ahead
-from model.rating.sequences import cut_sequences
-from model.training.rating import RatingPass, fit_rating_head, narrowed
-from streams.ranking.features import CONTEXT_NAMES
+from millrace.model.dataset.events import EventTable
+from millrace.model.network.backend import ops
+from millrace.model.network.config import NetworkConfig
+from millrace.model.network.rating import RatingHead
+from millrace.model.rating.chebyshev import PRODUCTS, inverse_coefficients, solve
+from millrace.model.rating.levels import fit_levels
+from millrace.model.rating.online import rating_stream
+from millrace.model.rating.process import (
+    SETTING_NAMES,
+    Older,
+    Points,
+    Settings,
+    first_settings,
+    observed,
+    one_step_ahead,
+)
+from millrace.model.rating.sequences import cut_sequences
+from millrace.model.training.rating import RatingPass, fit_rating_head, narrowed
+from millrace.streams.ranking.features import CONTEXT_NAMES
 
 ITEMS, LENGTH, WIDTH = 40, 12, 6
 # Stars by which the served approximation may be off; people give halves.

@@ -5,11 +5,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from millrace.errors import ConfigurationError
-from model.rating.errors import calibration, calibration_error, errors_of
-from model.rating.protocol import evaluate_ratings
-from model.rating.rating_files import read_ratings
-from model.rating.side import _places
+from millrace.kernel.errors import ConfigurationError
+from millrace.model.rating.errors import calibration, calibration_error, errors_of
+from millrace.model.rating.protocol import evaluate_ratings
+from millrace.model.rating.rating_files import read_ratings
+from millrace.model.rating.side import _places
 
 
 def written(folder: Path, separator: str = "\t", times: bool = True) -> tuple[Path, Path]:

@@ -5,10 +5,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from millrace.errors import ConfigurationError, FatalError
-from model.network.config import NetworkConfig
-from model.registry import Registry, Version, VersionCard
-from streams.scoring.card import ServingCard
+from millrace.kernel.errors import ConfigurationError, FatalError
+from millrace.model.network.config import NetworkConfig
+from millrace.model.registry import Registry, Version, VersionCard
+from millrace.streams.scoring.card import ServingCard
 
 CARD = VersionCard(
     serving=ServingCard(

@@ -3,12 +3,12 @@
 import numpy as np
 import pytest
 
-from millrace.contracts import CatalogueItem
-from model.dataset.events import EventTable
-from model.dataset.windows import cut_windows
-from model.network.content import FIXED_COLUMNS, YEAR_KNOTS, content_matrix, genre_vocabulary
-from model.training.plan import plan_training
-from model.training.refresh import refresh_windows
+from millrace.kernel.contracts import CatalogueItem
+from millrace.model.dataset.events import EventTable
+from millrace.model.dataset.windows import cut_windows
+from millrace.model.network.content import FIXED_COLUMNS, YEAR_KNOTS, content_matrix, genre_vocabulary
+from millrace.model.training.plan import plan_training
+from millrace.model.training.refresh import refresh_windows
 
 
 @pytest.mark.parametrize(("length", "targets"), [(6, 3), (5, 5), (8, 1)])

@@ -5,14 +5,14 @@ from pathlib import Path
 
 import pytest
 
-from millrace.contracts import ActivityEvent, EventPolicy
-from millrace.contracts.event import RATING
-from producers.activities import as_activities
-from producers.movielens import load_movielens
-from producers.sources import ActivitySource, MovieLensSource, open_source
-from streams.keeper.learner import Learner, Lesson
-from streams.statistics import ItemStatistics
-from streams.users import ResolvedEvent
+from millrace.kernel.contracts import ActivityEvent, EventPolicy
+from millrace.kernel.contracts.event import RATING
+from millrace.kernel.user_state import ResolvedEvent
+from millrace.producers.activities import as_activities
+from millrace.producers.movielens import load_movielens
+from millrace.producers.sources import ActivitySource, MovieLensSource, open_source
+from millrace.streams.keeper.learner import Learner, Lesson
+from millrace.streams.statistics import ItemStatistics
 
 FOLDER = Path("data/ml-latest-small")
 

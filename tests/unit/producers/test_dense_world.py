@@ -3,10 +3,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from millrace.errors import ConfigurationError
-from producers.dense import DenseOptions, World, make_world, write_folder
-from producers.dense.__main__ import main
-from producers.movielens import load_movielens
+from millrace.kernel.errors import ConfigurationError
+from millrace.producers.dense import DenseOptions, World, make_world, write_folder
+from millrace.producers.dense.__main__ import main
+from millrace.producers.movielens import load_movielens
 
 OPTIONS = DenseOptions(events=12_000, users=120, items=400, seed=5)
 

@@ -3,9 +3,9 @@ from pathlib import Path
 
 import pytest
 
-from millrace.errors import ConfigurationError
-from producers.movielens import load_movielens
-from producers.movielens.titles import split_genres, split_title
+from millrace.kernel.errors import ConfigurationError
+from millrace.producers.movielens import load_movielens
+from millrace.producers.movielens.titles import split_genres, split_title
 
 SMALL = Path(__file__).parents[3] / "data" / "ml-latest-small"
 

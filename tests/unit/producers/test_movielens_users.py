@@ -2,9 +2,9 @@ from pathlib import Path
 
 import pytest
 
-from millrace.errors import ConfigurationError
-from producers.movielens import UserFacts, load_movielens
-from producers.movielens.users import read_users
+from millrace.kernel.errors import ConfigurationError
+from millrace.producers.movielens import UserFacts, load_movielens
+from millrace.producers.movielens.users import read_users
 
 
 def test_ml_1m(tmp_path: Path) -> None:

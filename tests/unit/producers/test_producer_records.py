@@ -3,11 +3,11 @@ from pathlib import Path
 
 import pytest
 
-from millrace.contracts import ActivityEvent, CatalogueItem, EventPolicy, decode_event, decode_item
-from millrace.errors import ConfigurationError, PoisonError, Reason
-from producers.lag import lag_behind
-from producers.records import InvalidRecordError, encode_event, encode_item, make_event, now_ms
-from producers.sources import ReplayState, open_source
+from millrace.kernel.contracts import ActivityEvent, CatalogueItem, EventPolicy, decode_event, decode_item
+from millrace.kernel.errors import ConfigurationError, PoisonError, Reason
+from millrace.producers.lag import lag_behind
+from millrace.producers.records import InvalidRecordError, encode_event, encode_item, make_event, now_ms
+from millrace.producers.sources import ReplayState, open_source
 
 POLICY = EventPolicy()
 

@@ -6,10 +6,10 @@ from types import SimpleNamespace
 import pytest
 from kafka.errors import KafkaTimeoutError
 
-from millrace.config import Settings
-from millrace.contracts import ActivityEvent
-from producers.publisher import DeliveryError, Pending
-from producers.replay import Replayer, ReplayOptions, ReplayResult
+from millrace.kernel.contracts import ActivityEvent
+from millrace.kernel.settings import Settings
+from millrace.producers.publisher import DeliveryError, Pending
+from millrace.producers.replay import Replayer, ReplayOptions, ReplayResult
 
 EVENTS = 600
 

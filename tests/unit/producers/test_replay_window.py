@@ -3,8 +3,8 @@ from collections import defaultdict
 from hypothesis import given
 from hypothesis import strategies as st
 
-from millrace.contracts import ActivityEvent
-from producers.window import ReplayWindow
+from millrace.kernel.contracts import ActivityEvent
+from millrace.producers.window import ReplayWindow
 
 
 def event(number: int, user: int) -> ActivityEvent:

@@ -1,8 +1,8 @@
 import pytest
 
-from millrace.contracts import CatalogueItem
-from millrace.errors import ConfigurationError
-from producers.synthetic import SyntheticOptions, SyntheticStream, parse_synthetic
+from millrace.kernel.contracts import CatalogueItem
+from millrace.kernel.errors import ConfigurationError
+from millrace.producers.synthetic import SyntheticOptions, SyntheticStream, parse_synthetic
 
 OPTIONS = SyntheticOptions(users=50, items=400, events=5_000, seed=3)
 

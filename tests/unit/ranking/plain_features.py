@@ -4,8 +4,8 @@ import math
 
 from small_world import World
 
-from streams.statistics.row_kernels import COVISITED, SHORT, TIMED, WIDE, fading
-from streams.users import UserState
+from millrace.kernel.user_state import UserState
+from millrace.streams.statistics.row_kernels import COVISITED, SHORT, TIMED, WIDE, fading
 
 
 def neighbour(world: World, row: int, item: int, number: int) -> float:

@@ -2,11 +2,11 @@
 
 from dataclasses import dataclass
 
-from model.stream import load_stream
-from streams.catalogue import Catalogue
-from streams.ranking import CandidateStep
-from streams.statistics import ItemStatistics
-from streams.users import UserState, apply_event
+from millrace.kernel.user_state import UserState, apply_event
+from millrace.model.stream import load_stream
+from millrace.streams.catalogue import Catalogue
+from millrace.streams.ranking import CandidateStep
+from millrace.streams.statistics import ItemStatistics
 
 
 @dataclass

@@ -4,11 +4,11 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from millrace.contracts import CatalogueItem
-from streams.catalogue import Catalogue
-from streams.ranking import CandidateStep, FusionWeights
-from streams.statistics import ItemStatistics
-from streams.users import ResolvedEvent, UserState, apply_event
+from millrace.kernel.contracts import CatalogueItem
+from millrace.kernel.user_state import ResolvedEvent, UserState, apply_event
+from millrace.streams.catalogue import Catalogue
+from millrace.streams.ranking import CandidateStep, FusionWeights
+from millrace.streams.statistics import ItemStatistics
 
 NOW_MS = 1_600_000_000_000
 GENRES = ("Drama", "Comedy", "War", "Film-Noir", "Western")

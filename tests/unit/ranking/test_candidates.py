@@ -6,9 +6,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from small_world import NOW_MS, item, make_world, with_touched
 
-from streams.ranking import CandidateStep, FusionWeights
-from streams.scoring.protocol import CANDIDATES, HISTORY_TENSOR_LENGTH
-from streams.users import UserState
+from millrace.kernel.user_state import UserState
+from millrace.streams.ranking import CandidateStep, FusionWeights
+from millrace.streams.scoring.protocol import CANDIDATES, HISTORY_TENSOR_LENGTH
 
 
 @settings(max_examples=25, deadline=None)

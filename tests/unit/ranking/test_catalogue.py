@@ -1,5 +1,5 @@
-from millrace.contracts import CatalogueItem
-from streams.catalogue import Catalogue, title_words
+from millrace.kernel.contracts import CatalogueItem
+from millrace.streams.catalogue import Catalogue, title_words
 
 
 def test_titles_lose_year_alternative_title_and_stop_words():

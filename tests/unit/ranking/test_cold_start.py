@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 from recorded import Past, recorded_past
 
-from streams.ranking import FusionWeights, ListRules, RankedItems, select_list
-from streams.users import ResolvedEvent, UserState, apply_event
+from millrace.kernel.user_state import ResolvedEvent, UserState, apply_event
+from millrace.streams.ranking import FusionWeights, ListRules, RankedItems, select_list
 
 RULES = ListRules(diversity=0.0, exploration_rate=0.0)
 EVENTS = 30_000

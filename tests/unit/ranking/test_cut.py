@@ -2,12 +2,12 @@ import numpy as np
 import pytest
 from small_world import make_world
 
-from streams.ranking.arrays import HistoryWeights
-from streams.ranking.cut_kernel import CUT_WEIGHTS, pool_by_links
-from streams.ranking.exponential_kernel import exp_all
-from streams.ranking.history_kernel import EVIDENCE_LAGS, LINK_KERNELS, TRANSITIONS, WORTHS
-from streams.ranking.marks_kernel import BLOCKED, POOLED
-from streams.statistics.row_kernels import COVISITED, SHORT, TIMED, WIDE
+from millrace.streams.ranking.arrays import HistoryWeights
+from millrace.streams.ranking.cut_kernel import CUT_WEIGHTS, pool_by_links
+from millrace.streams.ranking.exponential_kernel import exp_all
+from millrace.streams.ranking.history_kernel import EVIDENCE_LAGS, LINK_KERNELS, TRANSITIONS, WORTHS
+from millrace.streams.ranking.marks_kernel import BLOCKED, POOLED
+from millrace.streams.statistics.row_kernels import COVISITED, SHORT, TIMED, WIDE
 
 _STATISTIC_OF = (SHORT, SHORT, SHORT, WIDE, TIMED, COVISITED)
 

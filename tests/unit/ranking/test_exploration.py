@@ -4,10 +4,10 @@ import numpy as np
 import pytest
 from small_world import NOW_MS, make_world
 
-from millrace.contracts import ReasonCode
-from streams.ranking import FusionWeights, ListRules, RankedItems, select_list
-from streams.ranking.exploration import ExplorationPolicy, ExplorationShape, draws
-from streams.ranking.exploration_slot import new_items_for
+from millrace.kernel.contracts import ReasonCode
+from millrace.streams.ranking import FusionWeights, ListRules, RankedItems, select_list
+from millrace.streams.ranking.exploration import ExplorationPolicy, ExplorationShape, draws
+from millrace.streams.ranking.exploration_slot import new_items_for
 
 ITEMS = np.array([3, 5, 8, 13], np.int32)
 SCORES = np.array([0.5, 0.0, -0.5, -3.0], np.float32)

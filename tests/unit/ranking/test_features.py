@@ -3,9 +3,9 @@ import plain_features
 import pytest
 from small_world import NOW_MS, make_world
 
-from streams.ranking import CONTEXT_NAMES, FEATURE_NAMES, FusionWeights
-from streams.ranking.features import context_of
-from streams.users import UserState
+from millrace.kernel.user_state import UserState
+from millrace.streams.ranking import CONTEXT_NAMES, FEATURE_NAMES, FusionWeights
+from millrace.streams.ranking.features import context_of
 
 
 @pytest.mark.parametrize("seed", [0, 1, 2])

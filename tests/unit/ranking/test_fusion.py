@@ -1,11 +1,11 @@
 import numpy as np
 import pytest
 
-from millrace.errors import ConfigurationError
-from streams.ranking import CONTEXT_NAMES, FEATURE_NAMES, FusionWeights
-from streams.ranking.features import CONTEXTS, FEATURES
-from streams.ranking.online_fusion import OnlineFusion
-from streams.scoring.card import ServingCard
+from millrace.kernel.errors import ConfigurationError
+from millrace.streams.ranking import CONTEXT_NAMES, FEATURE_NAMES, FusionWeights
+from millrace.streams.ranking.features import CONTEXTS, FEATURES
+from millrace.streams.ranking.online_fusion import OnlineFusion
+from millrace.streams.scoring.card import ServingCard
 
 
 def card(feature_names=FEATURE_NAMES):

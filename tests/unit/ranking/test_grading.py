@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from streams.ranking import grade
+from millrace.streams.ranking import grade
 
 
 @given(

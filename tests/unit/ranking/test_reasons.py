@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 from recorded import Past, recorded_past
 
-from streams.ranking import FusionWeights, ListRules, RankedItems, select_list
-from streams.users import UserState
+from millrace.kernel.user_state import UserState
+from millrace.streams.ranking import FusionWeights, ListRules, RankedItems, select_list
 
 PLAIN = ListRules(diversity=0.0, exploration_rate=0.0)
 EVENTS = 9_000

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 from small_world import make_world
 
-from millrace.contracts import CatalogueItem
-from streams.ranking.title_kernel import RELATIVES, find_relatives, post_tokens
+from millrace.kernel.contracts import CatalogueItem
+from millrace.streams.ranking.title_kernel import RELATIVES, find_relatives, post_tokens
 
 
 def relatives_of(catalogue, index: int) -> list[int]:

@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 from small_world import NOW_MS, item, make_world
 
-from millrace.contracts import ReasonCode
-from streams.ranking import FusionWeights, ListRules, RankedItems, select_list
-from streams.users import UserState
+from millrace.kernel.contracts import ReasonCode
+from millrace.kernel.user_state import UserState
+from millrace.streams.ranking import FusionWeights, ListRules, RankedItems, select_list
 
 PLAIN = ListRules(diversity=0.0, exploration_rate=0.0)
 

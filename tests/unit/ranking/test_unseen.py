@@ -4,14 +4,14 @@ import numpy as np
 import pytest
 from small_world import NOW_MS, make_world
 
-from streams.catalogue import MAX_GENRES
-from streams.ranking import CONTEXT_NAMES, FEATURE_NAMES, FusionWeights
-from streams.ranking.arrays import UnseenItems
-from streams.ranking.features import CONTEXTS, FEATURES
-from streams.ranking.item_kernel import ITEM_CLASS, ITEM_LESSER_CLASS
-from streams.ranking.profile_kernel import PROFILES, YEARS, profile_ratios
-from streams.ranking.unseen_kernel import best_unseen
-from streams.statistics.popularity import popularity_class
+from millrace.streams.catalogue import MAX_GENRES
+from millrace.streams.ranking import CONTEXT_NAMES, FEATURE_NAMES, FusionWeights
+from millrace.streams.ranking.arrays import UnseenItems
+from millrace.streams.ranking.features import CONTEXTS, FEATURES
+from millrace.streams.ranking.item_kernel import ITEM_CLASS, ITEM_LESSER_CLASS
+from millrace.streams.ranking.profile_kernel import PROFILES, YEARS, profile_ratios
+from millrace.streams.ranking.unseen_kernel import best_unseen
+from millrace.streams.statistics.popularity import popularity_class
 
 
 def test_the_search_finds_what_sorting_all_finds():

@@ -2,9 +2,9 @@ import numpy as np
 import pytest
 from small_world import make_world
 
-from streams.ranking.item_kernel import ITEM_BUCKET_FADE
-from streams.ranking.selection_kernel import falling, largest, ordered, top_items, unordered
-from streams.ranking.view_kernel import rate_genres, rate_keys, share_genres, tally_shares, weigh_by_history
+from millrace.streams.ranking.item_kernel import ITEM_BUCKET_FADE
+from millrace.streams.ranking.selection_kernel import falling, largest, ordered, top_items, unordered
+from millrace.streams.ranking.view_kernel import rate_genres, rate_keys, share_genres, tally_shares, weigh_by_history
 
 
 def test_top_items_are_the_largest_weights_ties_by_index():

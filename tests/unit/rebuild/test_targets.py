@@ -2,8 +2,8 @@
 
 import pytest
 
-from millrace.errors import TransientError
-from streams.rebuild.targets import Target, target_of
+from millrace.kernel.errors import TransientError
+from millrace.streams.rebuild.targets import Target, target_of
 
 ENDS = {0: 100, 1: 50, 2: 7}
 

@@ -7,7 +7,7 @@ from contextlib import closing, suppress
 
 import pytest
 
-from load_tests.recovery.proxy import Proxies
+from millrace.load_tests.recovery.proxy import Proxies
 
 MESSAGE = b"twelve bytes"
 

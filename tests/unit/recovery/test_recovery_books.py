@@ -2,10 +2,10 @@
 
 import dataclasses
 
-from load_tests.recovery.expected import HISTORY_LENGTH, Expected
-from load_tests.recovery.ledger import Ledger
-from millrace.contracts import ActivityEvent, EventPolicy
-from streams.users import ResolvedEvent, UserState, apply_event
+from millrace.kernel.contracts import ActivityEvent, EventPolicy
+from millrace.kernel.user_state import ResolvedEvent, UserState, apply_event
+from millrace.load_tests.recovery.expected import HISTORY_LENGTH, Expected
+from millrace.load_tests.recovery.ledger import Ledger
 
 
 def event(number: int, item: str = "i", user: str = "u", value: float = 3.0, ts_ms: int = 0) -> ActivityEvent:

@@ -4,12 +4,12 @@ from pathlib import Path
 
 import pytest
 
-from load_tests.recovery.__main__ import choose
-from load_tests.recovery.checks import Findings
-from load_tests.recovery.faults import KINDS, TOGETHER, trials_of
-from load_tests.recovery.report import BEGIN, END, markdown, rows_of, write_report
-from load_tests.recovery.trial import TrialResult
-from millrace.errors import ConfigurationError
+from millrace.kernel.errors import ConfigurationError
+from millrace.load_tests.recovery.__main__ import choose
+from millrace.load_tests.recovery.checks import Findings
+from millrace.load_tests.recovery.faults import KINDS, TOGETHER, trials_of
+from millrace.load_tests.recovery.report import BEGIN, END, markdown, rows_of, write_report
+from millrace.load_tests.recovery.trial import TrialResult
 
 
 def test_every_kind_is_tried_once_a_round() -> None:

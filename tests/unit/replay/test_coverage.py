@@ -5,8 +5,8 @@ from typing import Any
 
 import pytest
 
-from streams.replay import Coverage
-from streams.replay.coverage import time as clock
+from millrace.streams.replay import Coverage
+from millrace.streams.replay.coverage import time as clock
 
 
 class Log:

@@ -4,11 +4,11 @@ from pathlib import Path
 
 import pytest
 
-from millrace.config import Settings
-from millrace.errors import FatalError
-from model.triton_admin import LocalAdmin, make_admin, materialise
-from streams.scoring.choose import make_scorer
-from streams.scoring.onnx import OnnxScorer
+from millrace.kernel.errors import FatalError
+from millrace.kernel.settings import Settings
+from millrace.model.triton_admin import LocalAdmin, make_admin, materialise
+from millrace.streams.scoring.choose import make_scorer
+from millrace.streams.scoring.onnx import OnnxScorer
 
 
 @pytest.fixture

@@ -1,4 +1,4 @@
-from millrace.stacks.comeback import Comeback
+from millrace.apps.stacks.comeback import Comeback
 
 
 def test_what_keeps_ending_is_started_less_and_less_often() -> None:

@@ -1,6 +1,6 @@
 from pathlib import Path
 
-from millrace.stacks.cassandra_server import remove_blank_segments
+from millrace.apps.stacks.cassandra_server import remove_blank_segments
 
 
 def test_only_segments_without_a_header_are_removed(tmp_path: Path) -> None:

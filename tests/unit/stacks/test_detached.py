@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from millrace.errors import FatalError
-from millrace.stacks import detached
+from millrace.apps.stacks import detached
+from millrace.kernel.errors import FatalError
 
 DEADLINE_S = 20.0
 # Ends in order, as a stack does, and says so.

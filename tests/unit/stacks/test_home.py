@@ -12,7 +12,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from millrace.stacks.home import StackHome, processes_of
+from millrace.apps.stacks.home import StackHome, processes_of
 
 DEADLINE_S = 20.0
 

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from millrace.errors import FatalError
-from millrace.stacks.jars import CASSANDRA_JARS, KAFKA_JARS, JarSet, cache_dir, difference, ensure_jars
+from millrace.apps.stacks.jars import CASSANDRA_JARS, KAFKA_JARS, JarSet, cache_dir, difference, ensure_jars
+from millrace.kernel.errors import FatalError
 
 CONTENT = b"a jar"
 # Copies what lies beside it to the folder it is told, as Maven does, and keeps count.

@@ -4,9 +4,9 @@ from pathlib import Path
 
 import pytest
 
-from millrace.errors import FatalError
-from millrace.stacks import java
-from millrace.stacks.java import find_java
+from millrace.apps.stacks import java
+from millrace.apps.stacks.java import find_java
+from millrace.kernel.errors import FatalError
 
 
 def install(home: Path, version: str) -> Path:

@@ -5,9 +5,9 @@ from pathlib import Path
 
 import pytest
 
-from millrace.config import Settings
-from millrace.errors import ConfigurationError
-from millrace.kafka_client import consumer_options, kafka_options
+from millrace.kernel.errors import ConfigurationError
+from millrace.kernel.kafka_client import consumer_options, kafka_options
+from millrace.kernel.settings import Settings
 
 
 def test_without_encryption_there_is_nothing_but_addresses() -> None:

@@ -5,12 +5,12 @@ from pathlib import Path
 
 import pytest
 
-from millrace.errors import ConfigurationError, FatalError
-from millrace.stacks import local
-from millrace.stacks.choosing import StackOptions, make_stack, measuring_home
-from millrace.stacks.embedded import EmbeddedStack
-from millrace.stacks.kafka_server import KafkaCluster
-from millrace.stacks.local import LocalStack
+from millrace.apps.stacks import local
+from millrace.apps.stacks.choosing import StackOptions, make_stack, measuring_home
+from millrace.apps.stacks.embedded import EmbeddedStack
+from millrace.apps.stacks.kafka_server import KafkaCluster
+from millrace.apps.stacks.local import LocalStack
+from millrace.kernel.errors import ConfigurationError, FatalError
 
 
 def test_three_brokers_replicate_and_survive_one(tmp_path: Path) -> None:
@@ -97,7 +97,7 @@ def test_a_server_without_room_to_start_is_tried_again(tmp_path: Path, monkeypat
     stack, server = LocalStack(tmp_path, triton=False), FullDisk()
     monkeypatch.setattr(stack, "_services", [server])
     monkeypatch.setattr(stack, "_publish", lambda: None)
-    monkeypatch.setattr("millrace.stacks.comeback.Comeback.due", lambda _: True)
+    monkeypatch.setattr("millrace.apps.stacks.comeback.Comeback.due", lambda _: True)
     assert stack.supervise() == [
         "cassandra ended with code 3 and cannot be started yet (No space left on device); it is tried again."
     ]

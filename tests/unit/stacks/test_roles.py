@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from millrace.errors import FatalError
-from millrace.stacks.roles import HEALTHY_AFTER_S, MAX_RESTARTS, Roles, default_roles
+from millrace.apps.stacks.roles import HEALTHY_AFTER_S, MAX_RESTARTS, Roles, default_roles
+from millrace.kernel.errors import FatalError
 
 
 class EndingChild:
@@ -35,7 +35,7 @@ class RecordingStack:
 
 def test_a_complete_system_has_four_roles() -> None:
     roles = default_roles(retrain_every_events=70)
-    assert [argv[3:] for argv in roles.values()] == [
+    assert [argv[4:] for argv in roles.values()] == [
         ["worker"],
         ["statistics"],
         ["log-writer"],

@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from millrace.stacks.home import StackHome
-from millrace.stacks.stack import Stack
+from millrace.apps.stacks.home import StackHome
+from millrace.apps.stacks.stack import Stack
 
 DEADLINE_S = 20.0
 

@@ -6,9 +6,9 @@ from typing import Any
 
 import pytest
 
-from millrace.errors import FatalError
-from millrace.stacks.ports import choose_port
-from millrace.stacks.service import wait_ready
+from millrace.apps.stacks.ports import choose_port
+from millrace.apps.stacks.service import wait_ready
+from millrace.kernel.errors import FatalError
 
 
 class DeadChild:

@@ -4,8 +4,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from random_streams import random_stream
 
-from streams.statistics import ItemStatistics, decode_tail, encode_tail, trim
-from streams.users import UserState, apply_event
+from millrace.kernel.user_state import UserState, apply_event
+from millrace.streams.statistics import ItemStatistics, decode_tail, encode_tail, trim
 
 
 def same(one: ItemStatistics, other: ItemStatistics) -> None:

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 from random_streams import random_stream
 
-from streams.statistics import ItemStatistics
-from streams.statistics.popularity import BUCKET_DECAY_EVENTS, DECAY_EVENTS, history_bucket
+from millrace.streams.statistics import ItemStatistics
+from millrace.streams.statistics.popularity import BUCKET_DECAY_EVENTS, DECAY_EVENTS, history_bucket
 
 
 def test_decayed_counts_equal_a_plain_recomputation():

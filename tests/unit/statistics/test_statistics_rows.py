@@ -3,8 +3,8 @@ import plain_statistics as plain
 import pytest
 from random_streams import random_stream
 
-from streams.statistics import ItemStatistics
-from streams.statistics.row_kernels import COVISITED, SHORT, TIMED, WIDE, fading
+from millrace.streams.statistics import ItemStatistics
+from millrace.streams.statistics.row_kernels import COVISITED, SHORT, TIMED, WIDE, fading
 
 
 def learn(seed: int, events: int, neighbours: int = 64) -> tuple[ItemStatistics, list[plain.Step]]:

@@ -4,8 +4,8 @@ import pytest
 from kafka.partitioner.default import DefaultPartitioner
 from redis.crc import key_slot
 
-from millrace.config import Settings
-from millrace.keys import Keys
+from millrace.kernel.keys import Keys
+from millrace.kernel.settings import Settings
 
 PARTITIONS = 5
 SINGLE, CLUSTER = Keys("m:"), Keys("m:", PARTITIONS)

@@ -6,8 +6,8 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 from stored_users import user_fields
 
-from streams.store import codec
-from streams.users import ResolvedEvent, ServedList, UserState, apply_event
+from millrace.kernel.user_state import ResolvedEvent, ServedList, UserState, apply_event
+from millrace.stores.redis import codec
 
 INT32 = st.integers(1, 2**31 - 1)
 MS = st.integers(0, 2**52)

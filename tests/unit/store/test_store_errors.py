@@ -1,9 +1,9 @@
 import pytest
 from redis import exceptions as redis_errors
 
-from millrace.config import Settings
-from millrace.errors import ConfigurationError, FatalError, MillraceError, TransientError
-from streams.store.connect import RedisErrors, address_of, connect
+from millrace.kernel.errors import ConfigurationError, FatalError, MillraceError, TransientError
+from millrace.kernel.settings import Settings
+from millrace.stores.redis.connect import RedisErrors, address_of, connect
 
 
 @pytest.mark.parametrize(

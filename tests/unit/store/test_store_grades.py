@@ -1,7 +1,7 @@
 import pytest
 
-from streams.store.grades import summed
-from streams.store.protocols import LiveGrade
+from millrace.stores.redis.grades import summed
+from millrace.stores.redis.protocols import LiveGrade
 
 
 def test_grades_are_summed_by_version_and_arm() -> None:

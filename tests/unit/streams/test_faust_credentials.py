@@ -4,9 +4,9 @@ from pathlib import Path
 import pytest
 from faust.auth import SASLCredentials, SSLCredentials
 
-from millrace.config import Settings
-from millrace.errors import ConfigurationError
-from streams.faust_credentials import broker_credentials
+from millrace.kernel.errors import ConfigurationError
+from millrace.kernel.settings import Settings
+from millrace.streams.faust_credentials import broker_credentials
 
 LOGIN = {"kafka_sasl_username": "shop", "kafka_sasl_password": "secret"}
 

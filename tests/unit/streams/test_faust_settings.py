@@ -6,10 +6,10 @@ from typing import Any
 
 import pytest
 
-from millrace.config import Settings
-from streams.faust_app import make_app
-from streams.faust_claims import PartitionGate
-from streams.faust_resume import Resume
+from millrace.kernel.settings import Settings
+from millrace.streams.faust_app import make_app
+from millrace.streams.faust_claims import PartitionGate
+from millrace.streams.faust_resume import Resume
 
 
 @pytest.mark.parametrize(

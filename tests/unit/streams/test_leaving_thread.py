@@ -5,7 +5,7 @@ import sys
 
 NEVER_ENDING = """
 import threading
-from streams.faust_transport import ConsumerThread
+from millrace.streams.faust_transport import ConsumerThread
 
 class Service:
     started = threading.Event()

@@ -6,12 +6,12 @@ import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from consumers.event_log import IMPORT_PARTITION, LoggedEvent
-from millrace.contracts import ActivityEvent, EventPolicy
-from streams.keeper.learner import Learner, Lesson
-from streams.replay import LogReplay
-from streams.statistics import ItemStatistics
-from streams.users import ResolvedEvent, UserState, apply_event
+from millrace.kernel.contracts import ActivityEvent, EventPolicy
+from millrace.kernel.user_state import ResolvedEvent, UserState, apply_event
+from millrace.stores.event_log import IMPORT_PARTITION, LoggedEvent
+from millrace.streams.keeper.learner import Learner, Lesson
+from millrace.streams.replay import LogReplay
+from millrace.streams.statistics import ItemStatistics
 
 POLICY = EventPolicy()
 NEIGHBOURS = 16

@@ -8,7 +8,7 @@ import pytest
 from aiokafka.errors import CommitFailedError
 from faust.types import TP
 
-from streams.faust_transport import ConsumerThread
+from millrace.streams.faust_transport import ConsumerThread
 
 HELD, LOST = TP("events", 0), TP("events", 1)
 

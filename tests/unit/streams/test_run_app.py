@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from streams.faust_app import run_app
+from millrace.streams.faust_app import run_app
 
 
 class _Resume:

@@ -8,7 +8,7 @@ import uvloop
 from aiokafka.conn import AIOKafkaConnection
 from aiokafka.errors import KafkaConnectionError
 
-from streams.uvloop_connections import is_lost_connection, teach_aiokafka
+from millrace.stores.redis.uvloop_connections import is_lost_connection, teach_aiokafka
 
 
 async def closed_writer() -> Any:

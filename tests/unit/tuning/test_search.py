@@ -5,13 +5,13 @@ from pathlib import Path
 import pytest
 from tuning_world import catalogue, events, make, split
 
-from millrace.errors import ConfigurationError
-from model.configuration import ModelConfiguration
-from model.tuning.processes import SearchOptions, search
-from model.tuning.search import Budget, Found, Search
-from model.tuning.space import SEARCH_SPACE, OneOf, Range, default_parameters, suggested
-from model.tuning.warm_up import WarmUpStream, warm_up_stream
-from streams.users import ResolvedEvent
+from millrace.kernel.errors import ConfigurationError
+from millrace.kernel.user_state import ResolvedEvent
+from millrace.model.configuration import ModelConfiguration
+from millrace.model.tuning.processes import SearchOptions, search
+from millrace.model.tuning.search import Budget, Found, Search
+from millrace.model.tuning.space import SEARCH_SPACE, OneOf, Range, default_parameters, suggested
+from millrace.model.tuning.warm_up import WarmUpStream, warm_up_stream
 
 SPACE = {"network.dropout": Range(0.0, 0.8), "network.blocks": OneOf((1, 2))}
 

@@ -5,11 +5,11 @@ import pytest
 import tuning_world as world
 from tuning_world import events, make
 
-from millrace.cli import tune as command
-from model.configuration import ModelConfiguration, read_configuration
-from model.tuning.search import Found
-from model.tuning.warm_up import warm_up_stream
-from streams.users import ResolvedEvent
+from millrace.apps.cli import tune as command
+from millrace.kernel.user_state import ResolvedEvent
+from millrace.model.configuration import ModelConfiguration, read_configuration
+from millrace.model.tuning.search import Found
+from millrace.model.tuning.warm_up import warm_up_stream
 
 
 def write_folder(folder: Path, stream: list[ResolvedEvent]) -> Path:
@@ -30,7 +30,7 @@ def distinct(count: int) -> list[ResolvedEvent]:
 def test_the_command_writes_a_configuration_that_trainings_read(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr("model.tuning.served.make_served", make)
+    monkeypatch.setattr("millrace.model.tuning.served.make_served", make)
     folder = write_folder(tmp_path / "data", distinct(500))
     output, report = tmp_path / "model.toml", tmp_path / "report.json"
     command.tune(folder, trials=6, budget="60s", jobs=1, output=output, work=tmp_path / "work", seed=0, report=report)

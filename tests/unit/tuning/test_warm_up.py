@@ -3,8 +3,8 @@ from dataclasses import replace
 
 from tuning_world import catalogue, events, split
 
-from model.tuning.warm_up import WarmUpStream, warm_up_stream
-from streams.users import ResolvedEvent
+from millrace.kernel.user_state import ResolvedEvent
+from millrace.model.tuning.warm_up import WarmUpStream, warm_up_stream
 
 
 def reachable_events(root: object) -> set[int]:

@@ -4,13 +4,13 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from millrace.contracts import CatalogueItem
-from model.configuration import ModelConfiguration
-from model.evaluation.split import Split
-from model.evaluation.system import Ranking, Told
-from model.tuning.warm_up import WarmUpStream
-from streams.catalogue import Catalogue
-from streams.users import ResolvedEvent, UserState
+from millrace.kernel.contracts import CatalogueItem
+from millrace.kernel.user_state import ResolvedEvent, UserState
+from millrace.model.configuration import ModelConfiguration
+from millrace.model.evaluation.split import Split
+from millrace.model.evaluation.system import Ranking, Told
+from millrace.model.tuning.warm_up import WarmUpStream
+from millrace.streams.catalogue import Catalogue
 
 ITEMS = 20
 

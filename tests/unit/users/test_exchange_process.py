@@ -5,7 +5,7 @@ import sys
 
 _CODE = """
 import sys, threading, time
-import load_tests.users.exchange
+import millrace.load_tests.users.exchange
 print("gevent" in sys.modules, threading.Thread.__module__, time.sleep.__module__)
 """
 

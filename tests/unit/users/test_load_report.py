@@ -2,12 +2,12 @@ from pathlib import Path
 
 import pytest
 
-from load_tests.users.figures import LoadReport, Row, Snapshot, read_snapshot, report_of
-from load_tests.users.matching import Counts
-from load_tests.users.messages import Kind, Reply, Send, decode_reply, decode_send, encode
-from load_tests.users.options import parse_range_s
-from millrace.demo.report import Percentiles
-from millrace.errors import ConfigurationError
+from millrace.apps.demo.report import Percentiles
+from millrace.kernel.errors import ConfigurationError
+from millrace.load_tests.users.figures import LoadReport, Row, Snapshot, read_snapshot, report_of
+from millrace.load_tests.users.matching import Counts
+from millrace.load_tests.users.messages import Kind, Reply, Send, decode_reply, decode_send, encode
+from millrace.load_tests.users.options import parse_range_s
 
 ROW = Row(
     type="recommendation",

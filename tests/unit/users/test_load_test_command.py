@@ -5,8 +5,8 @@ import importlib.util
 import pytest
 from typer.testing import CliRunner
 
-from millrace.cli.app import build_app
-from millrace.errors import ConfigurationError
+from millrace.apps.cli.app import build_app
+from millrace.kernel.errors import ConfigurationError
 
 
 @pytest.mark.parametrize(

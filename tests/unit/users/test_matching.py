@@ -1,4 +1,4 @@
-from load_tests.users.matching import Counts, Matcher, Verdict
+from millrace.load_tests.users.matching import Counts, Matcher, Verdict
 
 
 def matcher() -> Matcher:

@@ -3,10 +3,10 @@ from collections import Counter
 
 import pytest
 
-from load_tests.users.behaviour import Act, Browser, Rater
-from load_tests.users.people import Casting
-from millrace.contracts import ActivityEvent
-from millrace.errors import ConfigurationError
+from millrace.kernel.contracts import ActivityEvent
+from millrace.kernel.errors import ConfigurationError
+from millrace.load_tests.users.behaviour import Act, Browser, Rater
+from millrace.load_tests.users.people import Casting
 
 ITEMS = [str(number) for number in range(50)]
 TYPES = ["like", "purchase", "view"]

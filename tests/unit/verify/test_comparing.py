@@ -5,11 +5,11 @@ import dataclasses
 import numpy as np
 import pytest
 
-from streams.statistics import ItemStatistics
-from streams.users import ResolvedEvent, UserState, apply_event
-from streams.verify.differences import Difference, Verification, shortened
-from streams.verify.statistics import Order, PageComparison, PopularityComparison, compare_totals
-from streams.verify.users import compare_tail, compare_user
+from millrace.kernel.user_state import ResolvedEvent, UserState, apply_event
+from millrace.streams.statistics import ItemStatistics
+from millrace.streams.verify.differences import Difference, Verification, shortened
+from millrace.streams.verify.statistics import Order, PageComparison, PopularityComparison, compare_totals
+from millrace.streams.verify.users import compare_tail, compare_user
 
 NEIGHBOURS = 16
 ITEMS = 9

@@ -2,9 +2,9 @@
 
 from collections.abc import Sequence
 
-from millrace.contracts import CatalogueItem
-from streams.store.protocols import CatalogueChange
-from streams.worker.catalogue_view import CatalogueView
+from millrace.kernel.contracts import CatalogueItem
+from millrace.stores.redis.protocols import CatalogueChange
+from millrace.streams.worker.catalogue_view import CatalogueView
 
 
 class Store:

@@ -3,8 +3,8 @@
 import asyncio
 from dataclasses import dataclass
 
-from millrace.errors import TransientError
-from streams.worker.circuit import Circuit
+from millrace.kernel.errors import TransientError
+from millrace.streams.worker.circuit import Circuit
 
 
 class Server:

@@ -5,8 +5,8 @@ from collections.abc import Mapping, Sequence
 
 import pytest
 
-from streams.faust_claims import Claim, PartitionGate
-from streams.faust_resume import Resume
+from millrace.streams.faust_claims import Claim, PartitionGate
+from millrace.streams.faust_resume import Resume
 
 GENERATION = 1
 

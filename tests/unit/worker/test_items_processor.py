@@ -4,13 +4,13 @@ from collections.abc import Sequence
 
 import pytest
 
-from millrace.config import Settings
-from millrace.contracts import CatalogueItem
-from millrace.errors import TransientError
-from streams.store.protocols import ItemSource
-from streams.worker import items as items_module
-from streams.worker.items import ItemsProcessor
-from streams.worker.records import OutgoingRecord, SourceRecord
+from millrace.kernel.contracts import CatalogueItem
+from millrace.kernel.errors import TransientError
+from millrace.kernel.settings import Settings
+from millrace.stores.redis.protocols import ItemSource
+from millrace.streams.worker import items as items_module
+from millrace.streams.worker.items import ItemsProcessor
+from millrace.streams.worker.records import OutgoingRecord, SourceRecord
 
 SETTINGS = Settings()
 

@@ -1,9 +1,9 @@
 """Which events of a backlog get no list."""
 
-from millrace.contracts import ActivityEvent
-from millrace.errors import PoisonError, Reason
-from streams.worker.overload import LATE, SUPERSEDED, ListPolicy
-from streams.worker.records import Decoded, SourceRecord
+from millrace.kernel.contracts import ActivityEvent
+from millrace.kernel.errors import PoisonError, Reason
+from millrace.streams.worker.overload import LATE, SUPERSEDED, ListPolicy
+from millrace.streams.worker.records import Decoded, SourceRecord
 
 NOW_MS = 1_700_000_000_000
 

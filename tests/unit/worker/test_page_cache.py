@@ -4,9 +4,9 @@ from collections.abc import Sequence
 
 import pytest
 
-from millrace.errors import FatalError
-from streams.statistics import ItemStatistics
-from streams.worker.pages import PageCache
+from millrace.kernel.errors import FatalError
+from millrace.streams.statistics import ItemStatistics
+from millrace.streams.worker.pages import PageCache
 
 
 class Store:

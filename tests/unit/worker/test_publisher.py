@@ -7,9 +7,9 @@ import pytest
 from aiokafka.errors import KafkaTimeoutError, MessageSizeTooLargeError
 from faust.exceptions import ProducerSendError
 
-from millrace.errors import TransientError
-from streams.worker.publisher import FaustPublisher
-from streams.worker.records import OutgoingRecord
+from millrace.kernel.errors import TransientError
+from millrace.streams.worker.publisher import FaustPublisher
+from millrace.streams.worker.records import OutgoingRecord
 
 CLIENT_LIMIT, BROKER_LIMIT = 100, 50
 

@@ -4,8 +4,8 @@ import logging
 
 import pytest
 
-from millrace.errors import FatalError
-from streams.faust_resume import resume_position
+from millrace.kernel.errors import FatalError
+from millrace.streams.faust_resume import resume_position
 
 
 @pytest.mark.parametrize(

@@ -3,10 +3,10 @@
 import numpy as np
 import pytest
 
-from streams.ranking import CONTEXT_NAMES, FEATURE_NAMES
-from streams.scoring.card import ServingCard
-from streams.store.protocols import ServingPlan
-from streams.worker.models import CHALLENGER, CHAMPION, ServingModels, read_model
+from millrace.stores.redis.protocols import ServingPlan
+from millrace.streams.ranking import CONTEXT_NAMES, FEATURE_NAMES
+from millrace.streams.scoring.card import ServingCard
+from millrace.streams.worker.models import CHALLENGER, CHAMPION, ServingModels, read_model
 
 
 def card(version: str, items: int = 3) -> bytes:

@@ -7,9 +7,9 @@ import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from streams.store.protocols import LiveGrade
-from streams.users import ResolvedEvent, ServedList, UserState
-from streams.worker.batch import DUPLICATES, EVENTS_APPLIED, BatchEvent, BatchPlan, plan_batch
+from millrace.kernel.user_state import ResolvedEvent, ServedList, UserState
+from millrace.stores.redis.protocols import LiveGrade
+from millrace.streams.worker.batch import DUPLICATES, EVENTS_APPLIED, BatchEvent, BatchPlan, plan_batch
 
 PARTITIONS = 3
 

@@ -1,11 +1,11 @@
 import pytest
 from rich.console import Console
 
-from millrace.errors import ConfigurationError
-from model.evaluation.options import EvaluateOptions
-from model.evaluation.protocols import incremental
-from model.evaluation.protocols.incremental import points_of
-from model.evaluation.split import Split
+from millrace.kernel.errors import ConfigurationError
+from millrace.model.evaluation.options import EvaluateOptions
+from millrace.model.evaluation.protocols import incremental
+from millrace.model.evaluation.protocols.incremental import points_of
+from millrace.model.evaluation.split import Split
 
 
 def test_points_are_spread_evenly_over_the_graded_part() -> None:

@@ -6,15 +6,15 @@ from numpy.typing import NDArray
 from rich.console import Console
 from rich.progress import Progress
 
-from millrace.errors import ConfigurationError
-from model.baselines.markov import DecayedMarkov
-from model.evaluation.options import EvaluateOptions
-from model.evaluation.protocols import leave_one_out as protocol
-from model.evaluation.protocols.sequence_systems import BaselineOnSequences
-from model.evaluation.protocols.sequences import LeaveOneOut, leave_one_out, read_sequences
-from model.evaluation.system import Ranking
-from streams.catalogue import Catalogue
-from streams.users import ResolvedEvent, UserState
+from millrace.kernel.errors import ConfigurationError
+from millrace.kernel.user_state import ResolvedEvent, UserState
+from millrace.model.baselines.markov import DecayedMarkov
+from millrace.model.evaluation.options import EvaluateOptions
+from millrace.model.evaluation.protocols import leave_one_out as protocol
+from millrace.model.evaluation.protocols.sequence_systems import BaselineOnSequences
+from millrace.model.evaluation.protocols.sequences import LeaveOneOut, leave_one_out, read_sequences
+from millrace.model.evaluation.system import Ranking
+from millrace.streams.catalogue import Catalogue
 
 USERS, ITEMS, LENGTH = 12, 30, 8
 

@@ -3,12 +3,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from millrace.contracts import CatalogueItem
-from millrace.errors import ConfigurationError
-from model.evaluation.protocols.masked import basket_metrics, drawn_baskets, given_baskets, hidden_rows
-from model.stream import RecordedStream
-from streams.catalogue import Catalogue
-from streams.users import ResolvedEvent
+from millrace.kernel.contracts import CatalogueItem
+from millrace.kernel.errors import ConfigurationError
+from millrace.kernel.user_state import ResolvedEvent
+from millrace.model.evaluation.protocols.masked import basket_metrics, drawn_baskets, given_baskets, hidden_rows
+from millrace.model.stream import RecordedStream
+from millrace.streams.catalogue import Catalogue
 
 ITEMS = 40
 

@@ -1,11 +1,11 @@
 import pytest
 from rich.console import Console
 
-from millrace.errors import ConfigurationError
-from model.evaluation.options import EvaluateOptions
-from model.evaluation.protocols import ratings
-from model.rating.errors import CalibrationBin, RatingErrors
-from model.rating.protocol import RatingReport
+from millrace.kernel.errors import ConfigurationError
+from millrace.model.evaluation.options import EvaluateOptions
+from millrace.model.evaluation.protocols import ratings
+from millrace.model.rating.errors import CalibrationBin, RatingErrors
+from millrace.model.rating.protocol import RatingReport
 
 
 def test_both_files_have_to_be_given() -> None:

@@ -5,9 +5,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from millrace.errors import ConfigurationError
-from model.evaluation.protocols.sequences import LeaveOneOut, leave_one_out, read_sequences
-from streams.users import ResolvedEvent
+from millrace.kernel.errors import ConfigurationError
+from millrace.kernel.user_state import ResolvedEvent
+from millrace.model.evaluation.protocols.sequences import LeaveOneOut, leave_one_out, read_sequences
 
 TEXT = "1 10\n1 20\n1 30\n1 40\n2 20\n2 10\n2 50\n3 10\n3 20\n"
 

@@ -1,10 +1,10 @@
 import numpy as np
 import pytest
 
-from model.evaluation.protocols.steered import _MOST_GIVEN, SteeredSystem, _with_company
-from streams.ranking import CandidateBatch
-from streams.ranking.batch import allocate
-from streams.users import UserState
+from millrace.kernel.user_state import UserState
+from millrace.model.evaluation.protocols.steered import _MOST_GIVEN, SteeredSystem, _with_company
+from millrace.streams.ranking import CandidateBatch
+from millrace.streams.ranking.batch import allocate
 
 
 def batch(*items: int) -> CandidateBatch:

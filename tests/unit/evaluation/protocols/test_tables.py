@@ -4,9 +4,15 @@ import numpy as np
 import pytest
 from rich.console import Console
 
-from model.evaluation.outcomes import UNRANKED
-from model.evaluation.protocols.tables import RANKING_COLUMNS, FigureTable, TablesReport, ranking_figures, ranking_row
-from model.evaluation.report.intervals import UserBootstrap
+from millrace.model.evaluation.outcomes import UNRANKED
+from millrace.model.evaluation.protocols.tables import (
+    RANKING_COLUMNS,
+    FigureTable,
+    TablesReport,
+    ranking_figures,
+    ranking_row,
+)
+from millrace.model.evaluation.report.intervals import UserBootstrap
 
 
 def test_figures_of_places_are_those_of_their_definitions() -> None:

@@ -2,12 +2,12 @@ import numpy as np
 import pytest
 from rich.console import Console
 
-from millrace.errors import ConfigurationError
-from model.evaluation.options import EvaluateOptions
-from model.evaluation.protocols import time_split
-from model.evaluation.protocols.time_split import FrozenBaseline
-from model.evaluation.system import Ranking, Told
-from streams.users import ResolvedEvent, UserState
+from millrace.kernel.errors import ConfigurationError
+from millrace.kernel.user_state import ResolvedEvent, UserState
+from millrace.model.evaluation.options import EvaluateOptions
+from millrace.model.evaluation.protocols import time_split
+from millrace.model.evaluation.protocols.time_split import FrozenBaseline
+from millrace.model.evaluation.system import Ranking, Told
 
 CUT = 3
 

@@ -1,0 +1,5 @@
+"""The command line: `millrace COMMAND`."""
+
+from millrace.apps.cli.app import main
+
+__all__ = ["main"]

@@ -1,0 +1,49 @@
+"""`millrace retrainer`."""
+
+from typing import Annotated
+
+import typer
+
+
+def register(app: typer.Typer) -> None:
+    """Add the command."""
+    app.command("retrainer", rich_help_panel="Roles")(retrainer)
+
+
+def retrainer(
+    once: Annotated[bool, typer.Option("--once", help="Train now, if there is anything new, and end.")] = False,
+    every: Annotated[str | None, typer.Option(help="Train this often: 90s, 10m, 2h.")] = None,
+    every_events: Annotated[
+        int | None, typer.Option(min=1, help="Train when the log has this many events the model has not learned.")
+    ] = None,
+    trigger: Annotated[bool, typer.Option("--trigger", help="Ask the running retrainer to train now.")] = False,
+) -> None:
+    """Learn new model versions from the event log and put them into service.
+
+    A version starts from the one that serves, is judged on events it was not trained on, and is loaded and warmed up
+    before workers switch to it: no request fails. A version that is worse than the online counts is kept, with the
+    reason in its card, and does not serve. Without a model yet, the first one is trained as soon as there are events;
+    without --every and --every-events, later ones only when asked for with --trigger.
+
+    Examples: millrace retrainer --every 10m | millrace retrainer --every-events 5000 | millrace retrainer --trigger
+    """
+    from millrace.kernel.settings import load_settings
+
+    settings = load_settings()
+    if trigger:
+        from millrace.consumers.retrainer import request_retraining
+
+        request_retraining(settings)
+        return
+    from rich.console import Console
+
+    from millrace.apps.cli.logs import log_to_stderr
+    from millrace.consumers.retrainer.run import run_retrainer
+    from millrace.consumers.retrainer.schedule import Schedule
+    from millrace.kernel.durations import seconds_of
+
+    log_to_stderr()
+    schedule = Schedule(seconds_of(every) if every else None, every_events)
+    status = run_retrainer(settings, schedule, once)
+    if once:
+        Console().print(status.last_result, markup=False, highlight=False, soft_wrap=True)

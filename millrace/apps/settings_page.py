@@ -1,0 +1,51 @@
+"""Writes docs/configuration.md from the settings themselves, so that the page cannot be out of date."""
+
+import json
+
+from pydantic.fields import FieldInfo
+from pydantic_core import PydanticUndefined
+
+from millrace.kernel.settings import Settings
+
+_HEAD = """# Configuration
+
+This page is written by `millrace schemas --write` from `millrace/kernel/settings.py`; a test checks that it is current.
+
+Every setting is an environment variable with the prefix `MILLRACE_`. It is read once, when a process starts. A running
+stack keeps the addresses of its servers in `stack.json` in its home folder: a command started with the same
+`MILLRACE_HOME` finds them there. A variable that is set wins over that file, and the file wins over the defaults below.
+
+```bash
+MILLRACE_KAFKA_BOOTSTRAP=kafka-1:9092,kafka-2:9092 MILLRACE_REDIS_URL=redis://redis:6379/0 millrace worker
+```
+
+An unusable value stops the command with one sentence that names the variable.
+
+| variable | type | default | meaning |
+|---|---|---|---|
+"""
+
+
+def settings_page() -> str:
+    """Return the page as Markdown, one row per setting."""
+    return _HEAD + "".join(_row(name, info) for name, info in Settings.model_fields.items())
+
+
+def _row(name: str, info: FieldInfo) -> str:
+    return f"| `MILLRACE_{name.upper()}` | {_type(info)} | {_default(info)} | {info.description} |\n"
+
+
+def _type(info: FieldInfo) -> str:
+    annotation = info.annotation
+    name = annotation.__name__ if isinstance(annotation, type) else str(annotation)
+    plain = name.replace("pathlib.", "").replace("typing.", "").replace(" | None", "")
+    if plain.startswith("Literal"):
+        return "one of " + ", ".join(f"`{choice}`" for choice in getattr(annotation, "__args__", ()))
+    return "JSON map" if plain.startswith("dict") else {"str": "text", "Path": "path"}.get(plain, plain)
+
+
+def _default(info: FieldInfo) -> str:
+    value = info.get_default(call_default_factory=True)
+    if value is None or value is PydanticUndefined or value == "":
+        return "-"
+    return f"`{json.dumps(value)}`" if isinstance(value, dict) else f"`{value}`"

@@ -1,0 +1,187 @@
+"""A set of servers and the roles beside them, ended with this process: what every stack has in common."""
+
+import logging
+import os
+import threading
+import time
+from collections.abc import Mapping, Sequence
+from types import TracebackType
+from typing import Any, Self
+
+from millrace.apps.stacks.child import STOP_DEADLINE_S, Child, start_child
+from millrace.apps.stacks.home import StackHome
+from millrace.apps.stacks.service import Service, wait_ready
+from millrace.kernel.errors import FatalError
+from millrace.kernel.settings import Settings, load_settings
+
+READY_DEADLINE_S = 30.0
+
+logger = logging.getLogger(__name__)
+
+
+class Stack:
+    """Servers in the order in which they stop last, and the roles that were started beside them.
+
+    Args:
+        home: Folder for logs and data; one stack at a time runs in it.
+        services: The servers; each contributes the settings that lead to it.
+        settings: Settings fields to give every role; a server's own come after them.
+    """
+
+    ready_deadline_s = READY_DEADLINE_S
+    """How long the servers may take to answer."""
+
+    def __init__(self, home: StackHome, services: Sequence[Service], settings: Mapping[str, Any]) -> None:
+        self._home = home
+        self._services = list(services)
+        self._given = dict(settings)
+        self.notes: list[str] = []
+        """Sentences a person should see once it has started."""
+        self.started_in_s = 0.0
+        """How long the start took, from the first process to the last server that answers."""
+        self._roles: list[Child] = []
+        self._settings: Settings | None = None
+        self._published: set[str] = set()
+        self._lock = threading.RLock()
+
+    def fetch(self) -> None:
+        """Bring here what the servers need from a network; for a stack to override.
+
+        A start does that as well: this is for whoever wants it done, and be told of it, beforehand.
+
+        Raises:
+            FatalError: It cannot be had.
+        """
+
+    def prepare(self) -> None:
+        """Put the folder in order before the servers start; for a stack to override."""
+
+    def provision(self) -> None:
+        """Make on the running servers what roles expect to find, e.g. topics; for a stack to override."""
+
+    def create_topics(self, names: Sequence[str]) -> None:
+        """Create topics beyond the standing ones, with the configured number of partitions; for a measurement.
+
+        Raises:
+            TransientError: Kafka does not answer.
+        """
+        from millrace.kernel.topic_admin import ensure_topics
+
+        ensure_topics(self.settings, names)
+
+    def supervise(self) -> list[str]:
+        """Start again what has ended and can be; for a stack to override.
+
+        Returns:
+            A sentence for each server that had to be started again.
+
+        Raises:
+            FatalError: One has ended that the others cannot do without.
+        """
+        return []
+
+    @property
+    def settings(self) -> Settings:
+        """Settings with the addresses of the running servers.
+
+        Raises:
+            FatalError: The stack is not running.
+        """
+        if self._settings is None:
+            raise FatalError("The stack has not been started.")
+        return self._settings
+
+    @property
+    def children(self) -> list[Child]:
+        """Every child process, servers first."""
+        return [*(service.child for service in self._services if service.child), *self._roles]
+
+    def start(self) -> Self:
+        """Start the servers and wait until all answer.
+
+        Raises:
+            FatalError: One cannot start; everything started so far has been ended.
+        """
+        if self._settings is not None:
+            return self
+        began_s = time.monotonic()
+        self._home.acquire()
+        try:
+            self._start()
+            self.started_in_s = time.monotonic() - began_s
+        except OSError as error:
+            self.stop()
+            raise FatalError(f"The stack could not start in {self._home.path}: {error.strerror or error}.") from None
+        except BaseException:
+            self.stop()
+            raise
+        return self
+
+    def _start(self) -> None:
+        self.prepare()
+        # All are told to start before any is waited for.
+        for service in self._services:
+            service.start()
+        wait_ready(self._services, self.ready_deadline_s)
+        addresses = dict(self._given)
+        for service in self._services:
+            addresses |= service.settings()
+        self._settings = load_settings(home=self._home.path, **addresses)
+        self._published = {"event_log", *addresses}
+        self.provision()
+        self._publish()
+
+    def _publish(self) -> None:
+        addresses = self.settings.model_dump(mode="json", include=self._published)
+        self._home.publish({**addresses, "event_log": self.settings.event_log_url}, self.children)
+
+    def spawn(self, role: str, argv: Sequence[str], env: Mapping[str, str] | None = None) -> Child:
+        """Start a role beside the servers; it gets these settings and ends with this process.
+
+        Args:
+            role: Its name; its output goes to HOME/logs/ROLE.log.
+            argv: Program and arguments.
+            env: Variables in addition.
+
+        Raises:
+            FatalError: The stack is not running or the program cannot be started.
+        """
+        environment = {**os.environ, **self.settings.environment(), **(env or {})}
+        child = start_child(role, argv, self._home.log_dir, environment)
+        with self._lock:
+            # Its number may belong to somebody else by the time this stack ends.
+            self._roles = [*(one for one in self._roles if one.name != role or one.alive), child]
+            self._publish()
+        return child
+
+    def stop(self) -> None:
+        """End the roles, then the servers; safe to call twice."""
+        with self._lock:
+            roles, self._roles = self._roles, []
+            stop_all(roles)
+            # Nobody needs them any more: they end at the same time.
+            for child in self.children:
+                child.request_stop()
+            for service in reversed(self._services):
+                service.stop()
+            self._settings = None
+            self._home.release()
+
+    def __enter__(self) -> Self:
+        return self.start()
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        self.stop()
+
+
+def stop_all(children: Sequence[Child], deadline_s: float = STOP_DEADLINE_S) -> None:
+    """End children at the same time, within one deadline for all."""
+    deadline = time.monotonic() + deadline_s
+    for child in children:
+        child.request_stop()
+    for child in children:
+        if not child.wait(max(0.0, deadline - time.monotonic())):
+            logger.warning("%s did not end within %g s and was killed; see %s", child.name, deadline_s, child.log_path)
+        child.stop(0.0)

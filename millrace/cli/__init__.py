@@ -1,5 +1,0 @@
-"""The command line: `millrace COMMAND`."""
-
-from millrace.cli.app import main
-
-__all__ = ["main"]

@@ -1,0 +1,1 @@
+"""Contracts, settings, errors and names that every part shares; imports nothing else of Millrace."""

@@ -1,0 +1,1 @@
+"""What every long-running role does: back-off, heartbeat, signals, rates, health."""

@@ -1,0 +1,1 @@
+"""Where data is kept: the event log (SQLite, Cassandra) and the Redis stores."""
