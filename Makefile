@@ -7,7 +7,7 @@ UV_VERSION := 0.13.9
 INSTALLED := $(VENV)/.installed
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo up down recovery bench load-test test lint format lock clean
+.PHONY: help install demo up down recovery bench load-test test lint docs format lock clean
 
 help: ## Show this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | awk -F'\t' '{printf "  make %-10s %s\n", $$1, $$2}'
@@ -40,15 +40,20 @@ load-test: $(INSTALLED) ## Let Locust users publish and wait for their lists; AR
 test: $(INSTALLED) ## Run all tests; pass pytest options with ARGS="..."
 	$(BIN)/python -m pytest $(ARGS)
 
-recovery: $(INSTALLED) ## Try every kind of fault ten times on real servers and write docs/guarantees.md (33 minutes)
-	$(BIN)/python -m millrace.load_tests.recovery --times 10 --report docs/guarantees.md $(ARGS)
+recovery: $(INSTALLED) ## Try every kind of fault ten times on real servers and write docs/explanation/guarantees.md (33 minutes)
+	$(BIN)/python -m millrace.load_tests.recovery --times 10 --report docs/explanation/guarantees.md $(ARGS)
 
-lint: $(INSTALLED) ## Check style, types and the generated schemas
+lint: $(INSTALLED) ## Check style, types, the floors and the documentation
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports --no-logo
 	$(BIN)/millrace schemas --check
+	$(BIN)/python -m sphinx -W --keep-going -q -b dummy docs docs/_build/check
+
+docs: $(INSTALLED) ## Build the documentation site into docs/_build/html; a warning fails it
+	$(BIN)/python -m sphinx -W --keep-going -q docs docs/_build/html
+	@echo "docs/_build/html/index.html"
 
 format: $(INSTALLED) ## Format the code and sort imports
 	$(BIN)/ruff check --fix .
@@ -58,5 +63,5 @@ lock: $(INSTALLED) ## Resolve pyproject.toml into requirements.lock anew
 	$(BIN)/uv pip compile --python-version 3.11 --generate-hashes --no-emit-index-url --no-header --extra dev pyproject.toml -o requirements.lock
 
 clean: ## Remove the virtual environment, caches and run-time data
-	rm -rf $(VENV) .millrace .mypy_cache .ruff_cache .pytest_cache .hypothesis *.egg-info
+	rm -rf $(VENV) .millrace docs/_build .mypy_cache .ruff_cache .pytest_cache .hypothesis *.egg-info
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from millrace.kernel.contracts import ActivityEvent
 from millrace.load_tests.recovery.ledger import Place
 
-# As promised in docs/architecture.md.
+# As promised in docs/explanation/architecture.md.
 HISTORY_LENGTH = 200
 REMEMBERED_EVENTS = 200
 

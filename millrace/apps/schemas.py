@@ -26,5 +26,5 @@ def json_schema(name: str) -> str:
 
 def generated_docs() -> dict[str, str]:
     """Return the text of every generated file by its path under docs/."""
-    files = {f"schemas/{name}.json": json_schema(name) for name in SCHEMAS}
-    return {**files, "configuration.md": settings_page()}
+    files = {f"reference/schemas/{name}.json": json_schema(name) for name in SCHEMAS}
+    return {**files, "reference/configuration.md": settings_page()}

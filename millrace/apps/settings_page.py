@@ -1,4 +1,4 @@
-"""Writes docs/configuration.md from the settings themselves, so that the page cannot be out of date."""
+"""Writes docs/reference/configuration.md from the settings themselves, so that the page cannot be out of date."""
 
 import json
 

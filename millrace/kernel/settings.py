@@ -233,7 +233,8 @@ def load_settings(**overrides: Any) -> Settings:
 
 
 def _unusable(name: str, why: str) -> ConfigurationError:
-    return ConfigurationError(f"The setting MILLRACE_{name.upper()} is unusable ({why}); see docs/configuration.md.")
+    setting = f"MILLRACE_{name.upper()}"
+    return ConfigurationError(f"The setting {setting} is unusable ({why}); see docs/reference/configuration.md.")
 
 
 def _read_stack_file(home: Path) -> dict[str, Any]:

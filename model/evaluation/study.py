@@ -1,7 +1,7 @@
 """`python -m millrace.model.evaluation.study PATH`: every baseline and every ablation on the same events.
 
-The rows of docs/evaluation.md. Finished systems are kept in the work folder, so an interrupted study goes on; so are
-the trained encoders, which the variants then share: their seconds leave that training out.
+The rows of docs/explanation/evaluation.md. Finished systems are kept in the work folder, so an interrupted study goes
+on; so are the trained encoders, which the variants then share: their seconds leave that training out.
 """
 
 import argparse

@@ -91,7 +91,8 @@ _HELP = """A streaming real-time recommender: activity in through Kafka, fresh r
 
   millrace subscribe --user 7                       [dim]watch the answers[/dim]
 
-Addresses come from MILLRACE_* variables or from the stack running in MILLRACE_HOME: see docs/configuration.md."""
+Addresses come from MILLRACE_* variables or from the stack running in MILLRACE_HOME:
+see docs/reference/configuration.md."""
 
 
 def build_app() -> typer.Typer:

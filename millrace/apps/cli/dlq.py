@@ -29,7 +29,7 @@ _HELP = """List, show and replay dead letters: records that could not be used, k
 
   millrace dlq replay 0:12 --fix corrected.json
 
-docs/event-schema.md explains every reason."""
+docs/reference/event-schema.md explains every reason."""
 
 _LIST_HELP = "List dead letters with place, time, reason and error, oldest first."
 _SHOW_HELP = "Show one dead letter whole: headers, key and value."

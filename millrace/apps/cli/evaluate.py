@@ -152,7 +152,7 @@ def evaluate(
 
     In time order, the first 20 % train, the next 10 % are the warm-up, the rest
     is graded. Nothing is chosen on the graded part. The code that serves makes
-    the lists; baselines are graded on the same events. See docs/report.md.
+    the lists; baselines are graded on the same events. See docs/reference/evaluation-report.md.
 
     Examples:
       millrace evaluate data/ml-latest-small --report report.json --page report.html

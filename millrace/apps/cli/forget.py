@@ -29,7 +29,8 @@ def forget(
     """Remove a person from Redis and from the event log, for good.
 
     Everything may run meanwhile. What the person added to the counts of items stays, without the person. The topics
-    keep records of this key until their retention ends: see docs/operations.md. A later event starts from nothing.
+    keep records of this key until their retention ends: see docs/how-to/personal-data.md. A later event starts from
+    nothing.
 
     Example: millrace forget user-7 --yes
     """

@@ -1,4 +1,4 @@
-"""What docs/operations.md says about backups: a copy of the log, and of the model registry, is all it takes."""
+"""docs/how-to/rebuild-and-back-up.md: a copy of the log and of the model registry is a whole backup."""
 
 import asyncio
 import shutil

@@ -11,7 +11,7 @@ from millrace.kernel.contracts.event import ActivityEvent
 from millrace.kernel.errors import Reason
 
 DOCS = Path(__file__).parents[3] / "docs"
-PAGE = (DOCS / "event-schema.md").read_text()
+PAGE = (DOCS / "reference/event-schema.md").read_text()
 EXAMPLES = re.findall(r"```json ([a-z-]+)\n(.*?)```", PAGE, re.DOTALL)
 FAR_MS = 4_000_000_000_000
 
