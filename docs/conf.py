@@ -38,5 +38,3 @@ def setup(app: Sphinx) -> dict[str, bool]:
     """Register the hook of this file."""
     app.connect("source-read", _add_contents)
     return {"parallel_read_safe": True}
-
-
