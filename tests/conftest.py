@@ -6,7 +6,7 @@ MILLRACE_REQUIRE_SERVICES=1 it fails instead.
 """
 
 import uuid
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -109,15 +109,47 @@ def embedded_stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
 
 
 @pytest.fixture
-def settings(embedded_stack: Any, tmp_path: Path) -> Settings:
-    """Return settings of the running stack, with prefixes and a home folder of this test's own."""
+def own_names(tmp_path: Path) -> dict[str, Any]:
+    """Return a home folder and prefixes of topics, groups and Redis keys that no other test uses."""
     mark = uuid.uuid4().hex[:10]
-    return embedded_stack.settings.model_copy(
-        update={
-            "home": tmp_path,
-            "event_log": f"sqlite:///{tmp_path / 'events.sqlite'}",
-            "topic_prefix": f"t{mark}.",
-            "group_prefix": f"t{mark}-",
-            "redis_prefix": f"t{mark}:",
-        }
-    )
+    return {
+        "home": tmp_path,
+        "topic_prefix": f"t{mark}.",
+        "group_prefix": f"t{mark}-",
+        "redis_prefix": f"t{mark}:",
+    }
+
+
+@pytest.fixture
+def own_settings(own_names: dict[str, Any]) -> Callable[..., Settings]:
+    """Return a function that makes settings with names of this test's own; the caller adds the servers it takes."""
+
+    def make(**values: Any) -> Settings:
+        return Settings(**{**own_names, **values})
+
+    return make
+
+
+@pytest.fixture
+def exported(monkeypatch: pytest.MonkeyPatch) -> Callable[[Settings], Settings]:
+    """Return a function that puts settings into the environment, where the command line finds them."""
+
+    def export(settings: Settings) -> Settings:
+        for name, value in settings.environment().items():
+            monkeypatch.setenv(name, value)
+        return settings
+
+    return export
+
+
+@pytest.fixture
+def kafka_settings(own_settings: Callable[..., Settings], kafka_broker: str) -> Settings:
+    """Return settings of the embedded Kafka alone, which answers fetches at once and drops members soon."""
+    return own_settings(kafka_bootstrap=kafka_broker, kafka_fetch_wait_ms=5, kafka_session_timeout_ms=2000)
+
+
+@pytest.fixture
+def settings(embedded_stack: Any, own_names: dict[str, Any]) -> Settings:
+    """Return settings of the running stack, with names and an event log of this test's own."""
+    event_log = f"sqlite:///{own_names['home'] / 'events.sqlite'}"
+    return embedded_stack.settings.model_copy(update={**own_names, "event_log": event_log})

@@ -1,5 +1,4 @@
 import threading
-import uuid
 from collections.abc import Iterator
 from itertools import islice
 from typing import Any
@@ -14,22 +13,6 @@ from millrace.consumers.subscriber import Received, RecommendationSubscriber
 from millrace.kernel.settings import Settings
 
 pytestmark = pytest.mark.services
-
-
-@pytest.fixture
-def settings(kafka_broker: str, monkeypatch: pytest.MonkeyPatch) -> Settings:
-    mark = uuid.uuid4().hex[:10]
-    settings = Settings(
-        kafka_bootstrap=kafka_broker,
-        kafka_fetch_wait_ms=5,
-        kafka_session_timeout_ms=2000,
-        topic_prefix=f"t{mark}.",
-        group_prefix=f"t{mark}-",
-        redis_url="redis://127.0.0.1:1/0",
-    )
-    for name, value in settings.environment().items():
-        monkeypatch.setenv(name, value)
-    return settings
 
 
 class Worker:

@@ -2,9 +2,8 @@
 
 import time
 import uuid
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import closing
-from pathlib import Path
 from urllib.parse import urlsplit
 
 import pytest
@@ -26,8 +25,8 @@ DEADLINE_S = 60.0
 
 
 @pytest.fixture
-def settings(cassandra: str, tmp_path: Path) -> Settings:
-    return Settings(home=tmp_path, event_log=cassandra, topic_prefix=f"t{uuid.uuid4().hex[:10]}.")
+def settings(own_settings: Callable[..., Settings], cassandra: str) -> Settings:
+    return own_settings(event_log=cassandra)
 
 
 @pytest.fixture

@@ -1,8 +1,7 @@
-import time
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from waiting import until
 
 from millrace.kernel.settings import Settings
 from millrace.runtime.heartbeat import Heartbeat
@@ -14,13 +13,6 @@ pytestmark = pytest.mark.services
 async def beats(settings: Settings) -> list[dict[str, object]]:
     async with open_stores(settings) as stores:
         return await stores.serving.heartbeats()
-
-
-def until(condition: Callable[[], bool], what: str) -> None:
-    deadline = time.monotonic() + 15
-    while not condition():
-        assert time.monotonic() < deadline, what
-        time.sleep(0.01)
 
 
 async def test_the_status_arrives_and_is_refreshed(redis_server: str, tmp_path: Path) -> None:

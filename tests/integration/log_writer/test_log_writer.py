@@ -5,14 +5,14 @@ import signal
 import subprocess
 import sys
 import threading
-import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import orjson
 import pytest
 from confluent_kafka import Producer
+from waiting import until
 
 from millrace.apps.stacks.kafka_mock import MockKafka
 from millrace.consumers.log_writer.source import LogSource
@@ -70,13 +70,6 @@ def log(tmp_path: Path) -> Iterator[SqliteEventLog]:
 def event(number: int, name: str = "e") -> bytes:
     fields = {"event_id": f"{name}{number}", "user_id": "u", "item_id": "i", "type": "rating", "value": 3.0, "ts_ms": 1}
     return orjson.dumps(fields)
-
-
-def until(condition: Callable[[], bool], what: str) -> None:
-    deadline = time.monotonic() + DEADLINE_S
-    while not condition():
-        assert time.monotonic() < deadline, f"not within {DEADLINE_S} s: {what}"
-        time.sleep(0.01)
 
 
 @contextmanager

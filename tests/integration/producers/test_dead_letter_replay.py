@@ -1,4 +1,3 @@
-import uuid
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -17,17 +16,6 @@ from millrace.producers.dead_letters import corrected, read_dead_letters, replay
 pytestmark = pytest.mark.services
 
 GOOD = {"event_id": "e1", "user_id": "7", "item_id": "1", "type": "rating", "value": 4.0, "ts_ms": 5}
-
-
-@pytest.fixture
-def settings(kafka_broker: str, monkeypatch: pytest.MonkeyPatch) -> Settings:
-    mark = uuid.uuid4().hex[:10]
-    settings = Settings(
-        kafka_bootstrap=kafka_broker, kafka_fetch_wait_ms=5, topic_prefix=f"t{mark}.", group_prefix=f"t{mark}-"
-    )
-    for name, value in settings.environment().items():
-        monkeypatch.setenv(name, value)
-    return settings
 
 
 @pytest.fixture

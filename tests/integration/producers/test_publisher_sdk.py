@@ -2,7 +2,6 @@ import contextlib
 import logging
 import threading
 import time
-import uuid
 from collections.abc import Iterator
 
 import pytest
@@ -14,14 +13,6 @@ from millrace.kernel.topic_reader import TopicReader
 from millrace.producers import ActivityPublisher, DeliveryError, InvalidRecordError, make_event
 
 pytestmark = pytest.mark.services
-
-
-@pytest.fixture
-def settings(kafka_broker: str) -> Settings:
-    mark = uuid.uuid4().hex[:10]
-    return Settings(
-        kafka_bootstrap=kafka_broker, kafka_fetch_wait_ms=5, topic_prefix=f"t{mark}.", group_prefix=f"t{mark}-"
-    )
 
 
 @pytest.fixture

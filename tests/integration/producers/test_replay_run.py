@@ -3,7 +3,6 @@ import subprocess
 import sys
 import threading
 import time
-import uuid
 from collections import defaultdict
 from pathlib import Path
 
@@ -18,19 +17,6 @@ from millrace.producers import ActivityPublisher
 from millrace.producers.replay import Answer, Replayer, ReplayOptions, ReplayResult
 
 pytestmark = pytest.mark.services
-
-
-@pytest.fixture
-def settings(kafka_broker: str, tmp_path: Path) -> Settings:
-    mark = uuid.uuid4().hex[:10]
-    return Settings(
-        kafka_bootstrap=kafka_broker,
-        kafka_fetch_wait_ms=5,
-        kafka_session_timeout_ms=2000,
-        topic_prefix=f"t{mark}.",
-        group_prefix=f"t{mark}-",
-        home=tmp_path,
-    )
 
 
 def events(count: int, users: int) -> list[ActivityEvent]:

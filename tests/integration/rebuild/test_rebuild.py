@@ -36,11 +36,6 @@ ITEMS = 30
 
 
 @pytest.fixture
-def config(redis_server: str, tmp_path: Path) -> Settings:
-    return Settings(redis_url=redis_server, redis_prefix=f"{tmp_path.name}:", home=tmp_path)
-
-
-@pytest.fixture
 def log(config: Settings) -> Iterator[SqliteEventLog]:
     opened = SqliteEventLog(config.home / "events.sqlite")
     yield opened

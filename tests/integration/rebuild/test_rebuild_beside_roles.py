@@ -4,10 +4,8 @@ tests/recovery/test_rebuild_while_running.py has the roles themselves.
 """
 
 import time
-import uuid
-from collections.abc import AsyncIterator, Iterator, Sequence
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from contextlib import closing
-from pathlib import Path
 
 import pytest
 from stored_users import put_users
@@ -33,13 +31,8 @@ EVENTS = 200
 
 
 @pytest.fixture(params=["redis_server", "redis_cluster"])
-def config(request: pytest.FixtureRequest, tmp_path: Path) -> Settings:
-    return Settings(
-        redis_url=request.getfixturevalue(request.param),
-        redis_prefix=f"{uuid.uuid4().hex[:10]}:",
-        topic_partitions=PARTITIONS,
-        home=tmp_path,
-    )
+def config(own_settings: Callable[..., Settings], request: pytest.FixtureRequest) -> Settings:
+    return own_settings(redis_url=request.getfixturevalue(request.param), topic_partitions=PARTITIONS)
 
 
 @pytest.fixture

@@ -5,7 +5,6 @@ import signal
 import subprocess
 import sys
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 
@@ -52,11 +51,6 @@ async def main():
 
 asyncio.run(main())
 """
-
-
-@pytest.fixture
-def config(redis_server: str, tmp_path: Path) -> Settings:
-    return Settings(redis_url=redis_server, redis_prefix=f"{tmp_path.name}:", home=tmp_path)
 
 
 @pytest.fixture

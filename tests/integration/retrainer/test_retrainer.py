@@ -9,11 +9,12 @@ import os
 import subprocess
 import sys
 import tempfile
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 
 import pytest
+from waiting import until_async
 
 from millrace.consumers.retrainer import request_retraining
 from millrace.consumers.retrainer.child import TrainingChild
@@ -73,8 +74,8 @@ def _logged(number: int) -> LoggedEvent:
 
 
 @pytest.fixture
-def config(redis_server: str, tmp_path: Path) -> Settings:
-    return Settings(redis_url=redis_server, redis_prefix=f"{tmp_path.name}:", home=tmp_path, triton_url="in-process")
+def config(own_settings: Callable[..., Settings], redis_server: str) -> Settings:
+    return own_settings(redis_url=redis_server, triton_url="in-process")
 
 
 @pytest.fixture
@@ -95,22 +96,6 @@ async def bench(config: Settings, log: SqliteEventLog, monkeypatch: pytest.Monke
         yield made
 
 
-async def until(condition: Callable[[], bool], what: str, deadline_s: float = 60.0) -> None:
-    """Wait for a condition, up to a deadline."""
-    loop = asyncio.get_running_loop()
-    deadline = loop.time() + deadline_s
-    while not condition():
-        assert loop.time() < deadline, f"not within {deadline_s} s: {what}"
-        await asyncio.sleep(0.02)
-
-
-async def until_async(condition: Callable[[], Awaitable[bool]], what: str, deadline_s: float = 60.0) -> None:
-    """Wait for a condition that has to be asked for, up to a deadline."""
-    async with asyncio.timeout(deadline_s):
-        while not await condition():
-            await asyncio.sleep(0.02)
-
-
 async def no_requests(bench: Bench) -> bool:
     """Return whether no request to train waits."""
     return await pending_requests(bench.stores.redis, bench.stores.keys) == []
@@ -128,7 +113,7 @@ async def running(retrainer: Retrainer) -> AsyncIterator[Retrainer]:
 
 async def test_the_first_version_comes_by_itself_and_then_requests_and_counts(bench: Bench) -> None:
     async with running(bench.retrainer(Schedule(every_events=50))) as retrainer:
-        await until(lambda: retrainer.status.last_version == "v000001", "the first version")
+        await until_async(lambda: retrainer.status.last_version == "v000001", "the first version")
         plan = await bench.stores.serving.plan()
         assert plan.champion == "v000001"
         card = ServingCard.model_validate_json(await bench.stores.serving.model_card("v000001") or b"")
@@ -136,11 +121,11 @@ async def test_the_first_version_comes_by_itself_and_then_requests_and_counts(be
         assert len(await bench.stores.serving.model_vectors("v000001") or b"") == 4
         bench.add_events(49)
         await asyncio.to_thread(request_retraining, bench.settings)
-        await until(lambda: retrainer.status.last_version == "v000002", "a request is enough")
+        await until_async(lambda: retrainer.status.last_version == "v000002", "a request is enough")
         bench.add_events(50)
-        await until(lambda: retrainer.status.last_version == "v000003", "a count is enough")
+        await until_async(lambda: retrainer.status.last_version == "v000003", "a count is enough")
         await asyncio.to_thread(request_retraining, bench.settings)
-        await until(lambda: "Nothing new" in retrainer.status.last_result, "nothing new is said")
+        await until_async(lambda: "Nothing new" in retrainer.status.last_result, "nothing new is said")
         assert retrainer.status.trainings == 3
     assert bench.registry.get("v000003").card.parent == "v000002"
     assert bench.registry.get("v000003").card.accepted is True
@@ -153,12 +138,12 @@ async def test_a_refused_version_is_kept_with_its_reason_and_never_serves(bench:
     await bench.retrainer().run_once()
     bench.add_events(300)
     async with running(bench.retrainer(Schedule(every_events=300))) as retrainer:
-        await until(lambda: retrainer.status.last_version == "v000002", "the worse version")
+        await until_async(lambda: retrainer.status.last_version == "v000002", "the worse version")
         assert retrainer.status.last_accepted is False
         assert retrainer.status.champion == "v000001"
         tried = retrainer.status.trainings
         bench.add_events(10)
-        await until(lambda: retrainer.status.new_events == 310, "it goes on looking")
+        await until_async(lambda: retrainer.status.new_events == 310, "it goes on looking")
         assert retrainer.status.trainings == tried, "the same events are not tried again"
     card = bench.registry.get("v000002").card
     assert card.accepted is False
@@ -180,10 +165,10 @@ async def test_a_training_that_cannot_work_says_why_and_the_retrainer_goes_on(be
         await bench.retrainer().run_once()
     bench.script({"error": "There is too little."}, {})
     async with running(bench.retrainer()) as retrainer:
-        await until(lambda: retrainer.status.last_result == "Failed: There is too little.", "the failure is told")
+        await until_async(lambda: retrainer.status.last_result == "Failed: There is too little.", "the failure is told")
         assert retrainer.status.phase == "idle"
         bench.add_events(200)
-        await until(lambda: retrainer.status.last_version == "v000001", "more events help")
+        await until_async(lambda: retrainer.status.last_version == "v000001", "more events help")
 
 
 async def test_a_server_that_is_away_is_waited_for_and_no_reason_to_train_is_lost(bench: Bench) -> None:
@@ -192,16 +177,16 @@ async def test_a_server_that_is_away_is_waited_for_and_no_reason_to_train_is_los
     await asyncio.to_thread(request_retraining, bench.settings)
     bench.script({"error": "Redis is away.", "transient": True}, {"error": "Redis is away.", "transient": True}, {})
     async with running(bench.retrainer()) as retrainer:
-        await until(lambda: retrainer.status.waiting == "Redis is away.", "what is away is told")
+        await until_async(lambda: retrainer.status.waiting == "Redis is away.", "what is away is told")
         assert retrainer.status.trainings == 0
         # No event has come since, and nobody has asked again.
-        await until(lambda: retrainer.status.last_version == "v000002", "the request is answered when it is back")
+        await until_async(lambda: retrainer.status.last_version == "v000002", "the request is answered when it is back")
         assert (retrainer.status.trainings, retrainer.status.waiting) == (1, "")
         await until_async(lambda: no_requests(bench), "the request is answered")
     bench.add_events(300)
     bench.script({"error": "Redis is away.", "transient": True}, {})
     async with running(bench.retrainer(Schedule(every_events=300))) as retrainer:
-        await until(lambda: retrainer.status.last_version == "v000003", "a count is not forgotten either")
+        await until_async(lambda: retrainer.status.last_version == "v000003", "a count is not forgotten either")
 
 
 async def test_one_training_that_was_asked_for_fails_when_a_server_is_away(bench: Bench) -> None:
@@ -216,14 +201,14 @@ async def test_a_request_outlives_the_retrainer_and_those_that_come_meanwhile_wa
     bench.script({"stuck": True}, {"held": True}, {})
     await asyncio.to_thread(request_retraining, bench.settings)
     async with running(bench.retrainer()):
-        await until((bench.settings.home / "stuck").exists, "the training is under way")
+        await until_async((bench.settings.home / "stuck").exists, "the training is under way")
     async with running(bench.retrainer()) as retrainer:
-        await until(lambda: retrainer.status.phase == "encoder", "the next retrainer takes the request up")
+        await until_async(lambda: retrainer.status.phase == "encoder", "the next retrainer takes the request up")
         bench.add_events(1)
         await asyncio.to_thread(request_retraining, bench.settings)
         (bench.settings.home / "go").touch()
         # The held training has learned the second event too, so the second request finds nothing to learn.
-        await until(lambda: "Nothing new" in retrainer.status.last_result, "and then the one that came meanwhile")
+        await until_async(lambda: "Nothing new" in retrainer.status.last_result, "and then the one that came meanwhile")
         assert retrainer.status.last_version == "v000002"
         await until_async(lambda: no_requests(bench), "both are answered")
 
@@ -234,10 +219,10 @@ async def test_a_rollback_during_a_training_stays_and_the_next_training_goes_on_
         bench.add_events(50)
     bench.script({"held": True}, {})
     async with running(bench.retrainer(Schedule(every_events=50))) as retrainer:
-        await until(lambda: retrainer.status.phase == "encoder", "a training is under way")
+        await until_async(lambda: retrainer.status.phase == "encoder", "a training is under way")
         await bench.stores.serving.set_plan("v000001")
         (bench.settings.home / "go").touch()
-        await until(lambda: retrainer.status.last_version == "v000003", "it ends")
+        await until_async(lambda: retrainer.status.last_version == "v000003", "it ends")
         assert (retrainer.status.last_accepted, retrainer.status.champion) == (False, "v000001")
         assert "the champion is v000001 by now and no longer v000002" in retrainer.status.last_result
         assert (await bench.stores.serving.plan()).champion == "v000001"
@@ -245,7 +230,7 @@ async def test_a_rollback_during_a_training_stays_and_the_next_training_goes_on_
         assert card.accepted is False
         assert "`millrace models promote v000003` lets it serve" in card.verdict
         bench.add_events(50)
-        await until(lambda: retrainer.status.last_version == "v000004", "more events, another training")
+        await until_async(lambda: retrainer.status.last_version == "v000004", "more events, another training")
     assert bench.registry.get("v000004").card.parent == "v000001"
     assert (await bench.stores.serving.plan()).champion == "v000004"
 
@@ -273,8 +258,8 @@ async def test_stopping_ends_a_training_and_leaves_nothing(bench: Bench) -> None
     bench.script({"stuck": True})
     marker = bench.settings.home / "stuck"
     async with running(bench.retrainer()) as retrainer:
-        await until(marker.exists, "the training is under way")
-        await until(lambda: retrainer.status.phase == "encoder", "progress is told")
+        await until_async(marker.exists, "the training is under way")
+        await until_async(lambda: retrainer.status.phase == "encoder", "progress is told")
         assert 0 < retrainer.status.fraction < 1
         process = int(marker.read_text())
     with pytest.raises(ProcessLookupError):
@@ -293,7 +278,7 @@ async def test_what_a_killed_retrainer_left_is_removed(
     for folder in (abandoned, used):
         folder.mkdir()
     async with running(bench.retrainer()) as retrainer:
-        await until(lambda: retrainer.status.last_version == "v000001", "the first version")
+        await until_async(lambda: retrainer.status.last_version == "v000001", "the first version")
     assert list(tmp_path.glob("millrace-training-*")) == [used]
 
 

@@ -11,13 +11,14 @@ import sys
 import textwrap
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import psutil
 import pytest
 from processes import running
+from waiting import until
 
 from millrace.apps.stacks import home as stack_home
 from millrace.apps.stacks.child import start_child
@@ -45,13 +46,6 @@ PARENT = """
         while True:
             sys.stdin.read(1)
 """
-
-
-def until(condition: Callable[[], bool], what: str, timeout_s: float = 15.0) -> None:
-    deadline = time.monotonic() + timeout_s
-    while not condition():
-        assert time.monotonic() < deadline, f"{what} took longer than {timeout_s} s"
-        time.sleep(0.02)
 
 
 def answers(port: int) -> bool:

@@ -5,8 +5,6 @@ import os
 import signal
 import subprocess
 import sys
-import time
-from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
 
@@ -15,6 +13,7 @@ import pytest
 from confluent_kafka import Producer
 from local_servers import started
 from processes import running
+from waiting import until
 
 from millrace.apps.stacks.local import LocalStack
 from millrace.kernel.contracts import ActivityEvent
@@ -26,13 +25,6 @@ from millrace.stores.event_log import LoggedEvent, open_event_log
 pytestmark = [pytest.mark.services, pytest.mark.slow]
 
 DEADLINE_S = 120.0
-
-
-def until(condition: Callable[[], bool], what: str) -> None:
-    deadline = time.monotonic() + DEADLINE_S
-    while not condition():
-        assert time.monotonic() < deadline, f"not within {DEADLINE_S} s: {what}"
-        time.sleep(0.05)
 
 
 def write(settings: Settings) -> None:

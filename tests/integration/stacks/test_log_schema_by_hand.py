@@ -1,6 +1,7 @@
 """What `millrace log-schema --show` prints makes an event log that roles accept."""
 
 import uuid
+from collections.abc import Callable
 from contextlib import closing
 from urllib.parse import urlsplit
 
@@ -20,15 +21,10 @@ CHANGE_TIMEOUT_S = 60.0
 
 
 @pytest.fixture
-def settings(cassandra: str, monkeypatch: pytest.MonkeyPatch) -> Settings:
+def settings(cassandra: str, exported: Callable[[Settings], Settings]) -> Settings:
     """Return settings of a keyspace that does not exist yet, also in the environment."""
-    made = Settings(
-        event_log=urlsplit(cassandra)._replace(path=f"/k{uuid.uuid4().hex[:10]}").geturl(),
-        cassandra_replication={"datacenter1": 1},
-    )
-    for name, value in made.environment().items():
-        monkeypatch.setenv(name, value)
-    return made
+    event_log = urlsplit(cassandra)._replace(path=f"/k{uuid.uuid4().hex[:10]}").geturl()
+    return exported(Settings(event_log=event_log, cassandra_replication={"datacenter1": 1}))
 
 
 def show() -> str:

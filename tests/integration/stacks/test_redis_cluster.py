@@ -1,13 +1,13 @@
 """Six Redis nodes make a cluster, keep it over a restart, and go on without a primary."""
 
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 import redis
 from redis.exceptions import RedisError
+from waiting import until
 
 from millrace.apps.stacks.redis_cluster import PRIMARIES, RedisCluster
 from millrace.apps.stacks.service import wait_ready
@@ -48,13 +48,6 @@ def all_there(cluster: RedisCluster) -> bool:
             return all(connected.get(f"key{number}") == b"kept" for number in range(KEYS))
     except RedisError:
         return False
-
-
-def until(condition: Callable[[], bool], what: str) -> None:
-    deadline = time.monotonic() + DEADLINE_S
-    while not condition():
-        assert time.monotonic() < deadline, f"not within {DEADLINE_S} s: {what}"
-        time.sleep(0.1)
 
 
 def test_a_cluster_keeps_its_data_and_replaces_a_primary(tmp_path: Path) -> None:

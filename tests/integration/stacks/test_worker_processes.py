@@ -3,9 +3,9 @@
 import os
 import signal
 import sys
-import time
-from collections.abc import Callable
 from pathlib import Path
+
+from waiting import until
 
 from millrace.apps.stacks.worker_processes import WorkerProcesses
 from millrace.kernel.settings import Settings
@@ -16,13 +16,6 @@ STAYS = (
     "import os, time; print(os.environ['MILLRACE_KAFKA_GROUP_MEMBER']); time.sleep(60)",
 )
 ENDS = (sys.executable, "-c", "print('No broker'); raise SystemExit(3)")
-
-
-def until(condition: Callable[[], object], what: str) -> None:
-    deadline = time.monotonic() + DEADLINE_S
-    while not condition():
-        assert time.monotonic() < deadline, what
-        time.sleep(0.02)
 
 
 def settings(folder: Path) -> Settings:

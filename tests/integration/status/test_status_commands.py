@@ -2,8 +2,7 @@
 
 import asyncio
 import json
-from pathlib import Path
-from uuid import uuid4
+from collections.abc import Callable
 
 import numpy as np
 import orjson
@@ -25,21 +24,15 @@ RONIN = CatalogueItem(item_id="8", title="Ronin", genres=("Action",), year=1998)
 
 
 @pytest.fixture
-def settings(redis_server: str, kafka_broker: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Settings:
+def settings(
+    own_settings: Callable[..., Settings],
+    exported: Callable[[Settings], Settings],
+    redis_server: str,
+    kafka_broker: str,
+) -> Settings:
     """Settings of a full installation without processes, also in the environment, where the commands find them."""
-    mark = uuid4().hex
-    made = Settings(
-        home=tmp_path,
-        redis_url=redis_server,
-        redis_prefix=f"{mark}:",
-        kafka_bootstrap=kafka_broker,
-        topic_prefix=f"{mark}.",
-        kafka_fetch_wait_ms=5,
-        triton_url="in-process",
-    )
-    for name, value in made.environment().items():
-        monkeypatch.setenv(name, value)
-    return made
+    servers = {"redis_url": redis_server, "kafka_bootstrap": kafka_broker, "triton_url": "in-process"}
+    return exported(own_settings(**servers, kafka_fetch_wait_ms=5))
 
 
 def call(*arguments: str) -> Result:

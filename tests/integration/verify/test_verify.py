@@ -4,7 +4,6 @@ import json
 import os
 import subprocess
 import sys
-import uuid
 from collections.abc import AsyncIterator, Callable, Iterator
 from pathlib import Path
 
@@ -31,9 +30,10 @@ IMPORTED = 60
 
 
 @pytest.fixture
-def config(request: pytest.FixtureRequest, redis_server: str, tmp_path: Path) -> Settings:
-    prefix = f"{uuid.uuid4().hex[:10]}:"
-    return Settings(redis_url=redis_server, redis_prefix=prefix, home=tmp_path, **chosen_log(request, tmp_path))
+def config(
+    own_settings: Callable[..., Settings], request: pytest.FixtureRequest, redis_server: str, tmp_path: Path
+) -> Settings:
+    return own_settings(redis_url=redis_server, **chosen_log(request, tmp_path))
 
 
 @pytest.fixture

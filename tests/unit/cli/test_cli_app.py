@@ -123,7 +123,11 @@ def app_raising(error: BaseException) -> typer.Typer:
     [
         (ConfigurationError("The port [80] is busy."), 1, "The port [80] is busy."),
         (TransientError("Redis is away."), 1, "Redis is away."),
-        (ModuleNotFoundError("No module named 'faust'", name="faust"), 1, "pip install 'millrace-recommender[serving]'"),
+        (
+            ModuleNotFoundError("No module named 'faust'", name="faust"),
+            1,
+            "pip install 'millrace-recommender[serving]'",
+        ),
         (ModuleNotFoundError("No module", name="tensorflow.keras"), 1, "pip install 'millrace-recommender[training]'"),
         (KeyboardInterrupt(), 130, ""),
     ],
