@@ -94,7 +94,9 @@ def _load_library() -> ctypes.CDLL:
     try:
         import confluent_kafka
     except ImportError:
-        raise FatalError("The embedded Kafka needs confluent-kafka: pip install 'millrace-recommender[embedded]'.") from None
+        raise FatalError(
+            "The embedded Kafka needs confluent-kafka: pip install 'millrace-recommender[embedded]'."
+        ) from None
     package = Path(confluent_kafka.__file__).parent
     # The folders that auditwheel (Linux) and delocate (macOS) put libraries in.
     found = [*package.parent.glob("confluent_kafka.libs/librdkafka*"), *package.glob(".dylibs/librdkafka*.dylib")]

@@ -168,7 +168,9 @@ def _package_dir() -> Path:
     try:
         return Path(str(importlib.metadata.distribution("nvidia-pytriton").locate_file("pytriton")))
     except importlib.metadata.PackageNotFoundError:
-        raise FatalError("The embedded Triton needs nvidia-pytriton: pip install 'millrace-recommender[embedded]'.") from None
+        raise FatalError(
+            "The embedded Triton needs nvidia-pytriton: pip install 'millrace-recommender[embedded]'."
+        ) from None
 
 
 def _environment(package: Path) -> dict[str, str]:
