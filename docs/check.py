@@ -1,8 +1,8 @@
 """`python docs/check.py`: what the documentation names has to exist.
 
 It reads every Markdown file of the repository and checks links and their anchors, paths, names (`FILE.py::NAME`),
-commands with their options, `make` targets, modules, settings, and the length of lines. Pages that source files name are
-checked too. One line per finding; exit code 1 if there is any.
+commands with their options, `make` targets, modules, settings, and the length of lines. Pages that source files name
+are checked too. One line per finding; exit code 1 if there is any.
 """
 
 import ast
@@ -117,7 +117,7 @@ def check_page(page: Page, text: str) -> Iterator[Finding]:
         for target in _LINK.findall(line):
             yield from (Finding(page.path, number, what) for what in link_faults(page.path, target))
     for number, span in page.spans():
-        yield from (Finding(page.path, number, what) for what in span_faults(span))
+        yield from (Finding(page.path, number, what) for what in span_faults(span, page.path.parent))
     for block in page.blocks:
         if block.language.split(" ")[0] in ("bash", "sh", "console"):
             yield from (Finding(page.path, block.line, what) for what in script_faults(block.text))
@@ -142,8 +142,8 @@ def anchors(text: str) -> set[str]:
     return {re.sub(r"\s", "-", title) for title in titles}
 
 
-def span_faults(span: str) -> Iterator[str]:
-    """Yield what a code span names and the repository does not have."""
+def span_faults(span: str, folder: Path) -> Iterator[str]:
+    """Yield what a code span names and neither the repository nor the page's folder has."""
     symbol = _SYMBOL.match(span)
     if symbol:
         yield from symbol_faults(symbol[1], symbol[2])
@@ -152,7 +152,7 @@ def span_faults(span: str) -> Iterator[str]:
             yield f"no command has the option {span}"
     elif " " in span or span == "millrace":
         yield from script_faults(span.replace("[", "").replace("]", ""))
-    elif _PATH.match(span) and not _path_exists(span):
+    elif _PATH.match(span) and not (_path_exists(span) or (folder / span).exists()):
         yield f"the path {span} does not exist"
 
 
@@ -300,7 +300,7 @@ def make_faults(words: list[str]) -> Iterator[str]:
 
 def check_sources() -> Iterator[Finding]:
     """Yield the pages that source files name and that do not exist."""
-    for path in (*_source_files(), ROOT / "Makefile", ROOT / "pyproject.toml"):
+    for path in (*_source_files(), *ROOT.glob("*.md"), ROOT / "Makefile", ROOT / "pyproject.toml"):
         for number, line in enumerate(path.read_text().splitlines(), 1):
             for page in _PAGE.findall(line):
                 if not (ROOT / page).is_file():
@@ -352,7 +352,7 @@ def _all_options() -> frozenset[str]:
         for each in getattr(command, "commands", {}).values():
             yield from options(each)
 
-    return frozenset(options(_command_line()))
+    return frozenset(options(_command_line())) | {"--help"}
 
 
 def findings() -> list[Finding]:

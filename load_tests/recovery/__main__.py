@@ -46,7 +46,7 @@ def recovery(
     rows = rows_of(results)
     minutes = (time.monotonic() - started_s) / 60
     notes = [
-        f"Seed {seed}, {rate:g} records/s, {len(results)} trials in {minutes:.0f} minutes: "
+        f"Seed {seed}, {rate:g} records/s, {len(results)} trials in {minutes:.0f} minutes:",
         f"`python -m millrace.load_tests.recovery{f' --kinds {kinds}' if kinds else ''} --times {times} "
         f"--rate {rate:g} --seed {seed}`.",
         f"Differences that `millrace verify` found, every {_VERIFY_EVERY} trials and at the end: {len(differences)}.",
