@@ -49,6 +49,7 @@ lint: $(INSTALLED) ## Check style, types, the floors and the documentation
 	$(BIN)/mypy
 	$(BIN)/lint-imports --no-logo
 	$(BIN)/millrace schemas --check
+	$(BIN)/python docs/check.py
 	$(BIN)/python -m sphinx -W --keep-going -q -b dummy docs docs/_build/check
 
 docs: $(INSTALLED) ## Build the documentation site into docs/_build/html; a warning fails it

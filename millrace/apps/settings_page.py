@@ -15,6 +15,8 @@ Every setting is an environment variable with the prefix `MILLRACE_`. It is read
 stack keeps the addresses of its servers in `stack.json` in its home folder: a command started with the same
 `MILLRACE_HOME` finds them there. A variable that is set wins over that file, and the file wins over the defaults below.
 
+<!-- not run: names servers that do not exist here -->
+
 ```bash
 MILLRACE_KAFKA_BOOTSTRAP=kafka-1:9092,kafka-2:9092 MILLRACE_REDIS_URL=redis://redis:6379/0 millrace worker
 ```

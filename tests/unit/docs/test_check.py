@@ -1,32 +1,16 @@
 """The checker of the documentation finds what does not exist, and lets everything else through."""
 
-import importlib.util
-import sys
+import re
 from pathlib import Path
-from types import ModuleType
 
 import pytest
-
-ROOT = Path(__file__).parents[3]
-
-
-def _load() -> ModuleType:
-    spec = importlib.util.spec_from_file_location("docs_check", ROOT / "docs" / "check.py")
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    sys.modules["docs_check"] = module
-    spec.loader.exec_module(module)
-    return module
-
-
-check = _load()
+from docs_pages import ROOT, check, page
 
 
 def faults(text: str) -> list[str]:
     """Return what the checker says of a page with this text."""
-    page = ROOT / "docs" / "page.md"
-    return [finding.what for finding in check.check_page(check.read_page(page, text), text)]
+    path = ROOT / "docs" / "page.md"
+    return [finding.what for finding in check.check_page(check.read_page(path, text), text)]
 
 
 def test_the_documentation_names_nothing_that_does_not_exist() -> None:
@@ -89,3 +73,18 @@ def test_blocks_know_their_language_and_why_they_are_not_run() -> None:
         ("python", "b\n", "takes an hour"),
         ("json event", "c\n", ""),
     ]
+
+
+def test_every_answer_of_where_is_names_code_in_at_most_three_hops() -> None:
+    text = (ROOT / "docs/explanation/architecture.md").read_text()
+    section = text.partition("## Where is ...?")[2].partition("\n## ")[0]
+    answers = [line for line in section.splitlines() if line.startswith("| ") and not line.startswith("| question")]
+    assert len(answers) == 11
+    for answer in answers:
+        assert 1 <= len(re.findall(r"`[\w/]+\.py::[\w.]+`", answer)) <= 4, answer
+
+
+def test_no_snippet_is_marked_without_a_reason() -> None:
+    for path in check.markdown_files():
+        for block in page(str(path.relative_to(ROOT))).blocks:
+            assert block.not_run != "-->"

@@ -1,0 +1,45 @@
+"""One running installation for all snippets of the documentation."""
+
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from docs_pages import ROOT, Reader
+
+# As docs/how-to/extend.md says.
+_SETTINGS = {
+    "MILLRACE_IMPLIED_VALUES": '{"add_to_cart": 4.2, "view": 3.0}',
+    "MILLRACE_EVENT_WEIGHTS": '{"add_to_cart": 1.2}',
+}
+_STOP_S = 30.0
+
+
+@pytest.fixture(scope="session")
+def reader(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Reader]:
+    """Return a reader whose first terminal runs `millrace up`."""
+    folder = tmp_path_factory.mktemp("reader")
+    for name in (".venv", "data", "Makefile"):
+        (folder / name).symlink_to(ROOT / name)
+    environment = {name: value for name, value in os.environ.items() if not name.startswith("MILLRACE_")}
+    environment |= {"PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}", "PYTHONUNBUFFERED": "1", **_SETTINGS}
+    up = subprocess.Popen(
+        ["millrace", "up"], cwd=folder, env=environment, stdout=subprocess.PIPE, text=True, start_new_session=True
+    )
+    try:
+        assert up.stdout is not None
+        shown = ""
+        while "Ctrl-C ends everything." not in shown:
+            line = up.stdout.readline()
+            assert line, f"it ended after:\n{shown}"
+            shown += line
+        yield Reader(folder, environment)
+    finally:
+        up.send_signal(signal.SIGINT)
+        try:
+            up.communicate(timeout=_STOP_S)
+        finally:
+            up.kill()
