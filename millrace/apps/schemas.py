@@ -1,9 +1,12 @@
-"""The JSON Schemas of the records, made from the pydantic models."""
+"""The generated part of docs/: JSON Schemas of the records, the pages of all settings and of all commands."""
 
 import json
 
+import typer
 from pydantic import BaseModel
 
+from millrace.apps.cli.app import build_app
+from millrace.apps.command_page import command_page
 from millrace.apps.settings_page import settings_page
 from millrace.kernel.contracts.dead_letter import DeadLetterHeaders
 from millrace.kernel.contracts.event import ActivityEvent
@@ -27,4 +30,5 @@ def json_schema(name: str) -> str:
 def generated_docs() -> dict[str, str]:
     """Return the text of every generated file by its path under docs/."""
     files = {f"reference/schemas/{name}.json": json_schema(name) for name in SCHEMAS}
-    return {**files, "reference/configuration.md": settings_page()}
+    commands = command_page(typer.main.get_command(build_app()))
+    return {**files, "reference/configuration.md": settings_page(), "reference/cli.md": commands}

@@ -8,7 +8,7 @@ from rich.console import Console
 
 from millrace.kernel.errors import ConfigurationError
 
-_HELP = """Write or check what docs/ holds of the code: JSON Schemas of the records and the page of all settings.
+_HELP = """Write or check the generated part of docs/: JSON Schemas of the records, pages of all settings and commands.
 
 [bold]Examples[/bold]
 
