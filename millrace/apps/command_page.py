@@ -64,8 +64,9 @@ def _section(command: Any, path: str, level: int) -> str:
 
 
 def _argument_name(argument: Any) -> str:
-    name = (argument.metavar or argument.name.upper()).strip("{}[]").replace("]...", "").replace("|", "\\|")
-    return f"{name if argument.required else f'[{name}]'}{' ...' if argument.nargs == -1 else ''}"
+    several = " ..." if argument.nargs == -1 else ""
+    name = (argument.metavar or argument.name.upper()).replace("...", "").strip("{}[] ").replace("|", "\\|")
+    return f"{name}{several}" if argument.required else f"[{name}{several}]"
 
 
 def _option_row(option: Any, context: Any) -> str:
