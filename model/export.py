@@ -16,7 +16,7 @@ import onnxruntime
 from numpy.typing import NDArray
 
 from millrace.kernel.errors import FatalError
-from millrace.model.network.backend import keras, ops
+from millrace.model.backend import keras, ops
 from millrace.model.network.config import NetworkConfig
 from millrace.model.network.recommender import Recommender
 from millrace.streams.scoring.protocol import CANDIDATES, HISTORY_TENSOR_LENGTH, ScoreRequest, ScoreResponse

@@ -3,7 +3,7 @@
 import logging
 import threading
 
-from millrace.consumers.health import BackgroundHealth, LogWriterHealth
+from millrace.consumers.log_writer.health import BackgroundHealth, LogWriterHealth
 from millrace.consumers.log_writer.writer import LogWriter, LogWriterStatus
 from millrace.kernel.settings import Settings
 from millrace.runtime.heartbeat import Heartbeat

@@ -23,9 +23,9 @@ from millrace.kernel.settings import Settings
 from millrace.producers.synthetic import SyntheticOptions, SyntheticStream
 from millrace.stores.event_log import EventLog, LoggedEvent, open_event_log
 from millrace.stores.redis.stores import open_stores
+from millrace.streams.ranking.warm_up import warm_up_learning
 from millrace.streams.rebuild import rebuild
 from millrace.streams.verify import verify
-from millrace.streams.worker.warm_up import warm_up_learning
 
 _PARTITIONS = 4
 _EVENTS_PER_WRITE = 20_000

@@ -5,8 +5,8 @@ from typing import Any
 
 import numpy as np
 
+from millrace.model.backend import gather, keras, ops
 from millrace.model.baselines.sasrec_inference import BlockWeights, SasrecConfig, SasrecWeights
-from millrace.model.network.backend import gather, keras, ops
 
 _INITIAL_SPREAD = 0.02
 _HIDDEN = -1e9

@@ -25,10 +25,10 @@ from millrace.streams.ranking import CandidateBatch, CandidateStep, FusionWeight
 from millrace.streams.ranking.exploration import ExplorationPolicy
 from millrace.streams.ranking.features import CONTEXT_NAMES, FEATURE_NAMES
 from millrace.streams.ranking.rules import ListedItem
+from millrace.streams.ranking.warm_up import warm_up_lists
 from millrace.streams.scoring.onnx import OnnxScorer
 from millrace.streams.scoring.protocol import CANDIDATES, ScoreRequest
 from millrace.streams.statistics import ItemStatistics
-from millrace.streams.worker.warm_up import warm_up_lists
 
 # Parts that can be left out, and the beginnings of the names of the features each brings.
 FEATURE_GROUPS: Mapping[str, tuple[str, ...]] = {

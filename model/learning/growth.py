@@ -9,8 +9,8 @@ from numpy.typing import NDArray
 
 from millrace.kernel.contracts import CatalogueItem
 from millrace.model.configuration import NetworkChoices
+from millrace.model.content import content_matrix, genre_vocabulary
 from millrace.model.network.config import DEFAULT_LENGTH, NetworkConfig
-from millrace.model.network.content import content_matrix, genre_vocabulary
 from millrace.model.network.recommender import Recommender
 from millrace.model.versions import load_weights, named_weights
 from millrace.streams.ranking import CONTEXT_NAMES, FEATURE_NAMES

@@ -10,9 +10,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from millrace.model.backend import keras, ops
 from millrace.model.configuration import FusionChoices, RankerChoices
 from millrace.model.learning.moments import LessonRing, Lessons
-from millrace.model.network.backend import keras, ops
 from millrace.model.network.ranker import FusionRanker
 from millrace.streams.ranking import FusionWeights
 from millrace.streams.ranking.online_fusion import OnlineFusion

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from millrace.model.network.backend import gather, keras, ops
+from millrace.model.backend import gather, keras, ops
 from millrace.model.network.config import NetworkConfig
 
 # log2 of seconds: 2^31 s are 68 years.

@@ -2,8 +2,8 @@
 
 from typing import Any
 
+from millrace.model.backend import gather, keras, ops
 from millrace.model.network.attention import GAP_BUCKETS, GatedAttention, gap_bucket
-from millrace.model.network.backend import gather, keras, ops
 from millrace.model.network.config import NetworkConfig
 
 # Ratings in half stars, 0 for padding: 0.5 -> 1 ... 5.0 -> 10.

@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from millrace.model.network.backend import keras, ops
+from millrace.model.backend import keras, ops
 from millrace.model.network.config import NetworkConfig
 
 PADDED_SCORE = -1e9

@@ -4,9 +4,9 @@ from typing import Any
 
 import numpy as np
 
-from millrace.model.network.backend import gather, keras, ops
+from millrace.model.backend import gather, keras, ops
+from millrace.model.content import FIXED_COLUMNS
 from millrace.model.network.config import NetworkConfig
-from millrace.model.network.content import FIXED_COLUMNS
 from millrace.model.rating.posterior import History, Level, feeling, level_before
 from millrace.model.rating.process import Settings, first_settings
 from millrace.streams.ranking.context_kernel import LOG_HISTORY_SCALE, NEUTRAL_VALUE

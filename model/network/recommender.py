@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from millrace.model.network.backend import gather, keras, ops
+from millrace.model.backend import gather, keras, ops
 from millrace.model.network.config import NetworkConfig
 from millrace.model.network.encoder import SequenceEncoder
 from millrace.model.network.ranker import PADDED_SCORE, FusionRanker

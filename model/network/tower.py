@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from millrace.model.network.backend import gather, keras, ops
+from millrace.model.backend import gather, keras, ops
 from millrace.model.network.config import NetworkConfig
 
 # Logit of rows that are no item; finite, so that no arithmetic on it makes NaN.

@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 
-from millrace.model.network.backend import ops
+from millrace.model.backend import ops
 from millrace.model.rating.chebyshev import solve
 from millrace.model.rating.process import Settings
 

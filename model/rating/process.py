@@ -10,7 +10,7 @@ from typing import Any, Final
 
 import numpy as np
 
-from millrace.model.network.backend import ops
+from millrace.model.backend import ops
 
 # Starting values, as learned on the oldest 30 % of ml-latest-small. Those of the first group are positive and learned
 # as logarithms.

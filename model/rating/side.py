@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from millrace.kernel.contracts import CatalogueItem
-from millrace.model.network.content import content_matrix, genre_vocabulary
+from millrace.model.content import content_matrix, genre_vocabulary
 from millrace.model.rating.chain import Moods
 from millrace.model.rating.consumption import leading_vectors
 from millrace.model.rating.gibbs import Ratings

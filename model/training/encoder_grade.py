@@ -6,9 +6,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from millrace.model.backend import ops
 from millrace.model.dataset.events import EventTable
 from millrace.model.dataset.windows import Windows, cut_windows
-from millrace.model.network.backend import ops
 from millrace.model.network.recommender import Recommender
 
 _PLACES = 10

@@ -11,10 +11,10 @@ from rich.console import Console
 from rich.table import Table
 
 from millrace.kernel.contracts import CatalogueItem
+from millrace.model.content import content_matrix, genre_vocabulary
 from millrace.model.dataset.events import EventTable
 from millrace.model.dataset.windows import cut_windows
 from millrace.model.network.config import NetworkConfig
-from millrace.model.network.content import content_matrix, genre_vocabulary
 from millrace.model.network.recommender import Recommender
 from millrace.model.stream import load_stream
 from millrace.model.training.encoder import EncoderTrainer

@@ -6,7 +6,7 @@ import numpy as np
 import tensorflow as tf
 from numpy.typing import NDArray
 
-from millrace.model.network.backend import gather, ops
+from millrace.model.backend import gather, ops
 from millrace.model.network.recommender import Recommender
 from millrace.model.training.adamw import FusedAdamW
 

@@ -8,8 +8,8 @@ import numpy as np
 import tensorflow as tf
 from numpy.typing import NDArray
 
+from millrace.model.backend import keras, ops
 from millrace.model.dataset.events import EventTable
-from millrace.model.network.backend import keras, ops
 from millrace.model.network.rating import CONSUMPTION_WIDTH, FACTORS, RatingHead
 from millrace.model.network.recommender import Recommender
 from millrace.model.rating.consumption import consumption_vectors

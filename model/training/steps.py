@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from millrace.model.network.backend import keras
+from millrace.model.backend import keras
 from millrace.model.training.progress import Progress
 
 # Share of the peak learning rate at the end.

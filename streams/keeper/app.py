@@ -25,10 +25,10 @@ from millrace.streams.faust_claims import PartitionGate
 from millrace.streams.faust_health import HealthServer, Progress, beat, instance_name
 from millrace.streams.faust_resume import Resume
 from millrace.streams.keeper.keeper import Keeper
+from millrace.streams.ranking.warm_up import warm_up_learning
 from millrace.streams.worker import crash
 from millrace.streams.worker.catalogue_view import CatalogueView
 from millrace.streams.worker.intake import Intake, source_record
-from millrace.streams.worker.warm_up import warm_up_learning
 
 logger = logging.getLogger(__name__)
 

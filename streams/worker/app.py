@@ -22,6 +22,7 @@ from millrace.streams.faust_claims import PartitionGate
 from millrace.streams.faust_health import HealthServer, Progress, beat, instance_name
 from millrace.streams.faust_resume import Resume
 from millrace.streams.ranking import CONTEXT_NAMES, FEATURE_NAMES, CandidateStep, ListRules
+from millrace.streams.ranking.warm_up import warm_up_lists
 from millrace.streams.scoring.choose import make_scorer
 from millrace.streams.statistics import ItemStatistics
 from millrace.streams.worker import crash
@@ -40,7 +41,6 @@ from millrace.streams.worker.publisher import FaustPublisher
 from millrace.streams.worker.records import SourceRecord, encode_recommendation
 from millrace.streams.worker.steps import Ports
 from millrace.streams.worker.timing import Rate
-from millrace.streams.worker.warm_up import warm_up_lists
 
 logger = logging.getLogger(__name__)
 

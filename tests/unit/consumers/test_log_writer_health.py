@@ -4,7 +4,7 @@ import socket
 
 import pytest
 
-from millrace.consumers.health import BackgroundHealth, LogWriterHealth
+from millrace.consumers.log_writer.health import BackgroundHealth, LogWriterHealth
 from millrace.consumers.log_writer.writer import LogWriterStatus
 from millrace.kernel.errors import ConfigurationError
 from millrace.kernel.settings import Settings

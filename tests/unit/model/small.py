@@ -3,8 +3,8 @@
 import numpy as np
 
 from millrace.kernel.contracts import CatalogueItem
+from millrace.model.content import content_matrix, genre_vocabulary
 from millrace.model.network.config import NetworkConfig
-from millrace.model.network.content import content_matrix, genre_vocabulary
 from millrace.model.network.recommender import Recommender
 
 ITEMS = 300

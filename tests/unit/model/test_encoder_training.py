@@ -3,9 +3,9 @@
 import numpy as np
 import pytest
 
+from millrace.model.backend import keras, ops
 from millrace.model.dataset.events import EventTable
 from millrace.model.dataset.windows import cut_windows
-from millrace.model.network.backend import keras, ops
 from millrace.model.network.recommender import Recommender
 from millrace.model.training.adamw import FusedAdamW
 from millrace.model.training.encoder import (

@@ -7,13 +7,13 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from millrace.model.backend import ops
 from millrace.model.dataset.events import EventTable
-from millrace.model.network.backend import ops
+from millrace.model.evaluation.rating_stream import rating_stream
 from millrace.model.network.config import NetworkConfig
 from millrace.model.network.rating import RatingHead
 from millrace.model.rating.chebyshev import PRODUCTS, inverse_coefficients, solve
 from millrace.model.rating.levels import fit_levels
-from millrace.model.rating.online import rating_stream
 from millrace.model.rating.process import (
     SETTING_NAMES,
     Older,

@@ -1,4 +1,4 @@
-"""`python -m millrace.model.rating PATH`: the served predicted ratings against user + item bias, test-then-train."""
+"""`python -m millrace.model.evaluation.rating_stream_report PATH`: grades predicted ratings, test-then-train."""
 
 import argparse
 
@@ -6,15 +6,17 @@ import numpy as np
 from rich.console import Console
 from rich.table import Table
 
-from millrace.model.network.content import content_matrix, genre_vocabulary
+from millrace.model.content import content_matrix, genre_vocabulary
+from millrace.model.evaluation.rating_stream import RatingStream, rating_stream
 from millrace.model.rating.errors import calibration, calibration_error
-from millrace.model.rating.online import RatingStream, rating_stream
 from millrace.model.stream import load_stream
 
 
 def main() -> None:
     """Read a MovieLens folder, predict a part of it and print the errors."""
-    parser = argparse.ArgumentParser(prog="python -m millrace.model.rating", description=__doc__)
+    parser = argparse.ArgumentParser(
+        prog="python -m millrace.model.evaluation.rating_stream_report", description=__doc__
+    )
     parser.add_argument("path", help="MovieLens folder")
     parser.add_argument(
         "--from", dest="first", type=float, default=0.9, help="share of the stream before the graded part"
