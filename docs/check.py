@@ -119,6 +119,8 @@ def check_page(page: Page, text: str) -> Iterator[Finding]:
     for number, span in page.spans():
         yield from (Finding(page.path, number, what) for what in span_faults(span, page.path.parent))
     for block in page.blocks:
+        if not block.language:
+            yield Finding(page.path, block.line, "the block has no language")
         if block.language.split(" ")[0] in ("bash", "sh", "console"):
             yield from (Finding(page.path, block.line, what) for what in script_faults(block.text))
 

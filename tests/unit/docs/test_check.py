@@ -43,6 +43,7 @@ def test_the_documentation_names_nothing_that_does_not_exist() -> None:
             "```bash\npython -m millrace.load_tests.recovery --gone\n```",
             "millrace.load_tests.recovery has no option --gone",
         ),
+        ("```\nmillrace gone\n```", "the block has no language"),
         ("a" * 121, "the line has 121 characters; at most 120"),
     ],
 )
@@ -79,7 +80,7 @@ def test_every_answer_of_where_is_names_code_in_at_most_three_hops() -> None:
     text = (ROOT / "docs/explanation/architecture.md").read_text()
     section = text.partition("## Where is ...?")[2].partition("\n## ")[0]
     answers = [line for line in section.splitlines() if line.startswith("| ") and not line.startswith("| question")]
-    assert len(answers) == 11
+    assert len(answers) >= 11
     for answer in answers:
         assert 1 <= len(re.findall(r"`[\w/]+\.py::[\w.]+`", answer)) <= 4, answer
 
