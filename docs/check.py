@@ -359,7 +359,7 @@ def _all_options() -> frozenset[str]:
 
 def findings() -> list[Finding]:
     """Return everything that is wrong, page by page."""
-    found = []
+    found: list[Finding] = []
     for path in markdown_files():
         text = path.read_text()
         found += check_page(read_page(path, text), text)

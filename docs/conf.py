@@ -23,7 +23,7 @@ _PAGE_LINK = re.compile(r"\]\(([\w/-]+)\.md\)")
 _SECTION = re.compile(r"^## ", re.MULTILINE)
 
 
-def _add_contents(_: Sphinx, name: str, source: list[str]) -> None:
+def _add_contents(app: Sphinx, name: str, source: list[str]) -> None:
     """Append a table of contents for each section of the front page: its links, which also read well without a site."""
     if name != "index":
         return
