@@ -1,11 +1,10 @@
 """The generated part of docs/: JSON Schemas of the records, the pages of all settings and of all commands."""
 
 import json
+from typing import Any
 
-import typer
 from pydantic import BaseModel
 
-from millrace.apps.cli.app import build_app
 from millrace.apps.command_page import command_page
 from millrace.apps.settings_page import settings_page
 from millrace.kernel.contracts.dead_letter import DeadLetterHeaders
@@ -27,8 +26,11 @@ def json_schema(name: str) -> str:
     return json.dumps(schema, indent=2) + "\n"
 
 
-def generated_docs() -> dict[str, str]:
-    """Return the text of every generated file by its path under docs/."""
+def generated_docs(command_line: Any) -> dict[str, str]:
+    """Return the text of every generated file by its path under docs/.
+
+    Args:
+        command_line: The commands as typer makes them, see `command_page`.
+    """
     files = {f"reference/schemas/{name}.json": json_schema(name) for name in SCHEMAS}
-    commands = command_page(typer.main.get_command(build_app()))
-    return {**files, "reference/configuration.md": settings_page(), "reference/cli.md": commands}
+    return {**files, "reference/configuration.md": settings_page(), "reference/cli.md": command_page(command_line)}

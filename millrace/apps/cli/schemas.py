@@ -28,12 +28,13 @@ def schemas(
     folder: Annotated[Path, typer.Option(help="The documentation folder.")] = Path("docs"),
 ) -> None:
     """Write or check generated documentation."""
+    from millrace.apps.cli.app import build_app
     from millrace.apps.schemas import generated_docs
 
     if write == check:
         raise ConfigurationError("Give either --write or --check.")
     console = Console(highlight=False)
-    files = {folder / name: text for name, text in generated_docs().items()}
+    files = {folder / name: text for name, text in generated_docs(typer.main.get_command(build_app())).items()}
     if check:
         stale = [str(path) for path, text in files.items() if not path.is_file() or path.read_text() != text]
         if stale:
