@@ -12,8 +12,9 @@ _HEAD = """# Configuration
 This page is written by `millrace schemas --write` from `millrace/kernel/settings.py`; a test checks that it is current.
 
 Every setting is an environment variable with the prefix `MILLRACE_`. It is read once, when a process starts. A running
-stack keeps the addresses of its servers in `stack.json` in its home folder: a command started with the same
-`MILLRACE_HOME` finds them there. A variable that is set wins over that file, and the file wins over the defaults below.
+stack keeps its configuration (addresses and every setting that its roles share, but no password) in `stack.json` in its
+home folder: a command started with the same `MILLRACE_HOME` finds it there. A variable that is set wins over that file,
+and the file wins over the defaults below.
 
 <!-- not run: names servers that do not exist here -->
 
@@ -21,7 +22,12 @@ stack keeps the addresses of its servers in `stack.json` in its home folder: a c
 MILLRACE_KAFKA_BOOTSTRAP=kafka-1:9092,kafka-2:9092 MILLRACE_REDIS_URL=redis://redis:6379/0 millrace worker
 ```
 
-An unusable value stops the command with one sentence that names the variable.
+An unusable value stops the command with one sentence that names the variable. So does a variable with this prefix that
+is no setting: the sentence names the setting with the nearest name. Variables that Kubernetes makes for Services
+(`MILLRACE_..._SERVICE_HOST`, `MILLRACE_..._PORT_..._TCP`) are ignored.
+
+A JSON map adds to its default: `MILLRACE_IMPLIED_VALUES='{"add_to_cart": 4.2, "dislike": null}'` adds a type, removes
+another and keeps the rest.
 
 | variable | type | default | meaning |
 |---|---|---|---|

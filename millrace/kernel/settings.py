@@ -1,16 +1,19 @@
 """The settings of every role: one frozen object, read once from the environment (prefix `MILLRACE_`).
 
-Addresses come from three places, the first that names one wins: the environment, the `stack.json` that a running stack
-keeps in its home folder (so a second terminal finds the first one's servers), the defaults below.
+A setting comes from the first of these that names it: the environment, the `stack.json` that a running stack keeps in
+its home folder (so a second terminal finds the first one's servers and configuration), the defaults below. A map adds
+to its default; null removes an entry.
 """
 
 import json
 import os
 import re
+from collections.abc import Iterable, Mapping
+from difflib import get_close_matches
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import Field, ValidationError
+from pydantic import Field, ValidationError, ValidationInfo, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict, SettingsError
 
 from millrace.kernel.contracts.decode import DEFAULT_EVENT_WEIGHTS, DEFAULT_IMPLIED_VALUES, EventPolicy
@@ -18,8 +21,21 @@ from millrace.kernel.contracts.event import MAX_RATING, MIN_RATING
 from millrace.kernel.errors import ConfigurationError
 from millrace.kernel.topics import Topics
 
+PREFIX = "MILLRACE_"
 DEFAULT_HOME = Path(".millrace")
 STACK_FILE = "stack.json"
+
+# Read by the recovery tests' crash points and by the test suite.
+_OTHER_VARIABLES = frozenset({"MILLRACE_CRASH_AT", "MILLRACE_REQUIRE_SERVICES"})
+# Kubernetes tells every pod the address of each Service of its namespace: a Service `millrace-redis` becomes
+# MILLRACE_REDIS_SERVICE_HOST, MILLRACE_REDIS_SERVICE_PORT_TLS, MILLRACE_REDIS_PORT_6379_TCP_ADDR and others. Nobody
+# wrote these, so they must not stop a role. MILLRACE_REDIS_PORT could also be a slip of the pen: its value decides.
+_SERVICE_LINK = re.compile(r"MILLRACE_(\w+_)?(SERVICE_HOST|SERVICE_PORT(_\w+)?|PORT_\d+_(TCP|UDP|SCTP)(_[A-Z]+)?)")
+_SERVICE_LINK_VALUE = re.compile(r"(tcp|udp|sctp)://")
+# What belongs to one process or one person, not to a whole installation: a stack does not hand it to other terminals.
+_NOT_SHARED = frozenset(
+    {"home", "health_host", "health_port", "kafka_group_member", "kafka_sasl_password", "cassandra_password"}
+)
 
 StackName = Literal["embedded", "local", "external"]
 # How pydantic names the field whose text it could not read.
@@ -118,17 +134,20 @@ class Settings(BaseSettings):
         default=0,
         ge=0,
         le=65_535,
-        description="Port of GET /health; 0: any free one. Every role of a machine needs a port of its own.",
+        description="Port of GET /health; 0: any free one. Every role of a machine needs its own: `millrace up` counts "
+        "up from this one.",
     )
 
     implied_values: dict[str, Annotated[float, Field(ge=MIN_RATING, le=MAX_RATING)]] = Field(
         default_factory=lambda: dict(DEFAULT_IMPLIED_VALUES),
-        description="JSON map: event types besides `rating` and the value each stands for.",
+        description="JSON map: event types besides `rating` and the value each stands for. Added to the default; null "
+        "removes a type.",
     )
     event_weights: dict[str, Annotated[float, Field(ge=0.0, le=100.0)]] = Field(
         default_factory=lambda: dict(DEFAULT_EVENT_WEIGHTS),
-        description="JSON map: event types and what each teaches, in ratings; a type that is left out teaches like a "
-        "rating, one of weight 0 leads nobody to its item. `python -m millrace.model.event_weights` estimates them.",
+        description="JSON map: event types and what each teaches, in ratings. Added to the default; null removes a "
+        "type. A type that is not in the map teaches like a rating, one of weight 0 leads nobody to its item. "
+        "`python -m millrace.model.event_weights` estimates them.",
     )
     max_record_bytes: int = Field(default=65_536, ge=1024, description="Larger records become dead letters.")
     max_future_ms: int = Field(default=300_000, ge=0, description="How far event time may lie after record time.")
@@ -163,6 +182,18 @@ class Settings(BaseSettings):
     page_ttl_ms: int = Field(default=1000, ge=0, description="How long a worker uses an item page before rereading.")
     statistics_flush_ms: int = Field(default=500, ge=10, description="How often the keeper writes its pages.")
     neighbours_per_item: int = Field(default=256, ge=16, le=4096, description="Strongest neighbours kept per item.")
+
+    @field_validator("implied_values", "event_weights", "cassandra_replication", mode="before")
+    @classmethod
+    def _add_to_default(cls, given: Any, info: ValidationInfo) -> Any:
+        """Lay a map over its default: null removes an entry, everything else stays for the type to check."""
+        if not isinstance(given, Mapping):
+            return given
+        default = _default_map(str(info.field_name))
+        unknown = sorted(str(name) for name, value in given.items() if value is None and name not in default)
+        if unknown:
+            raise ValueError(f"null removes an entry of the default, and {unknown[0]} is none")
+        return {name: value for name, value in {**default, **given}.items() if value is not None}
 
     @property
     def topics(self) -> Topics:
@@ -204,43 +235,93 @@ class Settings(BaseSettings):
         """The event log's address."""
         return self.event_log or f"sqlite:///{(self.home / 'events.sqlite').absolute()}"
 
+    def shared(self) -> dict[str, Any]:
+        """Return what all roles and terminals of an installation have in common, as JSON values without secrets."""
+        values = {name: value for name, value in self._json_values().items() if name not in _NOT_SHARED}
+        # The others may stand in other folders.
+        paths = {name: str(path.absolute()) for name, path in self if name in values and isinstance(path, Path)}
+        return {**values, **paths, "event_log": self.event_log_url}
+
     def environment(self) -> dict[str, str]:
         """Return the variables that give a child process these very settings."""
-        values = self.model_dump(mode="json", exclude_none=True)
         return {
-            f"MILLRACE_{name.upper()}": value if isinstance(value, str) else json.dumps(value)
-            for name, value in values.items()
+            f"{PREFIX}{name.upper()}": value if isinstance(value, str) else json.dumps(value)
+            for name, value in self._json_values().items()
         }
+
+    def _json_values(self) -> dict[str, Any]:
+        """Return every setting that has a value; maps say with null what their default has and they have not."""
+        values = self.model_dump(mode="json", exclude_none=True)
+        for name, value in values.items():
+            if isinstance(value, dict):
+                values[name] = {**dict.fromkeys(_default_map(name)), **value}
+        return values
+
+
+def _default_map(name: str) -> dict[str, Any]:
+    default: dict[str, Any] = Settings.model_fields[name].get_default(call_default_factory=True)
+    return default
 
 
 def load_settings(**overrides: Any) -> Settings:
-    """Read the settings: overrides, then environment, then the running stack's addresses, then defaults.
+    """Read the settings: overrides, then environment, then the running stack's configuration, then defaults.
 
     Raises:
-        ConfigurationError: A variable is unusable; the text names it.
+        ConfigurationError: A variable is unusable or unknown; the text names it.
     """
+    refuse_unknown_variables(os.environ)
     home = Path(overrides.get("home") or os.environ.get("MILLRACE_HOME") or DEFAULT_HOME)
-    given = {name for name in Settings.model_fields if f"MILLRACE_{name.upper()}" in os.environ}
-    from_stack = {name: value for name, value in _read_stack_file(home).items() if name not in given}
+    given = {name.upper() for name in os.environ}
+    from_stack = {
+        name: value for name, value in _read_stack_file(home).items() if f"{PREFIX}{name.upper()}" not in given
+    }
     try:
         return Settings(**{**from_stack, **overrides})
     except ValidationError as error:
         first = error.errors(include_url=False)[0]
-        raise _unusable("_".join(str(part) for part in first["loc"]), first["msg"]) from None
+        raise _unusable(first["loc"], first["msg"].removeprefix("Value error, ")) from None
     except SettingsError as error:
         field = _FIELD.search(str(error))
-        raise _unusable(field[1] if field else "*", f"it is no JSON: {error.__cause__}") from None
+        raise _unusable([field[1] if field else "*"], f"it is no JSON: {error.__cause__}") from None
 
 
-def _unusable(name: str, why: str) -> ConfigurationError:
-    setting = f"MILLRACE_{name.upper()}"
-    return ConfigurationError(f"The setting {setting} is unusable ({why}); see docs/reference/configuration.md.")
+def refuse_unknown_variables(environment: Mapping[str, str]) -> None:
+    """Refuse a variable with Millrace's prefix that nobody reads: as a rule, a misspelt setting.
+
+    Raises:
+        ConfigurationError: There is one; the text names it and the nearest setting.
+    """
+    fields = {name.upper() for name in Settings.model_fields}
+    for variable, value in sorted(environment.items()):
+        name = variable.upper()
+        field = name.removeprefix(PREFIX)
+        if field == name or field in fields or name in _OTHER_VARIABLES or _is_service_link(name, value):
+            continue
+        nearest = get_close_matches(field, fields, n=1)
+        hint = f"did you mean {PREFIX}{nearest[0]}?" if nearest else "unset it."
+        raise ConfigurationError(
+            f"There is no setting {variable}: {hint} All settings are listed in docs/reference/configuration.md."
+        )
+
+
+def _is_service_link(name: str, value: str) -> bool:
+    if _SERVICE_LINK.fullmatch(name):
+        return True
+    return name.endswith("_PORT") and _SERVICE_LINK_VALUE.match(value) is not None
+
+
+def _unusable(where: Iterable[int | str], why: str) -> ConfigurationError:
+    name, *entry = (str(part) for part in where)
+    at = f" at {'.'.join(entry)}" if entry else ""
+    return ConfigurationError(
+        f"The setting {PREFIX}{name.upper()} is unusable{at} ({why}); see docs/reference/configuration.md."
+    )
 
 
 def _read_stack_file(home: Path) -> dict[str, Any]:
-    """Return the addresses a running stack left in its home folder, or nothing."""
+    """Return the configuration that a running stack left in its home folder, or nothing."""
     try:
-        addresses = json.loads((home / STACK_FILE).read_text())
+        configuration = json.loads((home / STACK_FILE).read_text())
     except (OSError, ValueError):
         return {}
-    return addresses if isinstance(addresses, dict) else {}
+    return configuration if isinstance(configuration, dict) else {}

@@ -1,4 +1,4 @@
-"""The folder of a stack: one running stack at a time, its addresses for other terminals, leftovers of earlier runs."""
+"""The folder of a stack: its lock, its configuration for other terminals, and leftovers of earlier runs."""
 
 import contextlib
 import fcntl
@@ -83,14 +83,14 @@ class StackHome:
         _wait_for_orphans(processes_of(self.path))
         (self.path / STACK_FILE).unlink(missing_ok=True)
 
-    def publish(self, addresses: dict[str, Any], children: Iterable[Child]) -> None:
-        """Write the addresses where `load_settings` finds them, and the children for whoever takes over after a crash.
+    def publish(self, configuration: dict[str, Any], children: Iterable[Child]) -> None:
+        """Write the settings where `load_settings` finds them, and the children for whoever takes over after a crash.
 
         Raises:
             FatalError: The file cannot be written.
         """
         content = {
-            **addresses,
+            **configuration,
             "parent": os.getpid(),
             "processes": {child.name: [child.pid, _start_time(child.pid)] for child in children},
         }

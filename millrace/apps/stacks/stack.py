@@ -41,7 +41,6 @@ class Stack:
         """How long the start took, from the first process to the last server that answers."""
         self._roles: list[Child] = []
         self._settings: Settings | None = None
-        self._published: set[str] = set()
         self._lock = threading.RLock()
 
     def fetch(self) -> None:
@@ -127,13 +126,11 @@ class Stack:
         for service in self._services:
             addresses |= service.settings()
         self._settings = load_settings(home=self._home.path, **addresses)
-        self._published = {"event_log", *addresses}
         self.provision()
         self._publish()
 
     def _publish(self) -> None:
-        addresses = self.settings.model_dump(mode="json", include=self._published)
-        self._home.publish({**addresses, "event_log": self.settings.event_log_url}, self.children)
+        self._home.publish(self.settings.shared(), self.children)
 
     def spawn(self, role: str, argv: Sequence[str], env: Mapping[str, str] | None = None) -> Child:
         """Start a role beside the servers; it gets these settings and ends with this process.
