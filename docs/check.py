@@ -323,7 +323,10 @@ def _file_names() -> frozenset[str]:
 
 @cache
 def _source_text() -> str:
-    return "\n".join(path.read_text() for path in _source_files() if path.suffix != ".md" and "docs" not in path.parts)
+    """Return everything in which an option or a variable may be introduced."""
+    others = (ROOT / "docs", ROOT / "tests")
+    code = [path for path in _source_files() if not any(path.is_relative_to(folder) for folder in others)]
+    return "\n".join(path.read_text() for path in [*code, ROOT / "Makefile", ROOT / ".ci" / "run"])
 
 
 def _in_sources(name: str) -> bool:
