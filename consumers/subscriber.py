@@ -3,20 +3,23 @@
 import logging
 import threading
 import time
-from collections import Counter
+from collections import defaultdict, deque
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from types import TracebackType
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 from pydantic import ValidationError
 
 from millrace.kernel.contracts import Recommendation
+from millrace.kernel.errors import ConfigurationError
 from millrace.kernel.recent_ids import RecentIds
 from millrace.kernel.settings import Settings, load_settings
 from millrace.kernel.topic_reader import GroupReader, TopicReader
 
 logger = logging.getLogger(__name__)
+
+Start = Literal["latest", "earliest", "resume"]
 
 DEFAULT_GROUP = "subscriber"
 # How many recommendation ids are remembered; repeats follow their first copy within a batch or two.
@@ -56,8 +59,9 @@ class RecommendationSubscriber:
             show(recommendation)
     ```
 
-    Delivery is at least once: a list is committed after it has been handled, so a crash may repeat the last ones.
-    Within one run repeats are dropped by `recommendation_id`.
+    Delivery is at least once. A list is handled when the next one is asked for, or when the callback returns; `resume`
+    goes on at the first list of each partition that was not handled. Within one run repeats are dropped by
+    `recommendation_id`.
 
     Args:
         settings: Addresses; read from the environment when left out.
@@ -67,6 +71,7 @@ class RecommendationSubscriber:
         user_id: Only this user's lists.
 
     Raises:
+        ConfigurationError: `start`, `group` or `user_id` cannot be used; the text says why.
         TransientError: No broker answers.
     """
 
@@ -74,10 +79,11 @@ class RecommendationSubscriber:
         self,
         settings: Settings | None = None,
         *,
-        start: Literal["latest", "earliest", "resume"] = "latest",
+        start: Start = "latest",
         group: str = DEFAULT_GROUP,
         user_id: str | None = None,
     ) -> None:
+        _check(start, group, user_id)
         settings = settings or load_settings()
         topic = settings.topics.recommendations
         self._key = user_id.encode() if user_id is not None else None
@@ -87,8 +93,9 @@ class RecommendationSubscriber:
         else:
             self._reader = TopicReader(settings, topic, start)
         self._seen = RecentIds(_REMEMBERED_IDS)
-        self._handled: dict[int, int] = {}
-        self._open: Counter[int] = Counter()
+        self._waiting: deque[Received] = deque()
+        self._shown: Received | None = None
+        self._progress = _Progress()
         self._committed_s = time.monotonic()
         self.duplicates = 0
 
@@ -101,11 +108,15 @@ class RecommendationSubscriber:
         self.close()
 
     def __iter__(self) -> Iterator[Recommendation]:
-        """Yield recommendations as they come, without end; asking for the next one says the last was handled."""
+        """Yield recommendations as they come, without end; asking for the next one says the last was handled.
+
+        The loop may be left and begun again: it goes on with the next list.
+        """
         while True:
-            for received in self.poll(_POLL_S):
+            received = self._next()
+            if received is not None:
+                self._shown = received
                 yield received.recommendation
-                self.handled(received)
 
     def run(
         self,
@@ -116,43 +127,45 @@ class RecommendationSubscriber:
     ) -> int:
         """Call back for each recommendation until `limit` is reached or `stop` is set; return how many there were.
 
+        Where the callback raises, its list is not handled: the next `run` begins with it.
+
         Args:
             callback: Called on this thread; the list counts as handled when it returns.
             limit: Most recommendations to take.
             stop: Set it, from any thread, to end the loop within half a second.
         """
         count = 0
-        while not (stop is not None and stop.is_set()):
-            for received in self.poll(_POLL_S):
-                if count == limit:
-                    break
+        while count != limit and not (stop is not None and stop.is_set()):
+            received = self._next()
+            if received is None:
+                continue
+            try:
                 callback(received)
-                self.handled(received)
-                count += 1
-            if count == limit:
-                break
+            except BaseException:
+                self._waiting.appendleft(received)
+                raise
+            self.handled(received)
+            count += 1
         return count
 
     def poll(self, timeout_s: float) -> list[Received]:
         """Return what has arrived, repeats and other users' lists left out; waits up to `timeout_s` for the first.
 
-        Call `handled` for each when it has been dealt with.
+        Call `handled` for each when it has been dealt with, in any order.
         """
-        self._commit_if_due()
-        received = [self._accept(record) for record in self._reader.poll(timeout_s)]
-        return [one for one in received if one is not None]
+        self._shown_is_handled()
+        waiting, self._waiting = list(self._waiting), deque()
+        return waiting or self._read(timeout_s)
 
     def handled(self, received: Received) -> None:
-        """Say that a recommendation has been dealt with; `resume` continues behind it."""
-        self._open[received.partition] -= 1
-        self._handled[received.partition] = received.offset + 1
+        """Say that a recommendation has been dealt with; `resume` continues behind the last one before an open one."""
+        self._progress.close(received.partition, received.offset)
 
     def commit(self) -> None:
         """Remember on the broker what has been handled so far; happens by itself every second and on close."""
         self._committed_s = time.monotonic()
-        handled, self._handled = self._handled, {}
         if isinstance(self._reader, GroupReader):
-            self._reader.commit(handled)
+            self._reader.commit(self._progress.take_positions())
 
     def close(self) -> None:
         """Commit what was handled and let go of the connection."""
@@ -161,14 +174,30 @@ class RecommendationSubscriber:
         finally:
             self._reader.close()
 
+    def _next(self) -> Received | None:
+        """Return the next recommendation, or None if none came within half a second."""
+        self._shown_is_handled()
+        if self._waiting:
+            self._commit_if_due()
+        else:
+            self._waiting.extend(self._read(_POLL_S))
+        return self._waiting.popleft() if self._waiting else None
+
+    def _shown_is_handled(self) -> None:
+        if self._shown is not None:
+            self.handled(self._shown)
+            self._shown = None
+
+    def _read(self, timeout_s: float) -> list[Received]:
+        self._commit_if_due()
+        received = [self._accept(record) for record in self._reader.poll(timeout_s)]
+        return [one for one in received if one is not None]
+
     def _accept(self, record: Any) -> Received | None:
         recommendation = self._recommendation(record)
+        self._progress.read(record.partition, record.offset, is_open=recommendation is not None)
         if recommendation is None:
-            # What is left out needs no handling, unless lists before it still do.
-            if not self._open[record.partition]:
-                self._handled[record.partition] = record.offset + 1
             return None
-        self._open[record.partition] += 1
         return Received(recommendation, record.timestamp, record.partition, record.offset)
 
     def _recommendation(self, record: Any) -> Recommendation | None:
@@ -187,3 +216,39 @@ class RecommendationSubscriber:
     def _commit_if_due(self) -> None:
         if time.monotonic() - self._committed_s >= _COMMIT_EVERY_S:
             self.commit()
+
+
+class _Progress:
+    """Where each partition can be resumed: at its first record that is still open, else behind the last one read."""
+
+    def __init__(self) -> None:
+        self._open: defaultdict[int, dict[int, None]] = defaultdict(dict)
+        self._end: dict[int, int] = {}
+        self._taken: dict[int, int] = {}
+
+    def read(self, partition: int, offset: int, *, is_open: bool) -> None:
+        """Note a record; one that is left out needs no handling."""
+        self._end[partition] = offset + 1
+        if is_open:
+            self._open[partition][offset] = None
+
+    def close(self, partition: int, offset: int) -> None:
+        """Note that a record was handled."""
+        self._open[partition].pop(offset, None)
+
+    def take_positions(self) -> dict[int, int]:
+        """Return the positions that have changed since the last call, by partition."""
+        positions = {partition: next(iter(self._open[partition]), end) for partition, end in self._end.items()}
+        changed = {partition: at for partition, at in positions.items() if self._taken.get(partition) != at}
+        self._taken.update(changed)
+        return changed
+
+
+def _check(start: object, group: str, user_id: str | None) -> None:
+    if start not in get_args(Start):
+        choices = ", ".join(get_args(Start))
+        raise ConfigurationError(f"A subscriber cannot start at {start!r}: choose one of {choices}.")
+    if not group.strip():
+        raise ConfigurationError("The group of a subscriber needs a name.")
+    if user_id is not None and not user_id.strip():
+        raise ConfigurationError("user_id is empty: leave it out to receive the lists of all users.")

@@ -7,9 +7,11 @@ import orjson
 import pytest
 from kafka import KafkaProducer
 from typer.testing import CliRunner
+from waiting import until
 
 from millrace.apps.cli.app import build_app
 from millrace.consumers.subscriber import Received, RecommendationSubscriber
+from millrace.kernel.errors import ConfigurationError
 from millrace.kernel.settings import Settings
 
 pytestmark = pytest.mark.services
@@ -127,6 +129,54 @@ def test_what_was_not_handled_comes_again(settings: Settings, worker: Worker) ->
         subscriber.run(fail)
     with RecommendationSubscriber(settings, start="resume", group="mail") as subscriber:
         assert ids(subscriber, 1) == ["r1"]
+
+
+def test_a_loop_that_is_left_goes_on_with_the_next_list(settings: Settings, worker: Worker) -> None:
+    for number in range(5):
+        worker.send(number)
+    with RecommendationSubscriber(settings, start="resume", group="mail") as subscriber:
+        assert [next(iter(subscriber)).recommendation_id for _ in range(2)] == ["r0", "r1"]
+        for recommendation in subscriber:
+            assert recommendation.recommendation_id == "r2"
+            break
+        assert subscriber.run(lambda received: None, limit=1) == 1
+    with RecommendationSubscriber(settings, start="resume", group="mail") as subscriber:
+        assert ids(subscriber, 1) == ["r4"]
+
+
+def test_a_callback_that_failed_gets_its_list_again(settings: Settings, worker: Worker) -> None:
+    for number in range(3):
+        worker.send(number)
+    seen: list[str] = []
+
+    def fail_once(received: Received) -> None:
+        seen.append(received.recommendation.recommendation_id)
+        if seen == ["r0", "r1"]:
+            raise RuntimeError("mail server away")
+
+    with RecommendationSubscriber(settings, start="resume", group="mail") as subscriber:
+        with pytest.raises(RuntimeError):
+            subscriber.run(fail_once)
+        assert subscriber.run(fail_once, limit=2) == 2
+    assert seen == ["r0", "r1", "r1", "r2"]
+
+
+def test_lists_handled_out_of_order_are_resumed_at_the_first_open_one(settings: Settings, worker: Worker) -> None:
+    for number in range(3):
+        worker.send(number)
+    with RecommendationSubscriber(settings, start="resume", group="mail") as subscriber:
+        received: list[Received] = []
+        until(lambda: received.extend(subscriber.poll(0.1)) or len(received) == 3, "three lists")
+        subscriber.handled(received[2])
+        subscriber.handled(received[0])
+    with RecommendationSubscriber(settings, start="resume", group="mail") as subscriber:
+        assert ids(subscriber, 2) == ["r1", "r2"]
+
+
+@pytest.mark.parametrize("arguments", [{"start": "foo"}, {"group": " "}, {"user_id": ""}])
+def test_arguments_without_a_meaning_are_refused(settings: Settings, arguments: dict[str, Any]) -> None:
+    with pytest.raises(ConfigurationError):
+        RecommendationSubscriber(settings, **arguments)
 
 
 def test_a_filtered_group_does_not_read_other_users_lists_again(settings: Settings, worker: Worker) -> None:
