@@ -167,8 +167,8 @@ def test_lists_handled_out_of_order_are_resumed_at_the_first_open_one(settings: 
     with RecommendationSubscriber(settings, start="resume", group="mail") as subscriber:
         received: list[Received] = []
         until(lambda: received.extend(subscriber.poll(0.1)) or len(received) == 3, "three lists")
-        subscriber.handled(received[2])
         subscriber.handled(received[0])
+        subscriber.handled(received[2])
     with RecommendationSubscriber(settings, start="resume", group="mail") as subscriber:
         assert ids(subscriber, 2) == ["r1", "r2"]
 
