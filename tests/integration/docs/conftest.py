@@ -12,7 +12,7 @@ from docs_pages import ROOT, Reader
 
 # As docs/how-to/extend.md says.
 _SETTINGS = {
-    "MILLRACE_IMPLIED_VALUES": '{"add_to_cart": 4.2, "view": 3.0}',
+    "MILLRACE_IMPLIED_VALUES": '{"add_to_cart": 4.2}',
     "MILLRACE_EVENT_WEIGHTS": '{"add_to_cart": 1.2}',
 }
 _STOP_S = 30.0
@@ -25,9 +25,9 @@ def reader(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Reader]:
     for name in (".venv", "data", "Makefile"):
         (folder / name).symlink_to(ROOT / name)
     environment = {name: value for name, value in os.environ.items() if not name.startswith("MILLRACE_")}
-    environment |= {"PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}", "PYTHONUNBUFFERED": "1", **_SETTINGS}
+    environment |= {"PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}", "PYTHONUNBUFFERED": "1"}
     up = subprocess.Popen(
-        ["millrace", "up"], cwd=folder, env=environment, stdout=subprocess.PIPE, text=True, start_new_session=True
+        ["millrace", "up"], cwd=folder, env=environment | _SETTINGS, stdout=subprocess.PIPE, text=True, start_new_session=True
     )
     try:
         assert up.stdout is not None
