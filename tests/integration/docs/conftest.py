@@ -27,7 +27,12 @@ def reader(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Reader]:
     environment = {name: value for name, value in os.environ.items() if not name.startswith("MILLRACE_")}
     environment |= {"PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}", "PYTHONUNBUFFERED": "1"}
     up = subprocess.Popen(
-        ["millrace", "up"], cwd=folder, env=environment | _SETTINGS, stdout=subprocess.PIPE, text=True, start_new_session=True
+        ["millrace", "up"],
+        cwd=folder,
+        env=environment | _SETTINGS,
+        stdout=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
     )
     try:
         assert up.stdout is not None
