@@ -2,6 +2,8 @@
 
 PYTHON ?= python3.11
 VENV := .venv
+# Processes that run tests side by side; each starts servers of its own.
+JOBS ?= 2
 BIN := $(VENV)/bin
 UV_VERSION := 0.13.9
 INSTALLED := $(VENV)/.installed
@@ -38,7 +40,7 @@ load-test: $(INSTALLED) ## Let Locust users publish and wait for their lists; AR
 	$(BIN)/millrace load-test $(ARGS)
 
 test: $(INSTALLED) ## Run all tests; pass pytest options with ARGS="..."
-	$(BIN)/python -m pytest $(ARGS)
+	$(BIN)/python -m pytest -n $(JOBS) --dist loadfile --no-loadscope-reorder $(ARGS)
 
 recovery: $(INSTALLED) ## Try every kind of fault ten times on real servers and write docs/explanation/guarantees.md (33 minutes)
 	$(BIN)/python -m millrace.load_tests.recovery --times 10 --report docs/explanation/guarantees.md $(ARGS)

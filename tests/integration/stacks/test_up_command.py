@@ -17,7 +17,7 @@ pytestmark = pytest.mark.services
 def start(home: Path, *options: str) -> "subprocess.Popen[str]":
     return subprocess.Popen(
         [sys.executable, "-P", "-m", "millrace", "up", "--servers-only", *options],
-        env={**os.environ, "MILLRACE_HOME": str(home), "COLUMNS": "200", "PYTHONUNBUFFERED": "1"},
+        env={**os.environ, "MILLRACE_HOME": str(home), "COLUMNS": "400", "PYTHONUNBUFFERED": "1"},
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
