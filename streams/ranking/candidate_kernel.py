@@ -4,12 +4,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from millrace.streams.compiled import compiled
+from millrace.streams.ranking import columns
 from millrace.streams.ranking.arrays import LinearWeights, User
 from millrace.streams.ranking.batch import CandidateBatch, parts_of
 from millrace.streams.ranking.context_kernel import write_context
 from millrace.streams.ranking.evidence_kernel import gather_evidence
 from millrace.streams.ranking.feature_kernel import compute_features
-from millrace.streams.ranking.features import FEATURE_NAMES
 from millrace.streams.ranking.fusion_kernel import weights_in_context
 from millrace.streams.ranking.history_kernel import weigh_history
 from millrace.streams.ranking.linear_kernel import linear_cut
@@ -17,7 +17,7 @@ from millrace.streams.ranking.marks_kernel import block, forget
 from millrace.streams.ranking.pool_kernel import fill_pool
 from millrace.streams.ranking.request_kernel import fill_request
 from millrace.streams.ranking.shared import Shared
-from millrace.streams.ranking.taste_kernel import TASTES, compare_taste, taste_of
+from millrace.streams.ranking.taste_kernel import compare_taste, taste_of
 from millrace.streams.ranking.unseen_kernel import search_unseen
 
 _EPOCH_YEAR, _YEAR_MS = 1970, 365.2425 * 86_400_000
@@ -27,7 +27,7 @@ _SEARCHED_NAMES = (
     *("year_recent", "unseen_year", "year_long", "release_age", "unreleased"),
     *("catalogue_era", "unseen_era", "first_rate"),
 )
-_SEARCHED = np.array([FEATURE_NAMES.index(name) for name in _SEARCHED_NAMES])
+_SEARCHED = np.array([columns.FEATURE_NAMES.index(name) for name in _SEARCHED_NAMES])
 
 
 @compiled
@@ -83,7 +83,7 @@ def _find(user: User, linear: LinearWeights, shared: Shared, row: int, found: Ca
     rows, items, titles, scratch = shared.rows, shared.items, shared.titles, shared.scratch
     lists, marks, context, candidates = shared.lists, scratch.marks, found.context[row], found.candidates[row]
     _write_user(user, lists.unavailable, row, found)
-    taste_of(user.items, items.counts, context[-TASTES:])
+    taste_of(user.items, items.counts, context[columns.UNSEEN_SHARE :])
     weights = weights_in_context(linear.weights, linear.by_context, context)
     block(user.touched, marks)
     taste = compare_taste(user.items, _EPOCH_YEAR + user.now_ms / _YEAR_MS, items.lines, shared.everyone)
@@ -102,7 +102,7 @@ def _find(user: User, linear: LinearWeights, shared: Shared, row: int, found: Ca
 
 @compiled
 def _write_user(user: User, unavailable: NDArray[np.int32], row: int, found: CandidateBatch) -> None:
-    """Write what needs no item: the context, its last TASTES entries aside, and the tensors of the history."""
+    """Write what needs no item: the context, but for what `taste_of` tells, and the tensors of the history."""
     found.context[row], found.history[row], found.exclude[row] = 0.0, 0, 0
     found.history_value[row], found.history_age_s[row] = 0.0, 0.0
     known = (user.events, user.bucket, user.mean_value)

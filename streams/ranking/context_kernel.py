@@ -4,11 +4,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from millrace.streams.compiled import compiled
-from millrace.streams.statistics.popularity import HISTORY_BUCKETS
+from millrace.streams.ranking import columns
+from millrace.streams.ranking.columns import GAP_BOUNDS_S
 
-# Upper bounds, in seconds, of the buckets of the time since the user's last event.
-GAP_BOUNDS_S = (10.0, 120.0, 1_800.0, 43_200.0, 604_800.0)
-GAP_BUCKETS = len(GAP_BOUNDS_S) + 1
 # What a rating is compared with; the mean of a user who has none.
 NEUTRAL_VALUE = 3.5
 LOG_HISTORY_SCALE = 5.0
@@ -27,22 +25,22 @@ def write_context(
     """Write all of a request's context that needs no statistics of items.
 
     Args:
-        count: Events of the user, of which `bucket` is the class and `mean_value` the mean rating.
-        bucket: See count.
-        mean_value: See count.
-        values: [H] of the history, newest first; `ts_ms` [H] its times.
-        ts_ms: See values.
-        now_ms: Time of the request.
-        out: [U] out, zero before.
+        count: Events of the user.
+        bucket: Class of the history length `count`, as of `history_bucket`.
+        mean_value: Mean rating of the user.
+        values: [H] float32 ratings of the history, newest first.
+        ts_ms: [H] int64 event times of the history, milliseconds since the epoch.
+        now_ms: Time of the request, milliseconds since the epoch.
+        out: [U] float32 out, zero before; see `columns.CONTEXT_NAMES`.
     """
-    out[bucket] = 1.0
+    out[columns.HISTORY_0 + bucket] = 1.0
     gap = len(GAP_BOUNDS_S)
     if len(ts_ms):
         gap_s, gap = (now_ms - ts_ms[0]) / 1000.0, 0
         for bound in GAP_BOUNDS_S:
             gap += gap_s > bound
-    out[HISTORY_BUCKETS + gap] = 1.0
+    out[columns.GAP_0 + gap] = 1.0
     if count > 0:
-        out[-5] = np.log1p(count) / LOG_HISTORY_SCALE
-        out[-4] = values[0] - NEUTRAL_VALUE
-        out[-3] = mean_value - NEUTRAL_VALUE
+        out[columns.LOG_HISTORY] = np.log1p(count) / LOG_HISTORY_SCALE
+        out[columns.LAST_VALUE] = values[0] - NEUTRAL_VALUE
+        out[columns.MEAN_VALUE] = mean_value - NEUTRAL_VALUE

@@ -1,9 +1,10 @@
-"""Computing the features of the pooled items; their names and order are in `features.FEATURE_NAMES`."""
+"""Computing the features of the pooled items; see `columns` for their names and places."""
 
 import numpy as np
 from numpy.typing import NDArray
 
 from millrace.streams.compiled import compiled
+from millrace.streams.ranking import columns
 from millrace.streams.ranking.arrays import HistoryWeights, ItemArrays, Taste, TitleWords, User
 from millrace.streams.ranking.evidence_kernel import LIFTS, STRONGEST
 from millrace.streams.ranking.history_kernel import COVISITS, TRANSITIONS
@@ -33,6 +34,7 @@ from millrace.streams.ranking.taste_kernel import (
     YEAR_RECENT,
     YEAR_UNRELEASED,
 )
+from millrace.streams.statistics.popularity import DECAY_EVENTS
 
 _TITLE_LAGS, _TITLE_DECAY = 20, 0.9
 _COVISIT_FLOOR = 1e-3
@@ -41,6 +43,8 @@ _LOG_BUCKET = TRANSITIONS
 _LOG_COVISITED = _LOG_BUCKET + 1
 _LOG_STRONGEST = _LOG_COVISITED + COVISITS
 _LOGS = _LOG_STRONGEST + 1
+# An item's line begins with the log shares at these many decays.
+_DECAYS = len(DECAY_EVENTS)
 
 
 @compiled
@@ -79,21 +83,21 @@ def compute_features(
     log_all(flat, np.empty(len(flat), np.float32))
     for place in range(size):
         row, line, found = out[place], lines[place], evidence[place]
-        for column in range(TRANSITIONS):
-            row[column] = logs[place, column]
-        for decay in range(3):
-            row[5 + decay] = line[decay]
-        row[8] = logs[place, _LOG_BUCKET]
-        row[9] = line[ITEM_LOG_COUNT]
+        for kernel in range(TRANSITIONS):
+            row[columns.TRANSITION_SHORT + kernel] = logs[place, kernel]
+        for decay in range(_DECAYS):
+            row[columns.POPULAR_300 + decay] = line[decay]
+        row[columns.POPULAR_HISTORY] = logs[place, _LOG_BUCKET]
+        row[columns.POPULAR_EVER] = line[ITEM_LOG_COUNT]
         for kernel in range(COVISITS):
-            row[10 + kernel] = logs[place, _LOG_COVISITED + kernel]
-        row[18] = of_titles[place]
-        row[22] = line[ITEM_MEAN]
-        row[23] = line[ITEM_IDLE]
-        row[24] = found[LIFTS]
-        row[25] = found[LIFTS + 1]
-        row[26] = logs[place, _LOG_STRONGEST]
-        row[30] = line[ITEM_AGE]
+            row[columns.COVISITED + kernel] = logs[place, _LOG_COVISITED + kernel]
+        row[columns.TITLE_WORDS] = of_titles[place]
+        row[columns.MEAN_RATING] = line[ITEM_MEAN]
+        row[columns.IDLE_EVENTS] = line[ITEM_IDLE]
+        row[columns.LIFT_SESSION] = found[LIFTS]
+        row[columns.LIFT_TIMED] = found[LIFTS + 1]
+        row[columns.STRONGEST_LINK] = logs[place, _LOG_STRONGEST]
+        row[columns.STREAM_AGE] = line[ITEM_AGE]
         _content_features(line, taste, row)
     _forget_titles(user.items, tokens, token_weights)
     return out
@@ -138,18 +142,23 @@ def _content_features(line: NDArray[np.float32], taste: Taste, row: NDArray[np.f
     """Fill the features [F] that an item's line leads to in the user's tables."""
     popularity, era = np.uint32(line[ITEM_CLASS]), np.uint32(line[ITEM_ERA])
     by_set, by_year = taste.sets[np.uint32(line[ITEM_SET])], taste.years[np.uint32(line[ITEM_YEAR])]
-    row[13], row[14], row[15] = by_set[SET_LAST], by_set[SET_RECENT], by_set[SET_LONG]
-    row[16], row[17] = by_year[YEAR_RECENT], by_year[YEAR_LONG]
-    row[20], row[21] = by_year[YEAR_AGE], by_year[YEAR_UNRELEASED]
-    row[27], row[28] = taste.classes[0, popularity], taste.classes[1, popularity]
-    row[29] = by_set[SET_EXACT]
-    row[31] = taste.eras[era]
+    row[columns.GENRE_LAST] = by_set[SET_LAST]
+    row[columns.GENRE_RECENT] = by_set[SET_RECENT]
+    row[columns.GENRE_LONG] = by_set[SET_LONG]
+    row[columns.YEAR_RECENT] = by_year[YEAR_RECENT]
+    row[columns.YEAR_LONG] = by_year[YEAR_LONG]
+    row[columns.RELEASE_AGE] = by_year[YEAR_AGE]
+    row[columns.UNRELEASED] = by_year[YEAR_UNRELEASED]
+    row[columns.OBSCURITY_RECENT] = taste.classes[0, popularity]
+    row[columns.OBSCURITY_LONG] = taste.classes[1, popularity]
+    row[columns.GENRE_SET] = by_set[SET_EXACT]
+    row[columns.CATALOGUE_ERA] = taste.eras[era]
     never_seen = np.float32(1.0) if popularity == 0 else np.float32(0.0)
-    row[19] = never_seen
-    row[32] = never_seen * line[ITEM_FIRST_RATE]
-    row[33] = never_seen * by_set[SET_LONG]
-    row[34] = never_seen * by_year[YEAR_RECENT]
-    row[35] = never_seen * taste.eras[era]
+    row[columns.NEVER_SEEN] = never_seen
+    row[columns.FIRST_RATE] = never_seen * line[ITEM_FIRST_RATE]
+    row[columns.UNSEEN_GENRE] = never_seen * by_set[SET_LONG]
+    row[columns.UNSEEN_YEAR] = never_seen * by_year[YEAR_RECENT]
+    row[columns.UNSEEN_ERA] = never_seen * taste.eras[era]
 
 
 @compiled

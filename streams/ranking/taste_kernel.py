@@ -28,8 +28,6 @@ _ERA_DECAY, _ERA_LAGS, _ERA_PRIOR = 0.8, 30, 0.1
 _ERA_WINDOW = (0.1, 0.2, 0.4, 0.2, 0.1)
 _SET_DECAY, _SET_LAGS, _SET_PRIOR = 0.9, 50, 0.5
 _SHARE_FLOOR = 1e-3
-# The last entries of the context, see `taste_of`.
-TASTES = 2
 _TASTE_LAGS, _TASTE_DECAY = 20, 0.9
 _COUNT_SCALE = 5.0
 

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from millrace.model.evaluation.outcomes import GradedEvents
 from millrace.producers.movielens.users import UserFacts
 from millrace.streams.catalogue import Catalogue
-from millrace.streams.ranking.context_kernel import GAP_BOUNDS_S
+from millrace.streams.ranking.columns import GAP_BOUNDS_S
 from millrace.streams.statistics.popularity import HISTORY_BUCKET_BOUNDS
 
 Mask = NDArray[np.bool_]

@@ -1,6 +1,7 @@
-"""Some features of one request recomputed in plain Python from the arrays of statistics and catalogue."""
+"""All features of one request recomputed in plain Python from the arrays of statistics and catalogue."""
 
 import math
+from collections.abc import Callable
 
 from small_world import World
 
@@ -146,6 +147,97 @@ def catalogue_era(world: World, state: UserState, item: int) -> float:
     return math.log((own + 0.1 * share) / ((total + 0.1) * share))
 
 
+def decayed(values: list[float], decay: float) -> float:
+    """sum_d decay^d x_d, newest first."""
+    return sum(decay**lag * value for lag, value in enumerate(values))
+
+
+def genre_profile(world: World, state: UserState, item: int, decay: float) -> float:
+    """Sum over the item's genres of log((own + .2 p) / ((total + .2) p)), divided by the root of their number."""
+    shares = world.step.view.shares
+    genres = [set(row[row > 0].tolist()) for row in world.catalogue.genres]
+    history = [genres[row] for row in state.items.tolist()]
+    total = decayed([float(bool(one)) for one in history], decay)
+    ratios = []
+    for genre in genres[item]:
+        own = decayed([float(genre in one) for one in history], decay)
+        carriers = [row for row in range(len(shares)) if genre in genres[row]]
+        share = float(shares[carriers].sum()) / float(shares.sum()) + 1e-3
+        absent = 0.2 / (total + 0.2)
+        ratios.append(math.log((own + 0.2 * share) / ((total + 0.2) * share) if own else absent))
+    return sum(ratios) / math.sqrt(max(len(ratios), 1))
+
+
+def year_profile(world: World, state: UserState, item: int, decay: float) -> float:
+    """log((own + .2 p) / ((total + .2) p)); a year speaks for others by exp(-distance / 3), 0 where unknown."""
+    years, shares = world.catalogue.years.tolist(), world.step.view.shares.tolist()
+    if not years[item]:
+        return 0.0
+    scale = (1 - math.exp(-1 / 3)) / (1 + math.exp(-1 / 3))
+
+    def near(other: int) -> float:
+        return scale * math.exp(-abs(years[other] - years[item]) / 3) if years[other] else 0.0
+
+    history = state.items.tolist()
+    own = decayed([near(row) for row in history], decay)
+    total = decayed([float(years[row] > 0) for row in history], decay)
+    dated = [row for row in range(len(shares)) if years[row]]
+    share = sum(shares[row] * near(row) for row in dated) / sum(shares[row] for row in dated) + 1e-3
+    return math.log((own + 0.2 * share) / ((total + 0.2) * share))
+
+
+def popular_history(world: World, state: UserState, item: int) -> float:
+    """log((n + 10 p) / (N + 10)) of the faded events of users with a history of this length."""
+    bounds = (0, 2, 5, 10, 25, 60, 120, 250)
+    bucket = sum(state.count > bound for bound in bounds)
+    popularity, clock = world.statistics.popularity, world.statistics.clock
+    faded = float(popularity.by_history[item, bucket]) * math.exp((int(popularity.last_clock[item]) - clock) / 30_000)
+    share, total = float(world.step.view.shares[item]), float(world.statistics.bucket_totals[bucket])
+    return math.log((faded + 10 * share) / (total + 10))
+
+
+def year_at(ts_ms: int) -> float:
+    return 1970 + ts_ms / (365.2425 * 86_400_000)
+
+
+def release_age(world: World, item: int, now_ms: int) -> float:
+    year = int(world.catalogue.years[item])
+    return math.log(1 + (max(year_at(now_ms) - year, 0.0) if year else 15.0))
+
+
+def first_rate(world: World, item: int) -> float:
+    """Sum of the log rates of first events of the item's place, age and genres, each relative to all items'."""
+    popularity, clock, size = world.statistics.popularity, world.statistics.clock, len(world.catalogue)
+    items = range(1, size + 1)
+    unseen = {row for row in items if popularity.counts[row] == 0}
+    now_year, years = year_at(world.statistics.last_ts_ms), world.catalogue.years.tolist()
+    genres = [set(row[row > 0].tolist()) for row in world.catalogue.genres]
+
+    def met(row: int, decay_events: float) -> float:
+        age_events = clock - int(popularity.first_clock[row])
+        return 0.0 if row in unseen else math.exp(-age_events / decay_events)
+
+    def era(row: int) -> int:
+        return min(row * 256 // (size + 1), 255) // 4
+
+    def age(row: int) -> int:
+        bounds = (-1.0, 0.0, 0.5, 1.0, 1.5, 2.0, 3.0, 5.0, 10.0, 20.0, 40.0)
+        return sum(now_year - years[row] >= bound for bound in bounds) if years[row] else -1
+
+    def log_rate(like: Callable[[int], bool], decay_events: float, prior: float) -> float:
+        average = (sum(met(row, decay_events) for row in items) + 1) / (len(unseen) + 10)
+        mine = [row for row in items if like(row)]
+        events = sum(met(row, decay_events) for row in mine)
+        return math.log((events + prior * average) / (len(unseen.intersection(mine)) + prior) / average)
+
+    by_genre = [log_rate(lambda row, one=genre: one in genres[row], 3_000, 20) for genre in genres[item]]
+    return (
+        log_rate(lambda row: era(row) == era(item), 1_000, 3)
+        + log_rate(lambda row: age(row) == age(item), 3_000, 10)
+        + sum(by_genre) / max(len(by_genre), 1)
+    )
+
+
 def expected(world: World, state: UserState, item: int, now_ms: int) -> dict[str, float]:
     popularity = world.statistics.popularity
     count, clock = int(popularity.counts[item]), world.statistics.clock
@@ -174,4 +266,16 @@ def expected(world: World, state: UserState, item: int, now_ms: int) -> dict[str
         "catalogue_era": catalogue_era(world, state, item),
         "unseen_era": catalogue_era(world, state, item) if count == 0 else 0.0,
         "idle_events": math.log1p(clock - int(popularity.last_clock[item])),
+        "popular_30000": popular(world, item, 2, 30_000.0),
+        "popular_history": popular_history(world, state, item),
+        "genre_last": genre_profile(world, state, item, 0.5),
+        "genre_recent": genre_profile(world, state, item, 0.8),
+        "genre_long": genre_profile(world, state, item, 0.97),
+        "year_recent": year_profile(world, state, item, 0.8),
+        "year_long": year_profile(world, state, item, 0.97),
+        "release_age": release_age(world, item, now_ms),
+        "unreleased": float(int(world.catalogue.years[item]) > year_at(now_ms) + 1),
+        "first_rate": first_rate(world, item) if count == 0 else 0.0,
+        "unseen_genre": genre_profile(world, state, item, 0.97) if count == 0 else 0.0,
+        "unseen_year": year_profile(world, state, item, 0.8) if count == 0 else 0.0,
     }

@@ -33,6 +33,13 @@ class World:
         return [int(item) for item in batch.candidates[0] if item > 0]
 
 
+def year_of(index: int) -> int | None:
+    """Most are of the past; some are announced, some of an unknown year."""
+    if index % 31 == 7:
+        return 2035
+    return None if index % 37 == 11 else 1950 + index % 70
+
+
 def item(index: int, available: bool = True) -> CatalogueItem:
     random = np.random.default_rng(index)
     genres = tuple(random.choice(GENRES, size=2, replace=False).tolist())
@@ -40,7 +47,7 @@ def item(index: int, available: bool = True) -> CatalogueItem:
         item_id=f"i{index}",
         title=f"Story {index // 3} part {index % 3} ({1950 + index % 70})",
         genres=genres,
-        year=1950 + index % 70,
+        year=year_of(index),
         available=available,
     )
 

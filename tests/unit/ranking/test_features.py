@@ -17,7 +17,9 @@ def test_features_equal_a_plain_recomputation(seed):
     for place in range(0, size, 7):
         item = int(batch.candidates[0, place])
         row = dict(zip(FEATURE_NAMES, batch.features[0, place].tolist(), strict=True))
-        for name, value in plain_features.expected(world, state, item, NOW_MS).items():
+        expected = plain_features.expected(world, state, item, NOW_MS)
+        assert set(expected) == set(FEATURE_NAMES)
+        for name, value in expected.items():
             assert row[name] == pytest.approx(value, rel=2e-3, abs=2e-3), (name, item)
 
 
