@@ -7,6 +7,7 @@ from typing import Any
 import orjson
 
 from millrace.consumers.privacy.events import events_of
+from millrace.kernel.errors import ConfigurationError
 from millrace.kernel.settings import Settings
 from millrace.kernel.user_state import ServedList, UserState
 from millrace.stores.event_log import EventLog, LoggedEvent
@@ -24,15 +25,19 @@ async def export(log: EventLog, stores: Stores, settings: Settings, user_id: str
         log: The event log.
         stores: Open stores.
         settings: For the topics' names.
-        user_id: Who. Somebody unknown has an empty profile and no events.
+        user_id: Who.
 
     Raises:
+        ConfigurationError: Nothing is held about this user.
         TransientError: Redis or the log does not answer.
     """
     (state,) = await stores.users.load([user_id])
     (tail,) = await stores.statistics.tails([user_id])
     record = await stores.users.record(user_id)
     remembered = decode_tail(user_id, tail)
+    events = [_event(each) for each in events_of(log, user_id)]
+    if not (events or state.count or remembered.count or record):
+        raise ConfigurationError(f"Nothing is held about {user_id!r}: there is no such user, or it was forgotten.")
     names = await _names(stores, [state, remembered])
     return {
         "user_id": user_id,
@@ -45,7 +50,7 @@ async def export(log: EventLog, stores: Stores, settings: Settings, user_id: str
             "recommendation": None if record is None else orjson.loads(record),
         },
         "statistics_memory": _state(remembered, names),
-        "events": [_event(each) for each in events_of(log, user_id)],
+        "events": events,
         "topics_with_records_of_this_key": [
             settings.topics.events,
             settings.topics.recommendations,

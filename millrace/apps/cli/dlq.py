@@ -11,6 +11,7 @@ from rich.console import Console
 from rich.table import Table
 
 from millrace.apps.cli.options import PANEL_APP, quiet_kafka
+from millrace.apps.terminal import plural, printable
 from millrace.kernel.errors import ConfigurationError, PoisonError, Reason
 from millrace.kernel.settings import Settings, load_settings
 
@@ -73,9 +74,9 @@ def list_(
     for name in ("place", "time", "reason", "error"):
         table.add_column(name, no_wrap=name != "error", overflow="fold")
     for letter in shown:
-        table.add_row(letter.place, _time(letter), letter.headers.reason, letter.headers.error)
+        table.add_row(letter.place, _time(letter), letter.headers.reason, printable(letter.headers.error))
     out.print(table)
-    out.print(f"\n{len(shown)} of {len(letters)} dead letters.", style="dim")
+    out.print(f"\n{len(shown):,} of {plural(len(letters), 'dead letter')}.", style="dim")
 
 
 def show(place: Annotated[str, typer.Argument(metavar="PARTITION:OFFSET", help="Which, as listed.")]) -> None:
@@ -93,7 +94,7 @@ def show(place: Annotated[str, typer.Argument(metavar="PARTITION:OFFSET", help="
         ("value", _text(letter.value)),
     ):
         out.print(f"[dim]{name:>7}[/dim]  ", end="")
-        out.print(text, markup=False)
+        out.print(printable(text), markup=False)
 
 
 def replay(
@@ -120,12 +121,13 @@ def replay(
             raise ConfigurationError(f"The corrected value is still unusable: {error}") from None
     out = Console(highlight=False, soft_wrap=True)
     if letters and not yes and fix != Path("-"):
-        typer.confirm(f"Replay {len(letters)} dead letters?", abort=True)
+        typer.confirm(f"Replay {plural(len(letters), 'dead letter')}?", abort=True)
     with ActivityPublisher(settings) as publisher:
         result = replay_dead_letters(publisher, letters, settings)
     for letter, problem in result.unusable:
-        out.print(f"{letter.place} was not sent, it would come straight back: {problem}", style="yellow", markup=False)
-    out.print(f"Replayed {len(result.sent)} of {len(letters)} dead letters.")
+        sentence = f"{letter.place} was not sent, it would come straight back: {printable(str(problem))}"
+        out.print(sentence, style="yellow", markup=False)
+    out.print(f"Replayed {len(result.sent):,} of {plural(len(letters), 'dead letter')}.")
     if result.unusable:
         raise typer.Exit(1)
 

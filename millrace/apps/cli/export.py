@@ -21,27 +21,30 @@ def register(app: typer.Typer) -> None:
 def export(
     user: Annotated[str, typer.Argument(help="The user's id.")],
     output: Annotated[
-        Path | None, typer.Option("--output", "-o", help="Write to this file instead of the terminal.")
+        Path | None, typer.Option("--output", "-o", help="Write to this file; - is the terminal, as without it.")
     ] = None,
 ) -> None:
     """Write all that Redis and the event log hold about a person, as one JSON object.
 
-    Examples: millrace export user-7, millrace export user-7 --output user-7.json
+    Examples:
+      millrace export user-7
+      millrace export user-7 --output user-7.json
+      millrace export user-7 -o - | jq .profile
     """
     import orjson
 
-    from millrace.apps.cli.options import write_text
+    from millrace.apps.cli.options import checked_id, write_text
     from millrace.kernel.settings import load_settings
     from millrace.stores.event_log import open_event_log
 
     settings = load_settings()
     log = open_event_log(settings)
     try:
-        held = asyncio.run(_export(log, settings, user))
+        held = asyncio.run(_export(log, settings, checked_id(user, "user")))
     finally:
         log.close()
     text = orjson.dumps(held, option=orjson.OPT_INDENT_2).decode()
-    if output is None:
+    if output is None or output == Path("-"):
         typer.echo(text)
     else:
         write_text(output, text + "\n")

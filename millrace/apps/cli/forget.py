@@ -32,13 +32,18 @@ def forget(
     keep records of this key until their retention ends: see docs/how-to/personal-data.md. A later event starts from
     nothing.
 
-    Example: millrace forget user-7 --yes
+    Examples:
+      millrace forget user-7
+      millrace forget user-7 --yes --json
     """
     from rich.console import Console
 
+    from millrace.apps.cli.options import checked_id
+    from millrace.apps.terminal import plural
     from millrace.kernel.settings import load_settings
     from millrace.stores.event_log import open_event_log
 
+    checked_id(user, "user")
     if not yes:
         typer.confirm(f"Remove all that is held about {user!r}?", abort=True)
     settings, console = load_settings(), Console(stderr=True)
@@ -53,8 +58,8 @@ def forget(
 
         typer.echo(json.dumps(asdict(done)))
         return
-    what = f"{done.events} events are out of the event log" + (
-        ", the profile out of Redis" if done.was_in_redis else ""
+    what = f"{plural(done.events, 'event')} removed from the event log" + (
+        ", and the profile from Redis" if done.was_in_redis else ""
     )
     topics = settings.topics
     console.print(

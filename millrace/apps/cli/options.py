@@ -15,6 +15,17 @@ from millrace.kernel.errors import ConfigurationError
 PANEL_APP = "Your application's side"
 
 
+def checked_id(value: str, what: str) -> str:
+    """Return an id given on the command line.
+
+    Raises:
+        ConfigurationError: It is blank: a shell variable that was never set becomes an empty argument.
+    """
+    if not value.strip():
+        raise ConfigurationError(f"The id of the {what} is empty; give the id that your app uses.")
+    return value
+
+
 def quiet_kafka() -> None:
     """Keep the Kafka client's own messages off the terminal: what matters arrives as an exception."""
     logging.getLogger("kafka").setLevel(logging.CRITICAL)

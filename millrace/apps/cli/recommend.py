@@ -31,11 +31,15 @@ def recommend(
 
     A user without events is shown the list that a new user gets now.
 
-    Example: millrace recommend 7 --history 20
+    Examples:
+      millrace recommend 7
+      millrace recommend 7 --history 20
+      millrace recommend 7 --json
     """
+    from millrace.apps.cli.options import checked_id
     from millrace.kernel.settings import load_settings
 
-    profile = asyncio.run(_read(load_settings(), user, history))
+    profile = asyncio.run(_read(load_settings(), checked_id(user, "user"), history))
     if as_json:
         typer.echo(profile.model_dump_json(indent=2))
         return
@@ -66,15 +70,18 @@ def render(profile: "UserProfile") -> "RenderableType":
 def _summary(profile: "UserProfile") -> "RenderableType":
     from rich.text import Text
 
-    text = Text.assemble(("User ", "bold"), (profile.user_id, "bold cyan"))
+    from millrace.apps.terminal import plural, printable
+
+    text = Text.assemble(("User ", "bold"), (printable(profile.user_id), "bold cyan"))
     if profile.mean_value is None or profile.last_ts_ms is None:
         return text.append("  no events yet")
     text.append(
-        f"  {profile.events:,} events on {profile.items_touched:,} items, mean {profile.mean_value:.2f}, "
+        f"  {plural(profile.events, 'event')} on {plural(profile.items_touched, 'item')}, "
+        f"mean {profile.mean_value:.2f}, "
         f"last {_day(profile.last_ts_ms)}"
     )
     tastes = (f"{each.genre} {each.share:.0%} ({each.mean_value:.1f})" for each in profile.genres[:SHOWN_GENRES])
-    genres = ", ".join(tastes)
+    genres = printable(", ".join(tastes))
     return text.append(f"\nMostly {genres}") if genres else text
 
 
@@ -131,10 +138,12 @@ def _reason(entry: "ListEntry") -> "RenderableType":
 
 
 def _plain(text: str) -> "RenderableType":
-    """Return text from the catalogue as it is: a title with [brackets] is not markup."""
+    """Return text from the catalogue: brackets are no markup, and control characters are escaped."""
     from rich.text import Text
 
-    return Text(text)
+    from millrace.apps.terminal import printable
+
+    return Text(printable(text))
 
 
 def stars(value: float) -> str:

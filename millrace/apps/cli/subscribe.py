@@ -7,6 +7,7 @@ import typer
 from rich.console import Console
 
 from millrace.apps.cli.options import PANEL_APP, quiet_kafka, stop_on_signals
+from millrace.apps.terminal import printable
 from millrace.kernel.settings import load_settings
 
 _HELP = """Show recommendations as they are published, with titles, scores, reasons and latency.
@@ -48,9 +49,9 @@ def subscribe(
     as_json: Annotated[bool, typer.Option("--json", help="One JSON object per line, as in the topic.")] = False,
 ) -> None:
     """Show recommendations as they are published."""
+    from millrace.apps.cli.subscribe_screen import render
     from millrace.apps.cli.titles import open_titles
     from millrace.consumers.subscriber import Received, RecommendationSubscriber
-    from millrace.consumers.subscriber_screen import render
 
     quiet_kafka()
     settings = load_settings()
@@ -65,7 +66,7 @@ def subscribe(
 
         else:
             titles = open_titles(settings, lambda sentence: notes.print(sentence, style="yellow"))
-            who = f"user {user}" if user else "all users"
+            who = f"user {printable(user)}" if user else "all users"
             notes.print(f"Waiting for lists of {who} ({start.value}); Ctrl-C stops.", style="dim")
 
             def show(received: Received) -> None:

@@ -9,7 +9,7 @@ from millrace.kernel.errors import MillraceError
 from millrace.kernel.settings import Settings
 
 if TYPE_CHECKING:
-    from millrace.consumers.subscriber_titles import Titles
+    from millrace.apps.titles import Titles
 
 Tell = Callable[[str], object]
 # Asking a server that is away takes seconds, for which lists would wait.
@@ -57,7 +57,7 @@ def open_titles(settings: Settings, tell: Tell) -> OptionalTitles:
         settings: Addresses.
         tell: Takes a sentence for a person when there are none.
     """
-    from millrace.consumers.subscriber_titles import open_titles as open_them
+    from millrace.apps.titles import open_titles as open_them
 
     try:
         return OptionalTitles(open_them(settings), tell)

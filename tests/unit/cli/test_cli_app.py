@@ -32,7 +32,7 @@ def run(*arguments: str, code: str | None = None, **environment: str) -> subproc
         "millrace.apps.cli.publish, millrace.apps.cli.subscribe, millrace.apps.cli.replay, millrace.apps.cli.dlq",
         "millrace.producers, millrace.producers.replay, millrace.producers.movielens, millrace.producers.synthetic",
         "millrace.producers.dead_letters",
-        "millrace.consumers.subscriber, millrace.consumers.subscriber_screen, millrace.consumers.subscriber_titles",
+        "millrace.consumers.subscriber, millrace.apps.cli.subscribe_screen, millrace.apps.titles",
     ],
 )
 def test_an_app_that_publishes_and_subscribes_imports_nothing_heavy(imported: str) -> None:
@@ -78,7 +78,12 @@ def test_without_a_broker_there_is_one_sentence(arguments: list[str], tmp_path: 
     ("arguments", "sentence"),
     [
         (["publish", "--user", "7"], "needs --user and --item"),
-        (["publish", "x.json"], "give - for standard input"),
+        (["publish", "x.json"], "The file x.json cannot be read"),
+        (["recommend", ""], "The id of the user is empty"),
+        (["export", " "], "The id of the user is empty"),
+        (["forget", "", "--yes"], "The id of the user is empty"),
+        (["subscribe", "--user", ""], "user_id is empty"),
+        (["publish", "--user", "", "--item", "1", "--value", "4"], "user_id"),
         (["replay", "/nonexistent"], "does not exist"),
         (["replay", "docs"], "holds no MovieLens data"),
         (["replay", "docs", "--speed", "fast"], "write it like 10000x"),

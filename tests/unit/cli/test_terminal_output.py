@@ -1,15 +1,28 @@
 """What records and people say is printed as it is, and where figures go is looked at before the work."""
 
+import io
+from collections.abc import Callable
 from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
+from rich.console import Console, RenderableType
 from typer.testing import CliRunner, Result
 
-from millrace.apps.cli import dlq
+from millrace.apps.cli import dlq, recommend, subscribe_screen
 from millrace.apps.cli.app import build_app
 from millrace.apps.cli.options import check_writable
-from millrace.kernel.contracts import ActivityEvent, DeadLetterHeaders
+from millrace.apps.cli.titles import OptionalTitles
+from millrace.apps.profile import GenreTaste, HistoryEntry, ListEntry, ShownList, UserProfile
+from millrace.consumers.subscriber import Received
+from millrace.kernel.contracts import (
+    ActivityEvent,
+    DeadLetterHeaders,
+    ReasonCode,
+    Recommendation,
+    RecommendationReason,
+    RecommendedItem,
+)
 from millrace.kernel.errors import ConfigurationError, Reason
 from millrace.producers.dead_letters import DeadLetter
 from millrace.producers.publisher import Delivered
@@ -31,7 +44,81 @@ def test_dead_letters_are_listed_as_they_are(monkeypatch: pytest.MonkeyPatch) ->
     result = call("dlq", "list")
     assert result.exit_code == 0, result.exception
     assert headers.error in result.stdout
-    assert "1 of 1 dead letters." in result.stdout
+    assert "1 of 1 dead letter." in result.stdout
+
+
+# Clears the screen, and colours what follows.
+ESCAPES = "a\x1b[2J\x1b[31mb\u202ec"
+
+
+def letter_of(text: str) -> DeadLetter:
+    headers = DeadLetterHeaders(reason=Reason.INVALID_ID, error=text, topic="t", partition=0, offset=1)
+    return DeadLetter(0, 12, text.encode(), text.encode(), headers)
+
+
+def screen(renderable: RenderableType) -> str:
+    console = Console(width=80, file=io.StringIO(), force_terminal=False)
+    console.print(renderable)
+    return console.file.getvalue()
+
+
+def subscribed() -> str:
+    item = RecommendedItem(
+        item_id="i", rank=1, score=1.0, reason=RecommendationReason(code=ReasonCode.BECAUSE_YOU_RATED, item_id="i")
+    )
+    recommendation = Recommendation(
+        recommendation_id="r",
+        user_id=ESCAPES,
+        event_id=ESCAPES,
+        source_partition=0,
+        source_offset=0,
+        event_ts_ms=1,
+        received_ts_ms=1,
+        generated_ts_ms=1,
+        model_version="v000001",
+        arm="champion",
+        items=[item],
+    )
+    titles = OptionalTitles(SimpleNamespace(title=lambda _: ESCAPES), print)  # type: ignore[arg-type]
+    return screen(subscribe_screen.render(Received(recommendation, 2, 0, 0), titles, 10))
+
+
+def recommended() -> str:
+    entry = ListEntry(rank=1, item_id="i", title=ESCAPES, reason="because_you_rated", because_title=ESCAPES)
+    shown = ShownList(
+        recommendation_id="r", model_version="v1", arm="champion", fallback=None, generated_ts_ms=1, items=[entry]
+    )
+    profile = UserProfile(
+        user_id=ESCAPES,
+        events=1,
+        items_touched=1,
+        mean_value=4.0,
+        last_ts_ms=1,
+        genres=[GenreTaste(genre=ESCAPES, share=1.0, mean_value=4.0)],
+        history=[HistoryEntry(item_id="i", title=ESCAPES, value=4.0, ts_ms=1)],
+        for_new_users=False,
+        shown=shown,
+    )
+    return screen(recommend.render(profile))
+
+
+@pytest.mark.parametrize("made", [subscribed, recommended])
+def test_control_characters_do_not_reach_the_terminal(made: Callable[[], str]) -> None:
+    text = made()
+    assert "\\x1b" in text
+    assert not {"\x1b", "\u202e"} & set(text)
+    assert max(len(line) for line in text.splitlines()) <= 80
+
+
+@pytest.mark.parametrize("arguments", [("list",), ("show", "0:12")])
+def test_control_characters_of_dead_letters_are_escaped(
+    monkeypatch: pytest.MonkeyPatch, arguments: tuple[str, ...]
+) -> None:
+    monkeypatch.setattr(dlq, "_select", lambda *_: [letter_of(ESCAPES)])
+    result = call("dlq", *arguments)
+    assert result.exit_code == 0, result.exception
+    assert "\\x1b[31mb" in result.stdout
+    assert not {"\x1b", "\u202e"} & set(result.stdout)
 
 
 def test_what_was_sent_is_named_as_it_is(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -6,11 +6,14 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
+from millrace.apps.terminal import printable, shorten_middle
+from millrace.apps.titles import Titles
 from millrace.consumers.subscriber import Received
-from millrace.consumers.subscriber_titles import Titles
 from millrace.kernel.contracts import ReasonCode, RecommendedItem
 
 _STARS = 5
+# Two ids, a time and a version fit into 80 columns beside their words.
+_ID_WIDTH = 16
 _REASON_STYLE = {ReasonCode.TRENDING: "magenta", ReasonCode.NEW: "green", ReasonCode.EXPLORE: "yellow"}
 _REASON_TEXT = {ReasonCode.TRENDING: "trending", ReasonCode.NEW: "new", ReasonCode.EXPLORE: "something different"}
 
@@ -25,7 +28,7 @@ def render(received: Received, titles: Titles, top: int) -> RenderableType:
     table.add_column(ratio=4, no_wrap=True, overflow="ellipsis")
     for item in received.recommendation.items[:top]:
         table.add_row(
-            str(item.rank), titles.title(item.item_id), _stars(item), f"{item.score:.3f}", _reason(item, titles)
+            str(item.rank), _named(titles, item.item_id), _stars(item), f"{item.score:.3f}", _reason(item, titles)
         )
     return Group(_headline(received), table, Text())
 
@@ -37,14 +40,23 @@ def _headline(received: Received) -> Text:
     if recommendation.arm != "champion":
         made_by += f" ({recommendation.arm})"
     parts: list[tuple[str, str]] = [
-        (f"user {recommendation.user_id}", "bold cyan"),
+        (f"user {_short(recommendation.user_id)}", "bold cyan"),
         (f"  {moment:%H:%M:%S}  ", "dim"),
-        (f"{received.latency_ms} ms after event {recommendation.event_id}", ""),
+        (f"{received.latency_ms} ms after event {_short(recommendation.event_id)}", ""),
         (f"  {made_by}", "dim"),
     ]
     if recommendation.fallback is not None:
         parts.append((f"  fallback: {recommendation.fallback}", "bold yellow"))
     return Text.assemble(*parts)
+
+
+def _named(titles: Titles, item_id: str) -> Text:
+    """Return an item's title, which any client may have written: no markup, control characters escaped."""
+    return Text(printable(titles.title(item_id)))
+
+
+def _short(identifier: str) -> str:
+    return shorten_middle(printable(identifier), _ID_WIDTH)
 
 
 def _stars(item: RecommendedItem) -> Text:
@@ -56,5 +68,5 @@ def _stars(item: RecommendedItem) -> Text:
 
 def _reason(item: RecommendedItem, titles: Titles) -> Text:
     if item.reason.code is ReasonCode.BECAUSE_YOU_RATED and item.reason.item_id is not None:
-        return Text.assemble(("because of ", "dim"), titles.title(item.reason.item_id))
+        return Text.assemble(("because of ", "dim"), _named(titles, item.reason.item_id))
     return Text(_REASON_TEXT.get(item.reason.code, item.reason.code), style=_REASON_STYLE.get(item.reason.code, ""))
