@@ -13,7 +13,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from millrace.apps.demo.view import StoreView
 from millrace.apps.stacks.child import Child
-from millrace.apps.stacks.signals import ended_by_signals
+from millrace.runtime.interrupts import ended_by_signals
 from millrace.apps.stacks.stack import Stack
 from millrace.kernel.errors import TransientError
 from millrace.kernel.settings import Settings

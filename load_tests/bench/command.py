@@ -33,7 +33,7 @@ def bench(
 
     from millrace.apps.cli.options import check_writable, write_text
     from millrace.apps.stacks.choosing import measuring_home
-    from millrace.apps.stacks.signals import ended_by_signals
+    from millrace.runtime.interrupts import ended_by_signals
     from millrace.kernel.settings import load_settings
     from millrace.load_tests.bench.run import Bench, BenchOptions
     from millrace.load_tests.bench.summary import print_summary

@@ -1,5 +1,11 @@
 """The command line: `millrace COMMAND`."""
 
-from millrace.apps.cli.app import main
+from millrace.runtime import interrupts
 
-__all__ = ["main"]
+
+def main() -> None:
+    """Run the command line; Ctrl-C while its modules load ends it without a traceback."""
+    interrupts.end_at_once()
+    from millrace.apps.cli import app
+
+    app.main()

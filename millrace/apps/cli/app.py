@@ -16,9 +16,9 @@ from rich.console import Console
 
 from millrace import __version__
 from millrace.kernel.errors import MillraceError
+from millrace.runtime import interrupts
 
 EXIT_FAILED = 1
-EXIT_INTERRUPTED = 130  # 128 + SIGINT, as shells report it
 
 # In the order in which `millrace --help` lists them.
 COMMAND_MODULES = (
@@ -118,14 +118,33 @@ def build_app() -> typer.Typer:
 
 def main() -> None:
     """Run the command line; a failure ends with one sentence on stderr and an exit code that is not 0."""
-    try:
-        build_app()()
-    except MillraceError as error:
-        _fail(str(error))
-    except ModuleNotFoundError as error:
-        _fail(_missing_library(error))
-    except KeyboardInterrupt:
-        sys.exit(EXIT_INTERRUPTED)
+    app = build_app()
+    with interrupts.ended_by_ctrl_c():
+        try:
+            app()
+        except SystemExit:
+            raise
+        except Exception as error:
+            _fail(_sentence(error))
+        except BaseException as error:
+            # Ctrl-C, in whatever shape it has come through the libraries in between.
+            if isinstance(error, KeyboardInterrupt) or interrupts.interrupted():
+                sys.exit(interrupts.EXIT_INTERRUPTED)
+            raise
+
+
+def _sentence(error: Exception) -> str:
+    """Return what to tell a person about an error, or raise it again: it is a defect.
+
+    An error after Ctrl-C is one of its consequences, and nobody's concern.
+    """
+    if interrupts.interrupted():
+        sys.exit(interrupts.EXIT_INTERRUPTED)
+    if isinstance(error, ModuleNotFoundError):
+        return _missing_library(error)
+    if isinstance(error, MillraceError):
+        return str(error)
+    raise error
 
 
 def _options(

@@ -54,7 +54,7 @@ def demo(
     from millrace.apps.demo.run import Demo
     from millrace.apps.demo.summary import print_summary
     from millrace.apps.stacks.choosing import measuring_home
-    from millrace.apps.stacks.signals import ended_by_signals
+    from millrace.runtime.interrupts import ended_by_signals
     from millrace.kernel.settings import load_settings
 
     console = Console()

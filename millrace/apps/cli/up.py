@@ -65,7 +65,7 @@ def up(
     from millrace.apps.stacks.choosing import StackOptions, make_stack
     from millrace.apps.stacks.detached import start_detached
     from millrace.apps.stacks.ports import Ports
-    from millrace.apps.stacks.signals import ended_by_signals
+    from millrace.runtime.interrupts import ended_by_signals
 
     _check_redis(redis)
     console = Console()

@@ -13,6 +13,7 @@ from millrace.apps.stacks.home import StackHome
 from millrace.apps.stacks.service import Service, wait_ready
 from millrace.kernel.errors import FatalError
 from millrace.kernel.settings import Settings, load_settings
+from millrace.runtime import interrupts
 
 READY_DEADLINE_S = 30.0
 
@@ -105,6 +106,7 @@ class Stack:
             return self
         began_s = time.monotonic()
         self._home.acquire()
+        interrupts.on_forced_end(self._end_by_force)
         try:
             self._start()
             self.started_in_s = time.monotonic() - began_s
@@ -153,7 +155,7 @@ class Stack:
 
     def stop(self) -> None:
         """End the roles, then the servers; safe to call twice."""
-        with self._lock:
+        with interrupts.shielded(), self._lock:
             roles, self._roles = self._roles, []
             stop_all(roles)
             # Nobody needs them any more: they end at the same time.
@@ -163,6 +165,17 @@ class Stack:
                 service.stop()
             self._settings = None
             self._home.release()
+            interrupts.forget(self._end_by_force)
+
+    def _end_by_force(self) -> None:
+        """Kill every process and tidy up behind it, without the lock: the main thread may hang in `stop`."""
+        for child in self.children:
+            child.kill()
+        for service in self._services:
+            # One without a process lives in this one, and ends with it.
+            if service.child is not None:
+                service.stop()
+        self._home.release()
 
     def __enter__(self) -> Self:
         return self.start()

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from millrace.apps.stacks.child import Child, start_child
 from millrace.apps.stacks.comeback import Comeback
-from millrace.apps.stacks.signals import ended_by_signals
+from millrace.runtime.interrupts import ended_by_signals
 from millrace.apps.stacks.stack import stop_all
 from millrace.kernel.settings import Settings
 

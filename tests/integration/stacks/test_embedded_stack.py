@@ -35,7 +35,7 @@ PARENT = """
     import sys
     from pathlib import Path
     from millrace.apps.stacks.embedded import EmbeddedStack
-    from millrace.apps.stacks.signals import ended_by_signals
+    from millrace.runtime.interrupts import ended_by_signals
     from millrace.model.triton_admin import make_admin
 
     home, graph = sys.argv[1:]

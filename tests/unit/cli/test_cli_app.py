@@ -28,7 +28,7 @@ def run(*arguments: str, code: str | None = None, **environment: str) -> subproc
 @pytest.mark.parametrize(
     "imported",
     [
-        "millrace.apps.cli; millrace.apps.cli.app.build_app()",
+        "millrace.apps.cli.app; millrace.apps.cli.app.build_app()",
         "millrace.apps.cli.publish, millrace.apps.cli.subscribe, millrace.apps.cli.replay, millrace.apps.cli.dlq",
         "millrace.producers, millrace.producers.replay, millrace.producers.movielens, millrace.producers.synthetic",
         "millrace.producers.dead_letters",
