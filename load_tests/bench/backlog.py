@@ -13,7 +13,6 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from millrace.apps.demo.view import StoreView
 from millrace.apps.stacks.child import Child
-from millrace.runtime.interrupts import ended_by_signals
 from millrace.apps.stacks.stack import Stack
 from millrace.kernel.errors import TransientError
 from millrace.kernel.settings import Settings
@@ -21,6 +20,7 @@ from millrace.load_tests.bench.burst import Burst
 from millrace.load_tests.bench.worker_stack import WORKER, WorkerStack
 from millrace.producers.records import encode_event
 from millrace.producers.synthetic import SyntheticOptions, SyntheticStream
+from millrace.runtime.interrupts import ended_by_signals
 
 PARTITIONS = 4
 # The default of the setting.

@@ -33,10 +33,10 @@ def bench(
 
     from millrace.apps.cli.options import check_writable, write_text
     from millrace.apps.stacks.choosing import measuring_home
-    from millrace.runtime.interrupts import ended_by_signals
     from millrace.kernel.settings import load_settings
     from millrace.load_tests.bench.run import Bench, BenchOptions
     from millrace.load_tests.bench.summary import print_summary
+    from millrace.runtime.interrupts import ended_by_signals
 
     console = Console()
     chosen = stack or load_settings().stack

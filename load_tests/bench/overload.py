@@ -17,12 +17,12 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from millrace.apps.demo.view import StoreView
 from millrace.apps.stacks.child import Child
-from millrace.runtime.interrupts import ended_by_signals
 from millrace.kernel.errors import TransientError
 from millrace.kernel.settings import Settings
 from millrace.load_tests.bench.backlog import BACKLOG_EVENTS, LEFT_OUT, PARTITIONS, measure, synthetic_records
 from millrace.load_tests.bench.burst import Burst
 from millrace.load_tests.bench.worker_stack import WORKER, WorkerStack
+from millrace.runtime.interrupts import ended_by_signals
 
 Record = tuple[bytes, bytes]
 

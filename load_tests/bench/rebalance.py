@@ -18,7 +18,6 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from millrace.apps.demo.view import StoreView
 from millrace.apps.stacks.child import Child
-from millrace.runtime.interrupts import ended_by_signals
 from millrace.kernel.errors import TransientError
 from millrace.kernel.settings import Settings
 from millrace.kernel.topic_reader import TopicReader
@@ -26,6 +25,7 @@ from millrace.load_tests.bench.burst import Burst
 from millrace.load_tests.bench.worker_stack import WorkerStack
 from millrace.producers.records import encode_event
 from millrace.producers.synthetic import SyntheticOptions, SyntheticStream
+from millrace.runtime.interrupts import ended_by_signals
 
 PARTITIONS = 8
 _TICK_S = 0.02

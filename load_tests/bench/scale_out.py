@@ -21,7 +21,6 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from millrace.apps.demo.view import StoreView
 from millrace.apps.stacks.child import Child
-from millrace.runtime.interrupts import ended_by_signals
 from millrace.kernel.errors import TransientError
 from millrace.kernel.topic_reader import connect_consumer
 from millrace.load_tests.bench.burst import Burst
@@ -30,6 +29,7 @@ from millrace.load_tests.bench.drain import measure_drain, topic_end
 from millrace.load_tests.bench.worker_stack import WORKER, WorkerStack
 from millrace.producers.records import encode_event, encode_item
 from millrace.producers.synthetic import SyntheticOptions, SyntheticStream
+from millrace.runtime.interrupts import ended_by_signals
 
 PARTITIONS = 8
 _USERS, _ITEMS = 2_000, 2_000

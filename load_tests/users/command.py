@@ -60,12 +60,12 @@ def load_test(
 
     from millrace.apps.cli.options import check_writable, write_text
     from millrace.apps.stacks.choosing import STARTABLE, measuring_home
-    from millrace.runtime.interrupts import ended_by_signals
     from millrace.kernel.durations import seconds_of
     from millrace.load_tests.users.options import LoadOptions, parse_range_s
     from millrace.load_tests.users.run import run_load
     from millrace.load_tests.users.summary import print_summary
     from millrace.load_tests.users.target import target
+    from millrace.runtime.interrupts import ended_by_signals
 
     console = Console()
     options = LoadOptions(

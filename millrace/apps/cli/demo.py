@@ -54,8 +54,8 @@ def demo(
     from millrace.apps.demo.run import Demo
     from millrace.apps.demo.summary import print_summary
     from millrace.apps.stacks.choosing import measuring_home
-    from millrace.runtime.interrupts import ended_by_signals
     from millrace.kernel.settings import load_settings
+    from millrace.runtime.interrupts import ended_by_signals
 
     console = Console()
     chosen = stack or load_settings().stack

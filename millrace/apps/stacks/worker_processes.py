@@ -11,9 +11,9 @@ from pathlib import Path
 
 from millrace.apps.stacks.child import Child, start_child
 from millrace.apps.stacks.comeback import Comeback
-from millrace.runtime.interrupts import ended_by_signals
 from millrace.apps.stacks.stack import stop_all
 from millrace.kernel.settings import Settings
+from millrace.runtime.interrupts import ended_by_signals
 
 _SUPERVISE_S = 0.2
 _COMMAND = (sys.executable, "-P", "-m", "millrace", "worker")
