@@ -1,165 +1,176 @@
-"""`millrace evaluate PATH`."""
+"""`millrace evaluate`: one sub-command per protocol."""
 
+import inspect
+from collections.abc import Callable
+from dataclasses import MISSING, dataclass, fields
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any, get_type_hints
 
 import typer
+
+from millrace.apps.cli import evaluate_options as groups
 
 if TYPE_CHECKING:
     from rich.console import Console
 
     from millrace.model.evaluation.protocols import ProtocolReport
-    from millrace.model.evaluation.test_then_train import Moment
 
 EXIT_NOT_BELIEVED = 2
-_FILES_PANEL = "Protocols that read files of their own"
-_SYSTEM_PANEL = "The system"
-_OTHERS_PANEL = "Other protocols"
-_RUN_PANEL = "The run"
-_NO_BASELINE = "none"
+
+_HELP = """Grade the recommender on recorded data; the code that serves makes the lists.
+
+[bold]Examples[/bold]
+
+  millrace evaluate prequential data/ml-latest-small --report report.json --page report.html
+
+  millrace evaluate prequential data/ml-latest-small --events 5000 --without encoder --baseline none
+
+  millrace evaluate leave-one-out ml-1m.txt --baseline markov
+
+docs/how-to/evaluate.md explains the protocols, docs/reference/evaluation-report.md the figures."""
+
+
+@dataclass(frozen=True)
+class _Protocol:
+    """One sub-command.
+
+    Args:
+        name: Of the protocol, see `PROTOCOLS`.
+        help: Its help text.
+        groups: The options it takes.
+    """
+
+    name: str
+    help: str
+    groups: tuple[type[Any], ...]
+
+
+_REPLAY = (groups.Folder, groups.Seed, groups.Stream, groups.System)
+
+_PROTOCOLS = (
+    _Protocol(
+        "prequential",
+        """Replay a stream in time order and grade each event before it is learned.
+
+    The first 20 % train, the next 10 % are the warm-up, the rest is graded. Nothing is chosen on the graded part.
+    Baselines are graded on the same events.
+
+    Examples:
+      millrace evaluate prequential data/ml-latest-small --parallel 2 --report report.json --page report.html
+      millrace evaluate prequential data/ml-latest-small --moment after-event --delay 0.5 --rate 120
+      millrace evaluate prequential ml-1m --parallel 2 --work run-1m --resume
+    """,
+        (*_REPLAY, groups.Parts, groups.Baselines, groups.Diversity, groups.Processes),
+    ),
+    _Protocol(
+        "time-split",
+        """Freeze the weights at a point in time and grade what comes after it.
+
+    Examples:
+      millrace evaluate time-split data/ml-latest-small --cut 0.9
+      millrace evaluate time-split data/ml-latest-small --statistics live
+    """,
+        (*_REPLAY, groups.TimeSplit, groups.Baselines, groups.Processes),
+    ),
+    _Protocol(
+        "incremental",
+        """Compare frozen, refreshed and retrained weights on the same events.
+
+    Examples:
+      millrace evaluate incremental data/ml-latest-small --refreshes 4
+      millrace evaluate incremental data/ml-latest-small --events 5000
+    """,
+        (*_REPLAY, groups.Parts, groups.Incremental, groups.Processes),
+    ),
+    _Protocol(
+        "masked",
+        """Hide a part of each user's items and grade how well they are found among others.
+
+    Examples:
+      millrace evaluate masked data/ml-latest-small --hide 0.2 --negatives 90
+      millrace evaluate masked data/ml-latest-small --candidates candidates.txt
+    """,
+        (groups.Folder, groups.Seed, groups.Masked, groups.System, groups.Baselines),
+    ),
+    _Protocol(
+        "leave-one-out",
+        """Hide the last item of each sequence and rank the whole catalogue.
+
+    Examples:
+      millrace evaluate leave-one-out ml-1m.txt --baseline popularity --baseline markov
+      millrace evaluate leave-one-out ml-1m.txt --sampled 100
+    """,
+        (groups.Sequences, groups.Seed, groups.Without, groups.Baselines),
+    ),
+    _Protocol(
+        "ratings",
+        """Predict the ratings of one file after learning another.
+
+    Examples:
+      millrace evaluate ratings u1.base u1.test
+      millrace evaluate ratings u1.base u1.test --report ratings.json
+    """,
+        (groups.RatingFiles, groups.Seed),
+    ),
+)
+
+
+@dataclass
+class _Output:
+    """Where the figures go; every protocol has these options."""
+
+    report: Annotated[
+        Path | None, typer.Option(help="Write the figures to this file as JSON.", rich_help_panel=groups.RUN_PANEL)
+    ] = None
+    page: Annotated[
+        Path | None, typer.Option(help="Write a page of plots to this file.", rich_help_panel=groups.RUN_PANEL)
+    ] = None
 
 
 def register(app: typer.Typer) -> None:
-    """Add the command."""
-    app.command(rich_help_panel="Event log and models")(evaluate)
+    """Add the commands."""
+    group = typer.Typer(help=_HELP, no_args_is_help=True, rich_markup_mode="rich")
+    for protocol in _PROTOCOLS:
+        group.command(protocol.name, help=protocol.help)(_command(protocol))
+    app.add_typer(group, name="evaluate", rich_help_panel="Event log and models")
 
 
-def evaluate(
-    path: Annotated[
-        Path | None, typer.Argument(help="MovieLens folder: ml-latest-small, ml-25m, ml-1m or ml-100k.")
-    ] = None,
-    protocol: Annotated[
-        str, typer.Option(help="prequential, leave-one-out, ratings, time-split, incremental or masked.")
-    ] = "prequential",
-    seed: Annotated[int, typer.Option(min=0, help="Of everything random; orders ratings of the same second.")] = 0,
-    training: Annotated[float, typer.Option(min=0.0, max=1.0, help="Share of the stream before the warm-up.")] = 0.2,
-    warm_up: Annotated[float, typer.Option(min=0.0, max=1.0, help="Share before the graded part.")] = 0.1,
-    events: Annotated[int | None, typer.Option(min=1, help="Read at most this many events of the graded part.")] = None,
-    moment: Annotated[
-        str, typer.Option(help="Lists are made on-request (as the next event arrives) or after-event (as served).")
-    ] = "on-request",
-    delay: Annotated[float, typer.Option(min=0.0, help="Seconds by which statistics are late, as in service.")] = 0.0,
-    rate: Annotated[
-        float | None,
-        typer.Option(min=0.001, help="Events per second that --delay means. Default: the events' own times."),
-    ] = None,
-    no_request_time: Annotated[
-        bool, typer.Option("--no-request-time", help="Withhold how long ago the user's last event was.")
-    ] = False,
-    without: Annotated[
-        list[str] | None,
-        typer.Option(
-            metavar="NAME",
-            help="Leave a part out (encoder, perceptron, content, ...); may be repeated.",
-            rich_help_panel=_SYSTEM_PANEL,
-        ),
-    ] = None,
-    baseline: Annotated[
-        list[str] | None,
-        typer.Option(
-            metavar="NAME",
-            help="Grade it too; may be repeated; `all` or `none`. Default: popularity, recent_popularity, markov.",
-            rich_help_panel=_SYSTEM_PANEL,
-        ),
-    ] = None,
-    diversity: Annotated[
-        str,
-        typer.Option(
-            metavar="WEIGHTS",
-            help="Also make lists at these weights of dissimilarity, to see what diversity costs: 0,0.1,0.3.",
-            rich_help_panel=_SYSTEM_PANEL,
-        ),
-    ] = "",
-    every: Annotated[
-        str,
-        typer.Option(
-            metavar="EVENTS,GROWTH",
-            help="Refresh the ranker after this many events and the encoder after this growth of the log: 500,0.05.",
-            rich_help_panel=_SYSTEM_PANEL,
-        ),
-    ] = "",
-    configuration: Annotated[
-        Path | None,
-        typer.Option(help="What was chosen of the model, as `millrace tune` writes it.", rich_help_panel=_SYSTEM_PANEL),
-    ] = None,
-    sequences: Annotated[
-        Path | None, typer.Option(help="Lines of user and item in order (leave-one-out).", rich_help_panel=_FILES_PANEL)
-    ] = None,
-    train: Annotated[
-        Path | None, typer.Option(help="Ratings to learn from (ratings).", rich_help_panel=_FILES_PANEL)
-    ] = None,
-    test: Annotated[
-        Path | None, typer.Option(help="Ratings to predict (ratings).", rich_help_panel=_FILES_PANEL)
-    ] = None,
-    cut: Annotated[
-        float,
-        typer.Option(
-            min=0.0,
-            max=1.0,
-            help="Weights are frozen at this share of the stream (time-split).",
-            rich_help_panel=_OTHERS_PANEL,
-        ),
-    ] = 0.9,
-    statistics: Annotated[
-        str, typer.Option(help="After the cut: frozen, or live (time-split).", rich_help_panel=_OTHERS_PANEL)
-    ] = "frozen",
-    refreshes: Annotated[
-        int, typer.Option(min=1, help="Points of learning after the cut (incremental).", rich_help_panel=_OTHERS_PANEL)
-    ] = 4,
-    sampled: Annotated[
-        int,
-        typer.Option(
-            min=0,
-            help="Rank among this many sampled negatives besides, only to compare with papers (leave-one-out).",
-            rich_help_panel=_OTHERS_PANEL,
-        ),
-    ] = 0,
-    hide: Annotated[
-        float,
-        typer.Option(min=0.01, max=0.9, help="Share of each basket to hide (masked).", rich_help_panel=_OTHERS_PANEL),
-    ] = 0.2,
-    candidates: Annotated[
-        Path | None,
-        typer.Option(
-            help="Lines of user and item to choose from (masked). Default: the hidden items and --negatives others.",
-            rich_help_panel=_OTHERS_PANEL,
-        ),
-    ] = None,
-    negatives: Annotated[
-        int,
-        typer.Option(min=1, help="Drawn items beside the hidden ones (masked).", rich_help_panel=_OTHERS_PANEL),
-    ] = 90,
-    parallel: Annotated[
-        int,
-        typer.Option(
-            min=1, help="Grade systems in this many processes; the figures stay the same.", rich_help_panel=_RUN_PANEL
-        ),
-    ] = 1,
-    work: Annotated[
-        Path | None, typer.Option(help="Keep checkpoints in this folder.", rich_help_panel=_RUN_PANEL)
-    ] = None,
-    resume: Annotated[
-        bool, typer.Option("--resume", help="Go on from the checkpoints in --work.", rich_help_panel=_RUN_PANEL)
-    ] = False,
-    report: Annotated[
-        Path | None, typer.Option(help="Write the figures to this file as JSON.", rich_help_panel=_RUN_PANEL)
-    ] = None,
-    page: Annotated[
-        Path | None, typer.Option(help="Write a page of plots to this file as HTML.", rich_help_panel=_RUN_PANEL)
-    ] = None,
-) -> None:
-    """Grade the recommender on a recorded stream, before it learns each event.
+def _command(protocol: _Protocol) -> Callable[..., None]:
+    """Return the function of a sub-command, whose parameters are the fields of its groups."""
 
-    In time order, the first 20 % train, the next 10 % are the warm-up, the rest
-    is graded. Nothing is chosen on the graded part. The code that serves makes
-    the lists; baselines are graded on the same events. See docs/reference/evaluation-report.md.
+    def run(**values: Any) -> None:
+        output = _Output(values.pop("report"), values.pop("page"))
+        _run(protocol.name, _parsed(protocol, values), output)
 
-    Examples:
-      millrace evaluate data/ml-latest-small --report report.json --page report.html
-      millrace evaluate data/ml-latest-small --events 5000 --without encoder --baseline none
-      millrace evaluate data/ml-latest-small --moment after-event --delay 0.5 --rate 120
-      millrace evaluate ml-1m --parallel 2 --work run-1m --resume
-    """
+    parameters = [one for group in (*protocol.groups, _Output) for one in _parameters(group)]
+    run.__signature__ = inspect.Signature(sorted(parameters, key=lambda one: one.default is not one.empty))  # type: ignore[attr-defined]
+    run.__annotations__ = {one.name: one.annotation for one in parameters}
+    return run
+
+
+def _parameters(group: type[Any]) -> list[inspect.Parameter]:
+    hints = get_type_hints(group, include_extras=True)
+    return [
+        inspect.Parameter(
+            one.name,
+            inspect.Parameter.KEYWORD_ONLY,
+            default=inspect.Parameter.empty if one.default is MISSING else one.default,
+            annotation=hints[one.name],
+        )
+        for one in fields(group)
+    ]
+
+
+def _parsed(protocol: _Protocol, values: dict[str, Any]) -> dict[str, Any]:
+    """Return the values as `EvaluateOptions` has them."""
+    parsers = {one.name: one.metadata["parse"] for group in protocol.groups for one in fields(group) if one.metadata}
+    parsed = {name: parsers[name](value) if name in parsers else value for name, value in values.items()}
+    if "rhythm" in parsed:
+        parsed["ranker_events"], parsed["encoder_growth"] = parsed.pop("rhythm")
+    return parsed
+
+
+def _run(protocol: str, values: dict[str, Any], output: _Output) -> None:
     from millrace.apps.cli.blas import use_one_thread
 
     use_one_thread()
@@ -169,130 +180,9 @@ def evaluate(
     from millrace.model.evaluation.options import EvaluateOptions
     from millrace.model.evaluation.protocols import run_protocol
 
-    console = Console()
-    ranker_events, encoder_growth = parse_every(every)
-    options = EvaluateOptions(
-        path=path,
-        protocol=protocol,
-        seed=seed,
-        training=training,
-        warm_up=warm_up,
-        events=events,
-        moment=parse_moment(moment),
-        delay_s=delay,
-        rate_per_s=rate,
-        request_time=not no_request_time,
-        without=tuple(without or ()),
-        baselines=parse_baselines(baseline),
-        diversities=parse_weights(diversity),
-        ranker_events=ranker_events,
-        encoder_growth=encoder_growth,
-        configuration=configuration,
-        parallel=parallel,
-        work=work,
-        resume=resume,
-        sequences=sequences,
-        train=train,
-        test=test,
-        cut=cut,
-        statistics_live=parse_statistics(statistics),
-        refreshes=refreshes,
-        sampled=sampled,
-        hide=hide,
-        candidates=candidates,
-        negatives=negatives,
-    )
-    check_writable(report, page)
-    _finish(run_protocol(options, Console(stderr=True)), report, page, console)
-
-
-def parse_every(text: str) -> tuple[int | None, float | None]:
-    """Read `500,0.05`; an empty text or part keeps the default.
-
-    Raises:
-        ConfigurationError: A number is missing, not a number or out of range.
-    """
-    from millrace.kernel.errors import ConfigurationError
-
-    if not text:
-        return None, None
-    events, _, growth = text.partition(",")
-    try:
-        parsed = (int(events) if events else None, float(growth) if growth else None)
-    except ValueError:
-        parsed = (0, None)
-    if (parsed[0] is not None and parsed[0] < 1) or (parsed[1] is not None and not 0.0 < parsed[1] <= 1.0):
-        raise ConfigurationError(
-            f"The value {text!r} of --every is unusable; expected a number of events and a growth up to 1, as 500,0.05."
-        )
-    return parsed
-
-
-def parse_statistics(text: str) -> bool:
-    """Return whether statistics go on learning.
-
-    Raises:
-        ConfigurationError: It is neither `frozen` nor `live`.
-    """
-    from millrace.kernel.errors import ConfigurationError
-
-    if text not in ("frozen", "live"):
-        raise ConfigurationError(f"There are no {text} statistics; choose one of: frozen, live.")
-    return text == "live"
-
-
-def parse_weights(text: str) -> tuple[float, ...]:
-    """Read `0,0.1,0.3`.
-
-    Raises:
-        ConfigurationError: One of them is not a number from 0 on.
-    """
-    from millrace.kernel.errors import ConfigurationError
-
-    try:
-        weights = tuple(float(part) for part in text.split(",") if part)
-    except ValueError:
-        weights = (-1.0,)
-    if not all(0.0 <= weight < float("inf") for weight in weights):
-        raise ConfigurationError(f"The value {text!r} of --diversity is unusable; expected numbers from 0: 0,0.1,0.3.")
-    return tuple(sorted(set(weights)))
-
-
-def parse_moment(text: str) -> "Moment":
-    """Return the moment of a name.
-
-    Raises:
-        ConfigurationError: There is no such moment.
-    """
-    from millrace.kernel.errors import ConfigurationError
-    from millrace.model.evaluation.test_then_train import Moment
-
-    try:
-        return Moment(text)
-    except ValueError:
-        raise ConfigurationError(f"There is no moment {text}; choose one of: {', '.join(Moment)}.") from None
-
-
-def parse_baselines(names: list[str] | None) -> tuple[str, ...]:
-    """Return the baselines to grade; none given means the usual ones.
-
-    Raises:
-        ConfigurationError: A baseline is unknown.
-    """
-    from millrace.kernel.errors import ConfigurationError
-    from millrace.model.baselines.registry import BASELINES
-    from millrace.model.evaluation.options import ALL_BASELINES, DEFAULT_BASELINES
-
-    if not names:
-        return DEFAULT_BASELINES
-    if names == [_NO_BASELINE]:
-        return ()
-    if ALL_BASELINES in names:
-        return tuple(BASELINES)
-    for name in names:
-        if name not in BASELINES:
-            raise ConfigurationError(f"There is no baseline {name}; choose from: {', '.join(BASELINES)}, all, none.")
-    return tuple(dict.fromkeys(names))
+    check_writable(output.report, output.page)
+    options: EvaluateOptions = EvaluateOptions(protocol=protocol, **values)
+    _finish(run_protocol(options, Console(stderr=True)), output.report, output.page, Console())
 
 
 def _finish(report: "ProtocolReport", figures: Path | None, page: Path | None, console: "Console") -> None:

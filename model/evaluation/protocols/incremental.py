@@ -126,7 +126,7 @@ def run(options: EvaluateOptions, console: Console) -> TablesReport:
         ConfigurationError: No folder was given, or it cannot be used.
     """
     if options.path is None:
-        raise ConfigurationError("The incremental protocol needs a MovieLens folder: millrace evaluate PATH.")
+        raise ConfigurationError("The incremental protocol needs a MovieLens folder: millrace evaluate incremental PATH.")
     stream = load_stream(options.path, options.seed)
     split = split_of(stream, options)
     with Progress(console=console, transient=True) as bars:

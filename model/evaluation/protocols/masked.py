@@ -162,7 +162,7 @@ def run(options: EvaluateOptions, console: Console) -> TablesReport:
         ConfigurationError: No folder was given, or it or the candidates cannot be used.
     """
     if options.path is None:
-        raise ConfigurationError("The masked protocol needs a MovieLens folder: millrace evaluate PATH.")
+        raise ConfigurationError("The masked protocol needs a MovieLens folder: millrace evaluate masked PATH.")
     stream = load_stream(options.path, options.seed)
     events = list(stream.events)
     hidden = hidden_rows(events, options.hide, options.seed)

@@ -69,7 +69,7 @@ def run(options: EvaluateOptions, console: Console, make: MakeSystem = make_syst
         ConfigurationError: No folder was given, or it cannot be used.
     """
     if options.path is None:
-        raise ConfigurationError("The prequential protocol needs a MovieLens folder: millrace evaluate PATH.")
+        raise ConfigurationError("The prequential protocol needs a MovieLens folder: millrace evaluate prequential PATH.")
     stream = load_stream(options.path, options.seed)
     split = split_of(stream, options)
     names = (SERVED, *options.baselines)

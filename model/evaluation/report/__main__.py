@@ -27,7 +27,7 @@ def svg_files(report: PrequentialReport) -> dict[str, str]:
 def main(argv: Sequence[str] | None = None) -> None:
     """Draw."""
     parser = argparse.ArgumentParser(prog="python -m millrace.model.evaluation.report", description=__doc__)
-    parser.add_argument("report", type=Path, help="what `millrace evaluate PATH --report` wrote")
+    parser.add_argument("report", type=Path, help="what `millrace evaluate prequential PATH --report` wrote")
     parser.add_argument("folder", type=Path, help="where the files go; made if need be")
     given = parser.parse_args(argv)
     try:

@@ -9,7 +9,8 @@ from rich.console import Console
 from typer.testing import CliRunner
 
 from millrace.apps.cli.app import build_app
-from millrace.apps.cli.evaluate import EXIT_NOT_BELIEVED, parse_baselines, parse_every, parse_moment
+from millrace.apps.cli.evaluate import EXIT_NOT_BELIEVED
+from millrace.apps.cli.evaluate_options import parse_baselines, parse_every, parse_moment
 from millrace.kernel.errors import ConfigurationError, MillraceError
 from millrace.model.baselines.registry import BASELINES
 from millrace.model.evaluation import protocols
@@ -57,13 +58,13 @@ def evaluate(*arguments: str) -> Any:
 
 
 def test_what_is_not_asked_for_is_the_protocol_of_the_published_figures(asked: Asked) -> None:
-    assert evaluate("somewhere").exit_code == 0
+    assert evaluate("prequential", "somewhere").exit_code == 0
     assert asked.options == EvaluateOptions(path=Path("somewhere"))
 
 
 def test_options_arrive(asked: Asked, tmp_path: Path) -> None:
     evaluate(
-        *("data", "--protocol", "time-split", "--seed", "3", "--training", "0.3", "--warm-up", "0.2", "--events", "9"),
+        *("time-split", "data", "--seed", "3", "--events", "9", "--statistics", "live"),
         *("--moment", "after-event", "--delay", "0.5", "--rate", "120", "--no-request-time", "--cut", "0.8"),
         *("--without", "content", "--without", "encoder", "--baseline", "ease", "--baseline", "markov"),
         *("--every", "100,0.2", "--parallel", "2", "--work", str(tmp_path), "--resume"),
@@ -72,8 +73,6 @@ def test_options_arrive(asked: Asked, tmp_path: Path) -> None:
         path=Path("data"),
         protocol="time-split",
         seed=3,
-        training=0.3,
-        warm_up=0.2,
         events=9,
         moment=Moment.AFTER_EVENT,
         delay_s=0.5,
@@ -84,6 +83,7 @@ def test_options_arrive(asked: Asked, tmp_path: Path) -> None:
         ranker_events=100,
         encoder_growth=0.2,
         cut=0.8,
+        statistics_live=True,
         parallel=2,
         work=tmp_path,
         resume=True,
@@ -92,7 +92,7 @@ def test_options_arrive(asked: Asked, tmp_path: Path) -> None:
 
 def test_files_are_written(asked: Asked, tmp_path: Path) -> None:
     figures, page = tmp_path / "report.json", tmp_path / "report.html"
-    result = evaluate("data", "--report", str(figures), "--page", str(page))
+    result = evaluate("prequential", "data", "--report", str(figures), "--page", str(page))
     assert result.exit_code == 0
     assert "a table" in result.output
     assert figures.read_text() == '{\n  "hit_rate_at_10": 0.25\n}\n'
@@ -101,13 +101,13 @@ def test_files_are_written(asked: Asked, tmp_path: Path) -> None:
 
 def test_a_report_that_cannot_be_believed_ends_with_a_code_of_its_own(asked: Asked) -> None:
     asked.report = Report(("The feature x knows the answer.",))
-    result = evaluate("data")
+    result = evaluate("prequential", "data")
     assert result.exit_code == EXIT_NOT_BELIEVED
     assert "The feature x knows the answer." in result.output
 
 
 def test_a_missing_folder_is_said_before_the_work(asked: Asked, tmp_path: Path) -> None:
-    result = evaluate("data", "--report", str(tmp_path / "nowhere" / "report.json"))
+    result = evaluate("prequential", "data", "--report", str(tmp_path / "nowhere" / "report.json"))
     assert isinstance(result.exception, MillraceError)
     assert "does not exist" in str(result.exception)
     assert asked.options is None
@@ -149,6 +149,43 @@ def test_unknown_names_are_said_with_the_known_ones() -> None:
         protocols.run_protocol(EvaluateOptions(protocol="magic"), Console())
 
 
-def test_the_help_has_examples() -> None:
-    command = typer.main.get_command(build_app()).commands["evaluate"]  # type: ignore[attr-defined]
-    assert "millrace evaluate data/ml-latest-small --report" in (command.help or "")
+OF_PROTOCOLS = {
+    "time-split": ("data",),
+    "incremental": ("data",),
+    "masked": ("data",),
+    "leave-one-out": ("sequences.txt",),
+    "ratings": ("u1.base", "u1.test"),
+}
+
+
+@pytest.mark.parametrize(("protocol", "arguments"), OF_PROTOCOLS.items())
+def test_each_protocol_has_the_defaults_of_its_options(asked: Asked, protocol: str, arguments: tuple[str, ...]) -> None:
+    assert evaluate(protocol, *arguments).exit_code == 0
+    assert asked.options is not None
+    given = {"leave-one-out": ("sequences",), "ratings": ("train", "test")}.get(protocol, ("path",))
+    files = dict(zip(given, map(Path, arguments), strict=True))
+    assert asked.options == EvaluateOptions(protocol=protocol, **files)  # type: ignore[arg-type]
+
+
+def test_the_numbers_of_the_other_protocols_arrive(asked: Asked) -> None:
+    evaluate("masked", "data", "--hide", "0.5", "--negatives", "7", "--candidates", "c.txt")
+    assert asked.options is not None
+    assert (asked.options.hide, asked.options.negatives, asked.options.candidates) == (0.5, 7, Path("c.txt"))
+    evaluate("incremental", "data", "--refreshes", "2", "--training", "0.3", "--warm-up", "0.2")
+    assert (asked.options.refreshes, asked.options.training, asked.options.warm_up) == (2, 0.3, 0.2)
+    evaluate("leave-one-out", "s.txt", "--sampled", "100", "--without", "encoder")
+    assert (asked.options.sampled, asked.options.without) == (100, ("encoder",))
+    evaluate("prequential", "data", "--diversity", "0.3,0", "--configuration", "model.toml")
+    assert (asked.options.diversities, asked.options.configuration) == ((0.0, 0.3), Path("model.toml"))
+
+
+@pytest.mark.parametrize("option", ["--sampled", "--hide", "--cut", "--refreshes"])
+def test_an_option_of_another_protocol_is_refused(asked: Asked, option: str) -> None:
+    assert evaluate("prequential", "data", option, "1").exit_code == 2
+    assert asked.options is None
+
+
+@pytest.mark.parametrize("protocol", protocols.PROTOCOLS)
+def test_the_help_has_examples(protocol: str) -> None:
+    command = typer.main.get_command(build_app()).commands["evaluate"].commands[protocol]  # type: ignore[attr-defined]
+    assert f"millrace evaluate {protocol} " in (command.help or "")
