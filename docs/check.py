@@ -30,7 +30,8 @@ _SETTING = re.compile(r"\bMILLRACE_[A-Z0-9_]*[A-Z0-9]\b(?!\*)")
 _SYMBOL = re.compile(r"^([\w./-]+\.py)::([\w.]+)$")
 _PATH = re.compile(r"^[\w.*{},-]+(/[\w.*{},-]+)*/?$")
 _PAGE = re.compile(r"\bdocs/[\w/-]+\.md\b")
-_OPTION = re.compile(r"^--[a-z][\w-]*$")
+_OPTION = re.compile(r"^--[a-z]")
+_OPTION_NAME = re.compile(r"(?:^|\s)(--[a-z][\w-]*)")
 _COMMAND_ENDS = ("&&", "||", "|", ";", "&")
 
 
@@ -150,12 +151,15 @@ def span_faults(span: str, folder: Path) -> Iterator[str]:
     if symbol:
         yield from symbol_faults(symbol[1], symbol[2])
     elif _OPTION.match(span):
-        if not _in_sources(span) and span not in _all_options():
-            yield f"no command has the option {span}"
+        yield from (f"no command has the option {option}" for option in _OPTION_NAME.findall(span) if _unknown(option))
     elif " " in span or span == "millrace":
         yield from script_faults(span.replace("[", "").replace("]", ""))
     elif _PATH.match(span) and not (_path_exists(span) or (folder / span).exists()):
         yield f"the path {span} does not exist"
+
+
+def _unknown(option: str) -> bool:
+    return option not in _all_options() and not _in_sources(option)
 
 
 def _path_exists(span: str) -> bool:

@@ -17,7 +17,7 @@ _NOTE = re.compile(r"\[dim\](.*?)\[/dim\]")
 _MARKUP = re.compile(r"\[/?(?:bold|dim|italic)[^\]]*\]")
 _EXAMPLES = re.compile(r"^Examples?:?\s*", re.MULTILINE)
 _BOLD_EXAMPLES = re.compile(r"\[bold\]Examples?:?\[/bold\]:?")
-_COMMAND = re.compile(r"(MILLRACE_\w+=\S+ )*millrace ")
+_COMMAND = re.compile(r"((MILLRACE_\w+=\S+ )*|\w.*\| )millrace ")
 _NEXT_EXAMPLE = re.compile(r"(?:, | \| )(?=millrace )")
 _VALUES = {"str": "text", "int": "number", "float": "number", "int range": "number", "float range": "number"}
 
@@ -106,10 +106,15 @@ def _paragraphs(text: str) -> list[str]:
         body = _EXAMPLES.sub("", paragraph).strip("\n")
         lines = [_NOTE.sub(r"# \1", line).strip() for line in body.splitlines()]
         if lines and all(_COMMAND.match(line) for line in map(_plain, lines)):
-            examples += (example for line in lines for example in _NEXT_EXAMPLE.split(_plain(line)))
+            examples += (example for line in lines for example in _one_by_one(_plain(line)))
         elif body.strip():
             prose.append(textwrap.fill(_escaped(_plain(" ".join(lines))), _LINE_LENGTH))
     return [*prose, *_block(examples)]
+
+
+def _one_by_one(line: str) -> list[str]:
+    """Return the commands of a line; one that begins with another program is a pipe."""
+    return _NEXT_EXAMPLE.split(line) if line.startswith("millrace ") else [line]
 
 
 def _escaped(text: str) -> str:

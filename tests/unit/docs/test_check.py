@@ -31,6 +31,7 @@ def test_the_documentation_names_nothing_that_does_not_exist() -> None:
         ("`millrace publish --gone`", "`millrace publish` has no option --gone"),
         ("`millrace export user-7 user-8`", "`millrace export` takes 1 arguments, not 2"),
         ("`--gone`", "no command has the option --gone"),
+        ("`--events 5 --gone=6`", "no command has the option --gone"),
         ("`MILLRACE_GONE`", "there is no setting MILLRACE_GONE"),
         ("`make gone`", "make has no target gone"),
         ("[here](gone.md)", "the link gone.md leads nowhere"),
