@@ -1,8 +1,7 @@
-"""A Faust app made from the settings, and how a role runs one until it is told to stop."""
+"""A Faust app made from the settings, and how a role runs one until it is stopped."""
 
 import asyncio
 import logging
-import signal
 import sys
 from collections.abc import Awaitable, Callable, Coroutine
 from typing import Any
@@ -12,9 +11,10 @@ import uvloop
 
 from millrace.kernel.errors import TransientError
 from millrace.kernel.settings import Settings
+from millrace.runtime.resume import Resume
+from millrace.runtime.signals import unless_stopped
 from millrace.stores.redis.uvloop_connections import teach_aiokafka
 from millrace.streams.faust_credentials import broker_credentials
-from millrace.streams.faust_resume import Resume
 from millrace.streams.faust_transport import Transport
 
 logger = logging.getLogger(__name__)
@@ -34,7 +34,6 @@ _STREAM_BUFFER = 1024
 # Longer than Kafka needs to hand the partitions of a silent broker on; what was not confirmed by then is sent again.
 # Faust waits twenty minutes by default, for a machine that died without a goodbye as well.
 _PRODUCE_TIMEOUT_S = 15.0
-_BROKER_RETRY_S = 0.5
 _SWITCH_INTERVAL_S = 0.001
 # Both together stay below the ten seconds after which a supervisor kills.
 _FINISH_PATIENCE_S = 4.0
@@ -119,13 +118,14 @@ def make_app(settings: Settings, role: str, resume: Resume, fetch_wait_ms: int |
     return app
 
 
-async def wait_for_broker(bootstrap: str, waiting: Callable[[str | None], None]) -> None:
-    """Return once any broker accepts connections; says meanwhile what it waits for."""
-    while not await _any_broker(bootstrap):
-        waiting(f"Kafka: no broker answers at {bootstrap}")
-        logger.warning("No Kafka broker answers at %s; waiting.", bootstrap)
-        await asyncio.sleep(_BROKER_RETRY_S)
-    waiting(None)
+async def check_broker(bootstrap: str) -> None:
+    """Return if any broker accepts connections.
+
+    Raises:
+        TransientError: None does; try again.
+    """
+    if not await _any_broker(bootstrap):
+        raise TransientError(f"No Kafka broker answers at {bootstrap}.")
 
 
 async def _any_broker(bootstrap: str) -> bool:
@@ -140,35 +140,14 @@ async def _any_broker(bootstrap: str) -> bool:
     return False
 
 
-def stop_on_signals() -> asyncio.Event:
-    """Return an event that SIGTERM and SIGINT set."""
-    stop = asyncio.Event()
-    loop = asyncio.get_running_loop()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(number, stop.set)
-    return stop
-
-
-async def unless_stopped(stop: asyncio.Event, work: Awaitable[None]) -> None:
-    """Await the work, but no longer than until the stop event is set."""
-    task, stopped = asyncio.ensure_future(work), asyncio.ensure_future(stop.wait())
-    await asyncio.wait({task, stopped}, return_when=asyncio.FIRST_COMPLETED)
-    stopped.cancel()
-    if task.done():
-        task.result()
-    else:
-        task.cancel()
-        await asyncio.gather(task, return_exceptions=True)
-
-
 async def run_app(
     app: App, stop: asyncio.Event, finish: Callable[[], Awaitable[None]], *work: "asyncio.Task[None]"
 ) -> None:
-    """Run until told to stop, then finish the work in hand and leave the group.
+    """Run until the stop event is set, then finish the work in hand and leave the group.
 
     Args:
         app: The app, not yet started.
-        stop: Set to end.
+        stop: Set to end the role.
         finish: Completes the work in hand; called while Kafka is still connected.
         work: The role's loops; the app ends when one of them fails.
 
@@ -196,7 +175,7 @@ async def run_app(
 
 
 async def _finish(finish: Callable[[], Awaitable[None]]) -> None:
-    """Complete the work in hand, unless it waits for a service that is away: then it is done after the next start."""
+    """Complete the work in hand; what waits for a service that is away is done after the next start instead."""
     try:
         async with asyncio.timeout(_FINISH_PATIENCE_S):
             await finish()

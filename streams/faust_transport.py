@@ -23,7 +23,7 @@ from faust.transport.drivers import aiokafka as driver
 from mode import Service
 from mode.threads import WorkerThread
 
-from millrace.streams.faust_resume import Resume
+from millrace.runtime.resume import Resume
 
 logger = logging.getLogger(__name__)
 

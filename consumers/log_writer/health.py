@@ -1,55 +1,9 @@
-"""GET /health for a process without an event loop of its own, and what health means for the log writer."""
+"""What health means for the log writer."""
 
-import asyncio
-import threading
-from collections.abc import Callable, Mapping
-from types import TracebackType
+from collections.abc import Mapping
 
 from millrace.consumers.log_writer.writer import LogWriterStatus
-from millrace.kernel.settings import Settings
-from millrace.streams.faust_health import HealthServer, Progress
-
-_START_TIMEOUT_S = 10.0
-
-
-class BackgroundHealth:
-    """Answers GET /health from a thread of its own, for the length of a `with` block.
-
-    Args:
-        settings: Where to listen.
-        look: Returns whether the process is healthy, and what to show; called in the thread.
-    """
-
-    def __init__(self, settings: Settings, look: Callable[[], tuple[bool, Mapping[str, object]]]) -> None:
-        self._server = HealthServer(look, settings.health_host, settings.health_port)
-        self._loop = asyncio.new_event_loop()
-        self._thread = threading.Thread(target=self._loop.run_forever, name="health", daemon=True)
-        self.port = 0
-        """Where it listens; known inside the block."""
-
-    def __enter__(self) -> "BackgroundHealth":
-        """Start listening.
-
-        Raises:
-            ConfigurationError: The address cannot be used.
-        """
-        self._thread.start()
-        try:
-            self.port = asyncio.run_coroutine_threadsafe(self._server.start(), self._loop).result(_START_TIMEOUT_S)
-        except BaseException:
-            self._end()
-            raise
-        return self
-
-    def __exit__(self, _: type[BaseException] | None, __: BaseException | None, ___: TracebackType | None) -> None:
-        """Stop listening."""
-        asyncio.run_coroutine_threadsafe(self._server.stop(), self._loop).result(_START_TIMEOUT_S)
-        self._end()
-
-    def _end(self) -> None:
-        self._loop.call_soon_threadsafe(self._loop.stop)
-        self._thread.join()
-        self._loop.close()
+from millrace.runtime.health import Progress
 
 
 class LogWriterHealth:

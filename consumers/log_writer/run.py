@@ -3,9 +3,10 @@
 import logging
 import threading
 
-from millrace.consumers.log_writer.health import BackgroundHealth, LogWriterHealth
+from millrace.consumers.log_writer.health import LogWriterHealth
 from millrace.consumers.log_writer.writer import LogWriter, LogWriterStatus
 from millrace.kernel.settings import Settings
+from millrace.runtime.health import BackgroundHealth
 from millrace.runtime.heartbeat import Heartbeat
 from millrace.runtime.rate import Rate
 from millrace.runtime.signals import on_termination
@@ -47,7 +48,7 @@ def status_of(status: LogWriterStatus, rate: Rate) -> dict[str, object]:
     """Return the heartbeat's content."""
     return {
         "events_logged": status.logged,
-        "events_per_s": round(rate.per_s(status.logged), 1),
+        "events_per_s": rate.per_s(status.logged),
         "items_logged": status.items,
         "lag": status.lag,
         "poison": dict(status.poison),

@@ -1,4 +1,4 @@
-"""The log writer: polls, writes what arrived as one batch, commits afterwards."""
+"""The log writer: polls, writes what has arrived as one batch, then commits."""
 
 import logging
 import threading
@@ -8,11 +8,11 @@ from dataclasses import dataclass, field
 
 from kafka import TopicPartition
 
-from millrace.consumers.log_writer.batch import Batch, Record
-from millrace.consumers.log_writer.source import MAX_POLL_RECORDS, LogSource
-from millrace.kernel.backoff import Backoff
+from millrace.consumers.log_writer.log_batch import LogBatch, Record
+from millrace.consumers.log_writer.topic_source import MAX_POLL_RECORDS, TopicSource
 from millrace.kernel.errors import TransientError
 from millrace.kernel.settings import Settings
+from millrace.runtime.retry import Retry
 from millrace.stores.event_log import EventLog, LostTailError
 
 _log = logging.getLogger(__name__)
@@ -27,7 +27,7 @@ _NEXT_FETCH_MS = 50
 
 @dataclass(slots=True)
 class LogWriterStatus:
-    """What the heartbeat tells.
+    """What the heartbeat shows.
 
     Args:
         logged: Events in the log.
@@ -58,6 +58,7 @@ class LogWriter:
         self._policy = settings.event_policy
         self._log = log
         self._stop = threading.Event()
+        self._retry = Retry("log writer", on_change=self._show_waiting)
         self._positions: dict[TopicPartition, int] = {}
         self._ends: dict[int, int] = {}
         self._counted = False
@@ -84,36 +85,35 @@ class LogWriter:
         finally:
             source.close()
 
-    def _connect(self) -> LogSource | None:
+    def _connect(self) -> TopicSource | None:
         """Return the source as soon as the log and Kafka answer; None when stopped before."""
-        backoff = Backoff()
         while not self._stop.is_set():
             try:
-                self._take_stock()
-                source = LogSource(self._settings, self._log)
+                self._read_ends()
+                source = TopicSource(self._settings, self._log)
             except TransientError as error:
-                self._wait(error, backoff)
+                self._stop.wait(self._retry.failed(error))
             else:
-                self.status.waiting = ""
+                self._retry.succeeded()
                 return source
         return None
 
-    def _step(self, source: LogSource) -> None:
+    def _step(self, source: TopicSource) -> None:
         """Write what arrives within one interval."""
         try:
             if not self._counted:
-                self._take_stock()
+                self._read_ends()
             records = self._gather(source)
         except TransientError as error:
-            self._wait(error, Backoff())
+            self._stop.wait(self._retry.failed(error))
             return
-        self.status.waiting = ""
+        self._retry.succeeded()
         if records:
             self._write(source, records)
         if time.monotonic() - self._committed_at >= COMMIT_INTERVAL_S:
             self._commit(source)
 
-    def _gather(self, source: LogSource) -> list[Record]:
+    def _gather(self, source: TopicSource) -> list[Record]:
         """Poll until nothing is left or the interval is over, then let it pass.
 
         One poll may bring no more than a producer's last small batch of each partition, and polling for every
@@ -130,11 +130,10 @@ class LogWriter:
             self._stop.wait(max(0.0, deadline - time.monotonic()))
         return records
 
-    def _write(self, source: LogSource, records: list[Record]) -> None:
-        """Write records durably, however long the log needs to take them; stopping gives up, nothing is committed."""
-        batch = Batch()
+    def _write(self, source: TopicSource, records: list[Record]) -> None:
+        """Write records durably, waiting while the log is away; when stopped meanwhile, nothing is committed."""
+        batch = LogBatch()
         batch.add(records, self._topics, self._policy)
-        backoff = Backoff()
         while True:
             try:
                 self._store(batch)
@@ -145,35 +144,35 @@ class LogWriter:
             except TransientError as error:
                 source.pause()
                 records += self._poll_while_waiting(source, batch)
-                self._wait(error, backoff)
+                self._stop.wait(self._retry.failed(error))
                 if self._stop.is_set():
                     return
         if self.status.waiting:
-            self.status.waiting = ""
+            self._retry.succeeded()
             source.resume()
         self._count(records, batch)
 
-    def _take_stock(self) -> None:
-        """Ask the log how far it is and how much it holds."""
+    def _read_ends(self) -> None:
+        """Read from the log how far it is and how much it holds."""
         self._ends = dict(self._log.end())
         self.status.logged = self._log.count()
         self._counted = True
 
-    def _go_back(self, source: LogSource, error: LostTailError) -> None:
-        """Read again what the log has lost, this batch included."""
+    def _go_back(self, source: TopicSource, error: LostTailError) -> None:
+        """Rewind to what the log has lost, this batch included."""
         _log.warning("%s", error)
         source.rewind()
         self._positions.clear()
         self._counted = False
-        self.status.waiting = ""
+        self._retry.succeeded()
 
-    def _store(self, batch: Batch) -> None:
+    def _store(self, batch: LogBatch) -> None:
         if batch.items:
             self._log.upsert_items(batch.items)
         if batch.events:
             self._log.append(batch.events)
 
-    def _poll_while_waiting(self, source: LogSource, batch: Batch) -> list[Record]:
+    def _poll_while_waiting(self, source: TopicSource, batch: LogBatch) -> list[Record]:
         """Keep the membership in the group; a rebalance may bring records of partitions that are not paused yet."""
         try:
             late = source.poll(0)
@@ -182,7 +181,7 @@ class LogWriter:
         batch.add(late, self._topics, self._policy)
         return late
 
-    def _count(self, records: list[Record], batch: Batch) -> None:
+    def _count(self, records: list[Record], batch: LogBatch) -> None:
         """Advance positions and counters after a durable write."""
         for record in records:
             self._positions[TopicPartition(record.topic, record.partition)] = record.offset + 1
@@ -193,7 +192,7 @@ class LogWriter:
         self.status.items += len(batch.items)
         self.status.poison.update({reason.value: count for reason, count in batch.poison.items()})
 
-    def _commit(self, source: LogSource) -> None:
+    def _commit(self, source: TopicSource) -> None:
         """Commit what is durable and take the lag."""
         self._committed_at = time.monotonic()
         positions, self._positions = self._positions, {}
@@ -201,10 +200,5 @@ class LogWriter:
             source.commit(positions)
         self.status.lag = source.lag()
 
-    def _wait(self, error: TransientError, backoff: Backoff) -> None:
-        """Say why nothing happens, once, and wait a moment."""
-        sentence = str(error)
-        if self.status.waiting != sentence:
-            _log.warning("%s Trying again.", sentence)
-        self.status.waiting = sentence
-        self._stop.wait(backoff.next_s())
+    def _show_waiting(self, waiting_for: str | None) -> None:
+        self.status.waiting = waiting_for or ""

@@ -59,14 +59,14 @@ class _Job:
     """
 
     def __init__(self, parent: str | None, progress: Callable[[str, float], None]) -> None:
-        from millrace.consumers.retrainer.source import LogSource
+        from millrace.consumers.retrainer.log_reader import LogReader
         from millrace.kernel.settings import load_settings
         from millrace.model.configuration import read_configuration
         from millrace.model.registry import Registry
 
         settings = load_settings()
         self._configuration = read_configuration(settings.model_configuration)
-        self._source = LogSource(settings)
+        self._source = LogReader(settings)
         self._registry = Registry(settings.registry_dir)
         self._parent = self._registry.get(parent) if parent else None
         self._progress = progress

@@ -1,9 +1,9 @@
-"""The retrainer: waits until there is reason to train, trains in a child process, judges, switches."""
+"""The retrainer: waits for a reason to train, trains in a child process, judges the version, switches to it."""
 
 import asyncio
 import logging
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from functools import partial
 
@@ -14,8 +14,10 @@ from millrace.consumers.retrainer.schedule import Schedule
 from millrace.consumers.retrainer.service import Service
 from millrace.consumers.retrainer.stages import Stages
 from millrace.consumers.retrainer.state import IDLE, RetrainerStatus
-from millrace.kernel.backoff import Backoff
+from millrace.kernel.backoff import LONGEST_S
 from millrace.kernel.errors import FatalError, TransientError
+from millrace.runtime.retry import Retry
+from millrace.runtime.signals import unless_stopped
 from millrace.stores.event_log import EventLog
 from millrace.stores.redis.protocols import ServingPlan
 from millrace.stores.redis.stores import Stores
@@ -24,6 +26,10 @@ _log = logging.getLogger(__name__)
 
 POLL_S = 0.5
 CARE_INTERVAL_S = 5.0
+# A turn without a training may load a model and warm it up; the model server has timeouts shorter than this.
+TURN_STALLED_S = 120.0
+# A training reports the share of each phase; the longest silence is reading a log of many million events.
+TRAINING_STALLED_S = 1800.0
 # Fewer events make no first model; `millrace.model.training` refuses them too.
 MIN_FIRST_EVENTS = 200
 # A killed training is tried again; one that keeps dying waits for the next reason.
@@ -42,10 +48,17 @@ class Retrainer:
         service: What puts versions into service.
         child: Runs a training.
         schedule: When to train besides on request.
+        now: Clock in seconds, for health.
     """
 
     def __init__(
-        self, log: EventLog, stores: Stores, service: Service, child: TrainingChild, schedule: Schedule
+        self,
+        log: EventLog,
+        stores: Stores,
+        service: Service,
+        child: TrainingChild,
+        schedule: Schedule,
+        now: Callable[[], float] = time.monotonic,
     ) -> None:
         self._log = log
         self._stores = stores
@@ -57,7 +70,29 @@ class Retrainer:
         self._cared_s = 0.0
         # End of the log at the last attempt: one that failed or was refused is not repeated on the same events.
         self._attempted: dict[int, int] = {}
-        self.status = RetrainerStatus()
+        self._retry = Retry("retrainer", LONGEST_S, self._show_waiting)
+        self._now = now
+        self._status = RetrainerStatus()
+        self._changed_s = now()
+
+    @property
+    def status(self) -> RetrainerStatus:
+        """What is being done."""
+        return self._status
+
+    @status.setter
+    def status(self, status: RetrainerStatus) -> None:
+        self._status, self._changed_s = status, self._now()
+
+    @property
+    def healthy(self) -> bool:
+        """Whether the loop takes its turns, and a training under way moves on.
+
+        Every turn sets the status, also one that finds a server away, and so does every message of the training
+        process.
+        """
+        patience_s = TURN_STALLED_S if self._status.phase == IDLE else TRAINING_STALLED_S
+        return self._now() - self._changed_s < patience_s
 
     def stop(self) -> None:
         """Ask `run` to return; a training under way is ended and leaves nothing."""
@@ -65,17 +100,14 @@ class Retrainer:
 
     async def run(self) -> None:
         """Train whenever there is reason, until stopped; what is away is waited for."""
-        backoff = Backoff()
         while not self._stop.is_set():
+            pause_s = POLL_S
             try:
-                await self._unless_stopped(self._step())
-                backoff = Backoff()
-                self.status = replace(self.status, waiting="")
-                await self._pause(POLL_S)
+                await unless_stopped(self._stop, self._step())
+                self._retry.succeeded()
             except TransientError as error:
-                _log.warning("%s Trying again.", error)
-                self.status = replace(self.status, waiting=str(error))
-                await self._pause(backoff.next_s())
+                pause_s = self._retry.failed(error)
+            await unless_stopped(self._stop, asyncio.sleep(pause_s))
         await self._child.close()
 
     async def run_once(self) -> RetrainerStatus:
@@ -85,7 +117,7 @@ class Retrainer:
             MillraceError: The training failed; the champion stays.
         """
         try:
-            await self._unless_stopped(self._once())
+            await unless_stopped(self._stop, self._once())
         finally:
             await self._child.close()
         return self.status
@@ -106,11 +138,11 @@ class Retrainer:
         requests = await pending_requests(self._stores.redis, self._stores.keys)
         why = await self._reason(new_events, bool(requests))
         if why is not None:
-            await self._train_or_say(why)
+            await self._train_or_log(why)
         # Only now: what ends before, with a server away or with this process, has answered nobody.
         await remove_requests(self._stores.redis, self._stores.keys, requests)
 
-    async def _train_or_say(self, why: str) -> None:
+    async def _train_or_log(self, why: str) -> None:
         try:
             await self._train(why)
         except FatalError as error:
@@ -187,14 +219,7 @@ class Retrainer:
 
     async def _switch(self, name: str, replaced: str | None) -> ServingPlan:
         """Put a version into service, however long the model server or Redis needs to be there."""
-        backoff = Backoff()
-        while True:
-            try:
-                return await self._service.switch(name, replaced)
-            except TransientError as error:
-                _log.warning("%s Trying again.", error)
-                self.status = replace(self.status, waiting=str(error))
-                await asyncio.sleep(backoff.next_s())
+        return await self._retry.until_done(lambda: self._service.switch(name, replaced))
 
     async def _trained(self, parent: str | None, refresh: str) -> str:
         """Train, and remember that these events were tried."""
@@ -225,22 +250,5 @@ class Retrainer:
         finished = self.status.trainings + (self.status.phase != IDLE)
         self.status = replace(self.status.with_phase(IDLE, 0.0), why="", last_result=result, trainings=finished)
 
-    async def _unless_stopped(self, work: object) -> None:
-        """Await a piece of work, or cancel it when asked to stop."""
-        task = asyncio.ensure_future(work)  # type: ignore[call-overload]
-        stopping = asyncio.ensure_future(self._stop.wait())
-        try:
-            await asyncio.wait({task, stopping}, return_when=asyncio.FIRST_COMPLETED)
-            if task.done():
-                task.result()
-        finally:
-            for each in (task, stopping):
-                each.cancel()
-            await asyncio.gather(task, stopping, return_exceptions=True)
-
-    async def _pause(self, seconds: float) -> None:
-        """Wait, or less if asked to stop."""
-        try:
-            await asyncio.wait_for(self._stop.wait(), seconds)
-        except TimeoutError:
-            return
+    def _show_waiting(self, waiting_for: str | None) -> None:
+        self.status = replace(self.status, waiting=waiting_for or "")

@@ -1,7 +1,6 @@
 """The process `millrace retrainer`."""
 
 import asyncio
-import signal
 import threading
 from collections.abc import Mapping
 from contextlib import closing
@@ -15,11 +14,12 @@ from millrace.consumers.retrainer.state import RetrainerStatus
 from millrace.kernel.settings import Settings
 from millrace.model.registry import Registry
 from millrace.model.triton_admin import make_admin
+from millrace.runtime.health import HealthServer
 from millrace.runtime.heartbeat import Heartbeat
+from millrace.runtime.signals import call_on_signals
 from millrace.stores.event_log import EventLog, await_event_log, open_event_log
 from millrace.stores.redis.connect import connect
 from millrace.stores.redis.stores import make_stores
-from millrace.streams.faust_health import HealthServer
 
 ROLE = "retrainer"
 
@@ -37,7 +37,7 @@ def run_retrainer(settings: Settings, schedule: Schedule, once: bool = False) ->
 
 
 class _Role:
-    """What signals, the health page and the heartbeat turn to, before the log is open and afterwards."""
+    """What signals, health page and heartbeat act on, before the log is open and afterwards."""
 
     def __init__(self) -> None:
         self.stopped = threading.Event()
@@ -49,12 +49,13 @@ class _Role:
         return self._retrainer.status if self._retrainer else RetrainerStatus(waiting="the event log")
 
     def health(self) -> tuple[bool, Mapping[str, object]]:
-        """Return that it is healthy, and what it does: asked in the loop that also follows the training."""
+        """Return whether the retrainer makes progress, and what it does."""
         status = self.status
-        return True, {**asdict(status), "waiting_for": status.waiting or None}
+        healthy = self._retrainer is None or self._retrainer.healthy
+        return healthy, {**asdict(status), "waiting_for": status.waiting or None}
 
     def follow(self, retrainer: Retrainer) -> None:
-        """Turn to a retrainer from now on."""
+        """Act on a retrainer from now on."""
         self._retrainer = retrainer
         if self.stopped.is_set():
             retrainer.stop()
@@ -68,12 +69,10 @@ class _Role:
 
 async def _run(settings: Settings, schedule: Schedule, once: bool) -> RetrainerStatus:
     role = _Role()
-    # In this loop: an answer means that the retrainer still takes turns, also while its child trains.
+    # In the retrainer's own loop: no answer means that the loop is blocked.
     health = HealthServer(role.health, settings.health_host, settings.health_port)
     await health.start()
-    loop = asyncio.get_running_loop()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(number, role.stop)
+    call_on_signals(role.stop)
     try:
         with Heartbeat(settings, ROLE, lambda: asdict(role.status)):
             await _retrain(settings, schedule, once, role)
@@ -101,5 +100,5 @@ async def _retrain(settings: Settings, schedule: Schedule, once: bool, role: _Ro
 
 
 def _open(settings: Settings, stopped: threading.Event, once: bool) -> EventLog | None:
-    """Open the log; whoever asked for one training is told that it is away, the role waits for it."""
+    """Open the log: with `once` a log that is away is an error, otherwise the role waits for it."""
     return open_event_log(settings) if once else await_event_log(settings, stopped)

@@ -1,30 +1,27 @@
 """The keeper's work between Kafka and Redis: claim, load, learn, flush; no Faust inside."""
 
-import asyncio
 import logging
 import time
 from collections.abc import Mapping, Sequence
 from uuid import uuid4
 
 from millrace.kernel.contracts import EventPolicy
-from millrace.kernel.errors import TransientError
 from millrace.kernel.user_state import ResolvedEvent
+from millrace.runtime.claims import Claim, PartitionGate
+from millrace.runtime.crash import CrashPoint, never
+from millrace.runtime.records import Decoded, SourceRecord, decode
+from millrace.runtime.retry import Retry
+from millrace.runtime.step_times import StepTimes
 from millrace.stores.redis.protocols import FencedError, StatisticsFlush, StatisticsStore
 from millrace.stores.redis.readable import readable_statistics
-from millrace.streams.faust_claims import Claim, PartitionGate
-from millrace.streams.keeper.learner import Learner, Lesson
+from millrace.streams.catalogue_view import CatalogueView
+from millrace.streams.keeper.learner import Lesson, StatisticsLearner
 from millrace.streams.statistics import ItemStatistics
 from millrace.streams.statistics.popularity import CHUNK_ITEMS
-from millrace.streams.worker.catalogue_view import CatalogueView
-from millrace.streams.worker.crash import CrashPoint, never
-from millrace.streams.worker.records import Decoded, SourceRecord, decode
-from millrace.streams.worker.timing import Rate, StepTimes
 
 logger = logging.getLogger(__name__)
 
 _PAGES_PER_READ = 256
-_FIRST_PAUSE_S = 0.1
-_LONGEST_PAUSE_S = 2.0
 # A flush may take this share of the keeper's time: when flushes get long, they get rarer.
 _FLUSH_SHARE = 0.2
 # But not rarer than this, however slow Redis was once.
@@ -63,11 +60,15 @@ class Keeper:
         self._crash = crash
         self._owner = ""
         self._flush_due = time.monotonic() + self._flush_s
-        self.learner = Learner(ItemStatistics(neighbours), {}, 0)
+        self.learner = StatisticsLearner(ItemStatistics(neighbours), {}, 0)
         self.times = StepTimes()
-        self.rate = Rate()
         self.learned = 0
-        self.waiting_for: str | None = None
+        self._retry = Retry("statistics keeper")
+
+    @property
+    def waiting_for(self) -> str | None:
+        """What the batch or flush in hand waits for."""
+        return self._retry.waiting_for
 
     async def claim(self, partitions: Sequence[int]) -> Mapping[int, Claim]:
         """Fence older keepers and take over what has been written; whatever was learned since is learned again.
@@ -89,17 +90,8 @@ class Keeper:
         self._crash("decode")
         with self.times.measure("decode"):
             batch = [decode(record, self._policy) for record in records]
-        pause_s = _FIRST_PAUSE_S
-        while learner is self.learner:
-            try:
-                with self.times.measure("read"):
-                    lessons = await self._lessons(batch)
-                    await self._load_tails(learner, lessons)
-            except TransientError as error:
-                pause_s = await self._wait(error, pause_s)
-            else:
-                self._learn(learner, records, lessons)
-                return
+        lessons = await self._retry.until_done(lambda: self._read(learner, batch))
+        self._learn(learner, records, lessons)
 
     async def flush_if_due(self) -> bool:
         """Write what has been learned, if it is time to; returns whether everything learned is written."""
@@ -134,32 +126,37 @@ class Keeper:
         learner.forget_oldest()
         return lost_s
 
-    async def _write(self, learner: Learner, owner: str, flush: StatisticsFlush) -> float:
+    async def _write(self, learner: StatisticsLearner, owner: str, flush: StatisticsFlush) -> float:
         """Try until it is written or another keeper has taken over; returns the seconds before the last attempt."""
-        pause_s, began, lost_s = _FIRST_PAUSE_S, time.monotonic(), 0.0
-        while learner is self.learner:
+        began = time.monotonic()
+        lost_s = 0.0
+
+        async def attempt() -> None:
+            nonlocal lost_s
             lost_s = time.monotonic() - began
+            if learner is not self.learner:
+                return
             try:
                 await self._store.flush(owner, flush)
             except FencedError as error:
                 logger.warning("%s What was learned since the last flush is learned again.", error)
                 for partition in self._gate.partitions:
                     self._gate.close(partition, owner)
-                break
-            except TransientError as error:
-                pause_s = await self._wait(error, pause_s)
             else:
-                self.waiting_for = None
                 for partition, offset in flush.watermarks.items():
                     self._gate.advance(partition, owner, state=offset, done=offset)
-                break
+
+        await self._retry.until_done(attempt)
         return lost_s
 
-    async def _wait(self, error: TransientError, pause_s: float) -> float:
-        self.waiting_for = str(error)
-        logger.warning("The keeper waits: %s", error)
-        await asyncio.sleep(pause_s)
-        return min(2 * pause_s, _LONGEST_PAUSE_S)
+    async def _read(self, learner: StatisticsLearner, batch: Sequence[Decoded]) -> list[Lesson]:
+        """Resolve items and load the tails of users; nothing once another claim has replaced the learner."""
+        if learner is not self.learner:
+            return []
+        with self.times.measure("read"):
+            lessons = await self._lessons(batch)
+            await self._load_tails(learner, lessons)
+            return lessons
 
     async def _lessons(self, batch: Sequence[Decoded]) -> list[Lesson]:
         """Resolve items; an event whose item is and stays unknown is no lesson."""
@@ -174,23 +171,21 @@ class Keeper:
             if (event := item.event) is not None and event.item_id in indexes
         ]
 
-    async def _load_tails(self, learner: Learner, lessons: Sequence[Lesson]) -> None:
+    async def _load_tails(self, learner: StatisticsLearner, lessons: Sequence[Lesson]) -> None:
         unknown = learner.unknown(lesson.event.user_id for lesson in lessons)
         if unknown:
             tails = dict(zip(unknown, await self._store.tails(unknown), strict=True))
             with readable_statistics():
                 learner.load_tails(tails)
 
-    def _learn(self, learner: Learner, records: Sequence[SourceRecord], lessons: Sequence[Lesson]) -> None:
-        self.waiting_for = None
+    def _learn(self, learner: StatisticsLearner, records: Sequence[SourceRecord], lessons: Sequence[Lesson]) -> None:
         if learner is not self.learner:
             return  # claimed anew while reading: these records come again
         self._crash("learn")
         with self.times.measure("learn"):
             self.learned += learner.learn(lessons, {record.partition: record.offset for record in records})
-        self.rate.add(len(records))
 
-    async def _load(self, watermarks: Mapping[int, int]) -> Learner:
+    async def _load(self, watermarks: Mapping[int, int]) -> StatisticsLearner:
         """Read everything that has been written."""
         await self._items.refresh()
         statistics = ItemStatistics(self._neighbours)
@@ -211,4 +206,4 @@ class Keeper:
                         statistics.load_page(item, page)
         statistics.take_dirty()
         logger.info("The statistics of %s events and %d items are loaded.", scalars.get("clock", 0), highest)
-        return Learner(statistics, watermarks, int(scalars.get("flush", 0)))
+        return StatisticsLearner(statistics, watermarks, int(scalars.get("flush", 0)))

@@ -22,7 +22,7 @@ class Lesson:
     event: ResolvedEvent
 
 
-class Learner:
+class StatisticsLearner:
     """Learns events in the order of each partition, each once, and says what to write.
 
     Args:

@@ -5,8 +5,8 @@ from collections.abc import Mapping, Sequence
 from typing import Protocol
 from uuid import uuid4
 
+from millrace.runtime.claims import Claim
 from millrace.stores.redis.protocols import Watermark
-from millrace.streams.faust_claims import Claim
 
 
 class ClaimStore(Protocol):

@@ -1,6 +1,5 @@
 """The items topic: catalogue upserts in batches."""
 
-import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Protocol
@@ -8,12 +7,12 @@ from typing import Protocol
 from millrace.kernel.contracts import CatalogueItem, EventPolicy, decode_item
 from millrace.kernel.errors import PoisonError, TransientError
 from millrace.kernel.topics import Topics
+from millrace.runtime.dead_letters import dead_letter
+from millrace.runtime.records import OutgoingRecord, Publisher, SourceRecord
+from millrace.runtime.retry import Retry
 from millrace.stores.redis.protocols import ItemSource
-from millrace.streams.worker.records import OutgoingRecord, Publisher, SourceRecord, dead_letter
 
 logger = logging.getLogger(__name__)
-
-_PAUSE_S = 0.5
 
 
 class ItemWriter(Protocol):
@@ -48,9 +47,15 @@ class ItemsProcessor:
         self._store = store
         self._publisher = publisher
         self._written = written
+        self._retry = Retry("worker's writing of items")
+
+    @property
+    def waiting_for(self) -> str | None:
+        """What the batch in hand waits for."""
+        return self._retry.waiting_for
 
     async def process(self, records: Sequence[SourceRecord]) -> None:
-        """Write a batch, trying again while a service is away; the newest record of an item wins."""
+        """Write a batch, waiting while a service is away; the newest record of an item wins."""
         items: dict[str, tuple[CatalogueItem, ItemSource]] = {}
         poison: list[OutgoingRecord] = []
         for record in records:
@@ -59,19 +64,12 @@ class ItemsProcessor:
                 items[item.item_id] = item, ItemSource(record.partition, record.offset, record.timestamp_ms)
             except PoisonError as error:
                 poison.append(dead_letter(self._topics.dead_letters, record, error))
-        while True:
-            try:
-                await self._write(list(items.values()), poison)
-            except TransientError as error:
-                logger.warning("%d items wait: %s", len(items), error)
-                await asyncio.sleep(_PAUSE_S)
-            else:
-                break
+        await self._retry.until_done(lambda: self._write(list(items.values()), poison))
         try:
             await self._written()
         except TransientError as error:
-            # Nothing is written again for it: the view follows by itself.
-            logger.warning("Items are written, and not seen yet: %s", error)
+            # Not tried again here: the view refreshes itself at an interval.
+            logger.warning("Items are written, but this worker does not see them yet: %s", error)
 
     async def _write(self, items: Sequence[tuple[CatalogueItem, ItemSource]], poison: Sequence[OutgoingRecord]) -> None:
         if items:

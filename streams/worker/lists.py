@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from millrace.kernel.errors import TransientError
 from millrace.kernel.user_state import ServedList, UserState
+from millrace.runtime.step_times import StepTimes
 from millrace.stores.redis.protocols import LiveGrade
 from millrace.streams.ranking import (
     CandidateBatch,
@@ -24,13 +25,12 @@ from millrace.streams.ranking import (
 )
 from millrace.streams.ranking.exploration import ExplorationPolicy
 from millrace.streams.scoring.protocol import Scorer, ScoreRequest, ScoreResponse
-from millrace.streams.worker.batch import Grader
 from millrace.streams.worker.circuit import Circuit
+from millrace.streams.worker.dependencies import ListRequest, MadeList
 from millrace.streams.worker.models import ServingModel, ServingModels
 from millrace.streams.worker.pages import PageCache
-from millrace.streams.worker.ports import ListRequest, MadeList
-from millrace.streams.worker.records import PublishedItem
-from millrace.streams.worker.timing import StepTimes
+from millrace.streams.worker.plan import Grader
+from millrace.streams.worker.recommendations import PublishedItem
 
 logger = logging.getLogger(__name__)
 

@@ -12,7 +12,6 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import ValidationError
 
-from millrace.kernel.errors import TransientError
 from millrace.stores.redis.protocols import ServingPlan
 from millrace.streams.scoring.card import ServingCard
 
@@ -20,7 +19,8 @@ logger = logging.getLogger(__name__)
 
 CHAMPION = "champion"
 CHALLENGER = "challenger"
-_POLL_S = 0.1
+# How often `refresh` is to be called.
+POLL_S = 0.1
 # A version that was refused is fetched again after this; its vectors may be many megabytes.
 _REFUSED_S = 5.0
 _HASH_RANGE = 2**32
@@ -130,17 +130,6 @@ class ServingModels:
         kept = {model.card.version for model in (self.champion, self.challenger) if model is not None}
         self._models = {version: model for version, model in self._models.items() if version in kept}
         logger.info("Serving %s.", self.versions or "without a model")
-
-    async def keep_fresh(self) -> None:
-        """Refresh for ever; runs until cancelled."""
-        while True:
-            try:
-                await self.refresh()
-            except TransientError as error:
-                logger.warning("The serving plan is not refreshed: %s", error)
-            except Exception:
-                logger.exception("Following the serving plan failed; trying again.")
-            await asyncio.sleep(_POLL_S)
 
     async def _get(self, plan: ServingPlan, version: str | None) -> ServingModel | None:
         if version is None or version in self._models:

@@ -7,7 +7,7 @@ of an event whose user has done something since, and that of an event that has w
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from millrace.streams.worker.records import Decoded
+from millrace.runtime.records import Decoded
 
 # Why an event got no list, as counted.
 SUPERSEDED = "superseded"

@@ -1,16 +1,10 @@
 """The worker's view of the item statistics: pages fetched when first needed, refreshed behind the batches."""
 
-import asyncio
-import logging
-import time
 from collections.abc import Callable, Iterable, Sequence
 from typing import Protocol
 
-from millrace.kernel.errors import TransientError
 from millrace.stores.redis.readable import readable_statistics
 from millrace.streams.statistics.popularity import CHUNK_ITEMS
-
-logger = logging.getLogger(__name__)
 
 # Decoding one page takes some microseconds; this many at a time never hold the event loop for more than 2 ms or so.
 _PAGES_PER_READ = 128
@@ -49,17 +43,15 @@ class StatisticsView(Protocol):
 
 
 class PageCache:
-    """Keeps the worker's statistics at most about `ttl_ms` behind the keeper's last flush.
+    """The worker's item statistics, as of the last `refresh`.
 
-    A page is waited for only the first time it is needed. From then on it is refreshed in the background when the
-    keeper has flushed and the page has been used since the last refresh, so no batch waits for a reread.
+    A batch waits for a page only the first time it needs it. From then on `refresh`, called in the background, reads
+    the page again when the keeper has flushed and the page has been used since the last refresh.
 
     Args:
         store: Where the keeper writes.
         statistics: Filled with what is read.
         max_index: Returns the highest item index known.
-        ttl_ms: How often to look for news.
-        now: Clock in seconds.
     """
 
     def __init__(
@@ -67,14 +59,10 @@ class PageCache:
         store: StatisticsReader,
         statistics: StatisticsView,
         max_index: Callable[[], int],
-        ttl_ms: int,
-        now: Callable[[], float] = time.monotonic,
     ) -> None:
         self._store = store
         self._statistics = statistics
         self._max_index = max_index
-        self._ttl_s = ttl_ms / 1000
-        self._now = now
         self._flush: str | None = None
         # Items whose page is here and will be refreshed.
         self._fresh: set[int] = set()
@@ -120,18 +108,6 @@ class PageCache:
         await self._read(sorted(used))
         self._flush = flush
         return True
-
-    async def keep_fresh(self) -> None:
-        """Refresh for ever; runs until cancelled."""
-        while True:
-            started = self._now()
-            try:
-                await self.refresh()
-            except TransientError as error:
-                logger.warning("Item statistics are not refreshed: %s", error)
-            except Exception:
-                logger.exception("Refreshing item statistics failed; trying again.")
-            await asyncio.sleep(max(self._ttl_s - (self._now() - started), 0.02))
 
     async def _read(self, items: Sequence[int]) -> None:
         for start in range(0, len(items), _PAGES_PER_READ):

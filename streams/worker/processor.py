@@ -1,26 +1,27 @@
-"""What happens to a micro-batch when a step fails: wait, drop what was lost, or find the record that breaks it."""
+"""What happens to a micro-batch when a step fails: wait, drop lost partitions, or find the record that breaks it."""
 
 import asyncio
 import logging
 from collections.abc import Iterable, Mapping, Sequence
 
+from millrace.kernel.backoff import Backoff
 from millrace.kernel.contracts import EventPolicy
 from millrace.kernel.errors import MillraceError, TransientError
 from millrace.kernel.topics import Topics
+from millrace.runtime.claims import Claim, PartitionGate
+from millrace.runtime.crash import CrashPoint, never
+from millrace.runtime.records import Decoded, SourceRecord, decode, failed
+from millrace.runtime.retry import Retry
+from millrace.runtime.step_times import StepTimes
 from millrace.stores.redis.protocols import FencedError
-from millrace.streams.faust_claims import Claim, PartitionGate
-from millrace.streams.worker.crash import CrashPoint, never
+from millrace.streams.worker.dependencies import Dependencies
 from millrace.streams.worker.overload import ListPolicy
-from millrace.streams.worker.records import Decoded, SourceRecord, decode, failed
-from millrace.streams.worker.steps import BatchSteps, Ports
-from millrace.streams.worker.timing import StepTimes
+from millrace.streams.worker.steps import BatchSteps
 
 logger = logging.getLogger(__name__)
 
 ROLE = "worker"
-_FIRST_PAUSE_S = 0.05
-_LONGEST_PAUSE_S = 2.0
-# Over a third of a second; a dead letter is for ever.
+# Over 0.7 s: a dead letter is final, so the cause gets the time to pass.
 _ATTEMPTS_ALONE = 3
 
 
@@ -30,7 +31,7 @@ class BatchProcessor:
     Args:
         policy: What `decode_event` accepts.
         topics: Topic names.
-        ports: Everything outside.
+        outside: The services a batch touches.
         gate: The claims the partitions are held under.
         crash: Crash points for the recovery tests.
         list_policy: Which events of a backlog get no list; default: each gets one.
@@ -40,18 +41,23 @@ class BatchProcessor:
         self,
         policy: EventPolicy,
         topics: Topics,
-        ports: Ports,
+        outside: Dependencies,
         gate: PartitionGate,
         crash: CrashPoint = never,
         list_policy: ListPolicy | None = None,
     ) -> None:
         self._policy = policy
         self._topics = topics
-        self._users = ports.users
+        self._users = outside.users
         self._gate = gate
         self._crash = crash
-        self._steps = BatchSteps(policy, topics, ports, gate, crash, list_policy)
-        self.waiting_for: str | None = None
+        self._steps = BatchSteps(policy, topics, outside, gate, crash, list_policy)
+        self._retry = Retry("worker's batch")
+
+    @property
+    def waiting_for(self) -> str | None:
+        """What the batch in hand waits for."""
+        return self._retry.waiting_for
 
     @property
     def times(self) -> StepTimes:
@@ -95,9 +101,10 @@ class BatchProcessor:
             await self._process_or_halve(batch[middle:], owners, backlog)
 
     async def _process_alone(self, suspect: Decoded, owners: Mapping[int, str]) -> None:
-        """Try a record that has failed alone a few times more: what broke may have been something else, and passed."""
-        for attempt in range(_ATTEMPTS_ALONE):
-            await asyncio.sleep(_FIRST_PAUSE_S * 2**attempt)
+        """Try a record that failed alone a few more times before it becomes a dead letter."""
+        backoff = Backoff()
+        for _ in range(_ATTEMPTS_ALONE):
+            await asyncio.sleep(backoff.next_s())
             try:
                 await self._process_until_done([suspect], owners)
                 return
@@ -111,10 +118,9 @@ class BatchProcessor:
     async def _process_until_done(
         self, batch: Sequence[Decoded], owners: Mapping[int, str], backlog: bool = False
     ) -> None:
-        pause_s, reread = _FIRST_PAUSE_S, False
         while batch := self._still_held(batch, owners):
             try:
-                if reread:
+                if self._retry.waiting_for:
                     await self._reread_watermarks(owners)
                 await self._steps.run(batch, self._claims(batch), backlog)
                 break
@@ -122,11 +128,8 @@ class BatchProcessor:
                 logger.warning("%s It is read again by its owner.", error)
                 self._drop(error.partitions or {item.record.partition for item in batch}, owners)
             except TransientError as error:
-                self.waiting_for = str(error)
-                logger.warning("A batch of %d waits: %s", len(batch), error)
-                await asyncio.sleep(pause_s)
-                pause_s, reread = min(2 * pause_s, _LONGEST_PAUSE_S), True
-        self.waiting_for = None
+                await asyncio.sleep(self._retry.failed(error))
+        self._retry.succeeded()
 
     def _claims(self, batch: Sequence[Decoded]) -> dict[int, Claim]:
         held = {partition: self._gate.claim_of(partition) for partition in {item.record.partition for item in batch}}

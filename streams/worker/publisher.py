@@ -9,7 +9,8 @@ from aiokafka.errors import KafkaError, MessageSizeTooLargeError
 from faust.exceptions import ProducerSendError
 
 from millrace.kernel.errors import TransientError
-from millrace.streams.worker.records import OutgoingRecord
+from millrace.runtime.dead_letters import described
+from millrace.runtime.records import OutgoingRecord
 
 logger = logging.getLogger(__name__)
 
@@ -19,6 +20,8 @@ _ACK_TIMEOUT_S = 60.0
 
 class FaustPublisher:
     """Sends a batch of records and waits for all acknowledgements together.
+
+    A record with headers is a dead letter: one that is too large is sent again with its large parts described.
 
     Args:
         app: A started Faust app.
@@ -49,24 +52,30 @@ class FaustPublisher:
 
     async def _send(self, record: OutgoingRecord) -> Any:
         try:
-            return await self._app.producer.send(record.topic, record.key, record.value, None, None, record.headers)
+            return await self._hand_over(record)
         except ProducerSendError as error:
             if not isinstance(error.__cause__, MessageSizeTooLargeError) or not record.headers:
                 raise
-            return await self._send_headers(record)
+            return await self._hand_over(_described(record))
 
     async def _send_alone(self, record: OutgoingRecord) -> None:
-        """Send a dead letter that came back from the broker: it judges batches, another may have been the large one."""
-        try:
-            await (await self._send(record))
-        except MessageSizeTooLargeError:
-            await (await self._send_headers(record))
+        """Send a dead letter that the broker refused: it judges whole batches, so another record may have been large.
 
-    async def _send_headers(self, record: OutgoingRecord) -> Any:
-        """Keep the reason and where to find it: a dead letter that no broker takes must not stop the stream."""
-        logger.error("A dead letter of %d bytes is too large to publish; only its headers are.", _size(record))
-        return await self._app.producer.send(record.topic, record.key, None, None, None, record.headers)
+        A topic may accept less than a described letter has; then the log keeps its headers, and the stream goes on.
+        """
+        for attempt in (record, _described(record)):
+            try:
+                await (await self._send(attempt))
+                return
+            except MessageSizeTooLargeError:
+                continue
+        logger.error("The broker accepts no dead letter of this record, not even its headers: %s.", record.headers)
+
+    async def _hand_over(self, record: OutgoingRecord) -> Any:
+        return await self._app.producer.send(record.topic, record.key, record.value, None, None, record.headers)
 
 
-def _size(record: OutgoingRecord) -> int:
-    return len(record.value or b"")
+def _described(letter: OutgoingRecord) -> OutgoingRecord:
+    size_bytes = len(letter.key or b"") + len(letter.value or b"")
+    logger.error("A dead letter of %d bytes is too large to publish; its headers describe it.", size_bytes)
+    return described(letter)

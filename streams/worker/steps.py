@@ -9,43 +9,21 @@ from millrace.kernel.contracts import EventPolicy
 from millrace.kernel.errors import PoisonError, Reason
 from millrace.kernel.topics import Topics
 from millrace.kernel.user_state import ResolvedEvent, UserState
+from millrace.runtime.claims import Claim, PartitionGate
+from millrace.runtime.crash import CrashPoint, never
+from millrace.runtime.dead_letters import dead_letter
+from millrace.runtime.records import Decoded, OutgoingRecord
+from millrace.runtime.step_times import StepTimes
 from millrace.stores.redis.protocols import PartitionCommit, PartitionFinish, ServedUpdate
-from millrace.streams.faust_claims import Claim, PartitionGate
 from millrace.streams.ranking.exploration import shown_counts
-from millrace.streams.worker.batch import BatchEvent, BatchPlan, ListOrder, PartitionChange, plan_batch
-from millrace.streams.worker.crash import CrashPoint, never
+from millrace.streams.worker.dependencies import Dependencies, ListRequest, MadeList
 from millrace.streams.worker.overload import ListPolicy
-from millrace.streams.worker.ports import ItemPort, ListMaker, ListRequest, MadeList, UserPort
-from millrace.streams.worker.records import (
-    Decoded,
-    OutgoingRecord,
-    Publisher,
-    dead_letter,
-    encode_recommendation,
-    recommendation_id,
-)
-from millrace.streams.worker.timing import StepTimes
+from millrace.streams.worker.plan import BatchEvent, BatchPlan, ListOrder, PartitionChange, plan_batch
+from millrace.streams.worker.recommendations import encode_recommendation, recommendation_id
 
 RECOMMENDATIONS = "recommendations"
 # Counters of events without a list of their own begin like this; the reason follows.
 LEFT_OUT = "left_out:"
-
-
-@dataclass(frozen=True, slots=True)
-class Ports:
-    """Everything outside that a batch touches.
-
-    Args:
-        users: Users and watermarks.
-        items: Resolves item ids.
-        lists: Makes and grades lists.
-        publisher: Writes to Kafka.
-    """
-
-    users: UserPort
-    items: ItemPort
-    lists: ListMaker
-    publisher: Publisher
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,7 +42,7 @@ class BatchSteps:
     Args:
         policy: What `decode_event` accepts.
         topics: Topic names.
-        ports: Everything outside.
+        outside: The services a batch touches.
         gate: Knows how far each claimed partition has come.
         crash: Crash points for the recovery tests.
         list_policy: Which events of a backlog get no list.
@@ -74,14 +52,14 @@ class BatchSteps:
         self,
         policy: EventPolicy,
         topics: Topics,
-        ports: Ports,
+        outside: Dependencies,
         gate: PartitionGate,
         crash: CrashPoint = never,
         list_policy: ListPolicy | None = None,
     ) -> None:
         self._policy = policy
         self._topics = topics
-        self._ports = ports
+        self._outside = outside
         self._gate = gate
         self._crash = crash
         self._list_policy = list_policy or ListPolicy()
@@ -106,7 +84,7 @@ class BatchSteps:
         self._crash("plan")
         with self.times.measure("plan"):
             watermarks = {partition: claims[partition].state for partition in ends}
-            plan = plan_batch(states, events, ends, watermarks, self._ports.lists.grader())
+            plan = plan_batch(states, events, ends, watermarks, self._outside.lists.grader())
         self._crash("commit")
         with self.times.measure("commit"):
             await self._commit(plan, claims)
@@ -124,7 +102,7 @@ class BatchSteps:
 
     async def _read(self, batch: Sequence[Decoded]) -> tuple[list[Decoded], list[BatchEvent], dict[str, UserState]]:
         """Step 2: users in one pipeline, unknown items in one call."""
-        indexes = await self._ports.items.resolve([item.event.item_id for item in batch if item.event is not None])
+        indexes = await self._outside.items.resolve([item.event.item_id for item in batch if item.event is not None])
         judged = [self._in_its_partition(_with_known_item(item, indexes)) for item in batch]
         events = [
             BatchEvent(
@@ -136,11 +114,11 @@ class BatchSteps:
             if (event := item.event) is not None
         ]
         users = list(dict.fromkeys(each.event.user_id for each in events))
-        states = await self._ports.users.load(users) if users else []
+        states = await self._outside.users.load(users) if users else []
         return judged, events, dict(zip(users, states, strict=True))
 
     def _in_its_partition(self, item: Decoded) -> Decoded:
-        home = self._ports.users.home(item.event.user_id) if item.event is not None else None
+        home = self._outside.users.home(item.event.user_id) if item.event is not None else None
         if home is None or home == item.record.partition:
             return item
         sentence = (
@@ -152,7 +130,7 @@ class BatchSteps:
         """Step 4: one script call per partition, all in one round trip."""
         if not plan.changes:
             return
-        await self._ports.users.commit([_commit(change, claims[change.partition].owner) for change in plan.changes])
+        await self._outside.users.commit([_commit(change, claims[change.partition].owner) for change in plan.changes])
         for change in plan.changes:
             owner = claims[change.partition].owner
             self._gate.advance(change.partition, owner, state=change.new_state, done=-1)
@@ -171,7 +149,7 @@ class BatchSteps:
             )
             for item, order in wanted
         ]
-        made = await self._ports.lists.make(requests)
+        made = await self._outside.lists.make(requests)
         now_ms = _now_ms()
         return [_encoded(item, each, now_ms) for (item, _), each in zip(wanted, made, strict=True)]
 
@@ -185,7 +163,7 @@ class BatchSteps:
             for item in batch
             if item.poison is not None
         ]
-        await self._ports.publisher.publish(outgoing)
+        await self._outside.publisher.publish(outgoing)
 
     async def _finish(
         self,
@@ -195,7 +173,7 @@ class BatchSteps:
         claims: Mapping[int, Claim],
     ) -> None:
         """Step 7: the lists as served, the counters and the `done` watermark, atomically per partition."""
-        failures = self._ports.lists.take_counters()
+        failures = self._outside.lists.take_counters()
         finishes = []
         for partition, done in _ends(batch).items():
             mine = [answer for answer in answers if answer.cause.record.partition == partition]
@@ -211,7 +189,7 @@ class BatchSteps:
             finishes.append(
                 PartitionFinish(partition, claims[partition].owner, done, updates, counters, _shown_counters(updates))
             )
-        await self._ports.users.finish_all(finishes)
+        await self._outside.users.finish_all(finishes)
         for finish in finishes:
             self._gate.advance(finish.partition, finish.owner, state=-1, done=finish.done)
 

@@ -7,8 +7,8 @@ import pytest
 from recovery_harness import DEADLINE_S, KILLED, Role, Stores, publish_events, wait_until
 
 from millrace.kernel.settings import Settings
+from millrace.runtime.crash import VARIABLE
 from millrace.streams.statistics import ItemStatistics
-from millrace.streams.worker.crash import VARIABLE
 
 EVENTS = 600
 

@@ -7,7 +7,7 @@ from recovery_checks import ITEMS, check_lists, check_state
 from recovery_harness import DEADLINE_S, KILLED, Role, Stores, publish_events, wait_until
 
 from millrace.kernel.settings import Settings
-from millrace.streams.worker.crash import VARIABLE
+from millrace.runtime.crash import VARIABLE
 
 EVENTS = 200
 

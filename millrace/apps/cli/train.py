@@ -101,9 +101,9 @@ def _news(
 ) -> "tuple[Sequence[ResolvedEvent], Mapping[int, CatalogueItem], Mapping[int, int]]":
     """Return what to learn from: events, items and log position."""
     if source == _LOG:
-        from millrace.consumers.retrainer.source import LogSource
+        from millrace.consumers.retrainer.log_reader import LogReader
 
-        log = LogSource(settings)
+        log = LogReader(settings)
         news = asyncio.run(log.read())
         return news.events, news.items, log.position
     from millrace.model.stream import load_stream

@@ -1,4 +1,4 @@
-"""The headers that a dead letter carries beside the untouched key and value."""
+"""The headers that a dead letter carries beside the key and value of its record."""
 
 import time
 from collections.abc import Iterable, Mapping
@@ -11,7 +11,7 @@ _PREFIX = "millrace-"
 
 
 class DeadLetterHeaders(BaseModel):
-    """Why a record was put aside, and where it came from."""
+    """Why a record was put aside, where it came from, and what of it was too large to be carried."""
 
     model_config = ConfigDict(frozen=True)
 
@@ -21,10 +21,17 @@ class DeadLetterHeaders(BaseModel):
     partition: int
     offset: int
     failed_at_ms: int = Field(default_factory=lambda: time.time_ns() // 1_000_000)
+    key_bytes: int | None = Field(default=None, description="Size of a key too large to be carried; else absent.")
+    key_sha256: str | None = Field(default=None, description="SHA-256 of that key, in hexadecimal.")
+    key_start: str | None = Field(default=None, description="First bytes of that key; other than UTF-8 as `\\xff`.")
+    value_bytes: int | None = Field(default=None, description="Size of a value too large to be carried; else absent.")
+    value_sha256: str | None = Field(default=None, description="SHA-256 of that value, in hexadecimal.")
+    value_start: str | None = Field(default=None, description="First bytes of that value; other than UTF-8 as `\\xff`.")
 
     def to_kafka(self) -> list[tuple[str, bytes]]:
         """Return the headers as Kafka wants them: `millrace-reason`, `millrace-error`, ..."""
-        return [(_PREFIX + name.replace("_", "-"), str(value).encode()) for name, value in self.model_dump().items()]
+        fields = self.model_dump(exclude_none=True)
+        return [(_PREFIX + name.replace("_", "-"), str(value).encode()) for name, value in fields.items()]
 
     @classmethod
     def from_kafka(cls, headers: Iterable[tuple[str, bytes]] | Mapping[str, bytes] | None) -> "DeadLetterHeaders":

@@ -15,7 +15,7 @@ from confluent_kafka import Producer
 from waiting import until
 
 from millrace.apps.stacks.kafka_mock import MockKafka
-from millrace.consumers.log_writer.source import LogSource
+from millrace.consumers.log_writer.topic_source import TopicSource
 from millrace.consumers.log_writer.writer import LogWriter
 from millrace.kernel.contracts import CatalogueItem
 from millrace.kernel.errors import FatalError, TransientError
@@ -160,7 +160,7 @@ def test_records_that_come_while_the_group_is_joined_are_read_again(
     log.questions_unanswered = unanswered
     broker.send(settings.topics.items, [b'{"item_id":"a"}', b'{"item_id":"b"}'])
     broker.send(settings.topics.events, [event(0)])
-    source = LogSource(settings, log)
+    source = TopicSource(settings, log)
     seen: set[tuple[str, int]] = set()
     wanted = {(settings.topics.items, 0), (settings.topics.items, 1), (settings.topics.events, 0)}
 

@@ -17,7 +17,7 @@ from millrace.kernel.user_state import ResolvedEvent, UserState
 from millrace.stores.event_log import IMPORT_PARTITION, EventLog, LoggedEvent, open_event_log
 from millrace.stores.redis.protocols import StatisticsFlush, Watermark
 from millrace.stores.redis.stores import Stores, open_stores
-from millrace.streams.keeper.learner import Learner, Lesson
+from millrace.streams.keeper.learner import Lesson, StatisticsLearner
 from millrace.streams.rebuild import rebuild
 from millrace.streams.statistics import ItemStatistics
 from millrace.streams.verify import Verification, verify
@@ -127,7 +127,7 @@ async def test_a_keeper_that_took_the_partitions_in_another_order_is_right_too(
     events = [each for page in log.read({}) for each in page]
     for each in events:
         (indexes[each.event.item_id],) = await stores.catalogue.assign([each.event.item_id])
-    keeper = Learner(ItemStatistics(config.neighbours_per_item), {}, 1)
+    keeper = StatisticsLearner(ItemStatistics(config.neighbours_per_item), {}, 1)
     # One partition after the other, not side by side.
     for each in sorted(events, key=lambda one: (one.partition, one.offset)):
         lesson = ResolvedEvent.of(each.event, indexes[each.event.item_id], config.event_policy)

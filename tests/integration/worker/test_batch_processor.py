@@ -13,11 +13,11 @@ from millrace.kernel.errors import TransientError
 from millrace.kernel.keys import Keys
 from millrace.stores.redis.connect import connected
 from millrace.stores.redis.protocols import PartitionFinish, Watermark
-from millrace.streams.worker.batch import Grader
 from millrace.streams.worker.claimer import WorkerClaimer
+from millrace.streams.worker.dependencies import ListRequest, MadeList
 from millrace.streams.worker.lists import OnlineLists
 from millrace.streams.worker.overload import ListPolicy
-from millrace.streams.worker.ports import ListRequest, MadeList
+from millrace.streams.worker.plan import Grader
 
 pytestmark = pytest.mark.services
 

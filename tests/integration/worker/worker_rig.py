@@ -14,28 +14,27 @@ from millrace.kernel.contracts import CatalogueItem
 from millrace.kernel.errors import TransientError
 from millrace.kernel.keys import Keys
 from millrace.kernel.settings import Settings
+from millrace.runtime.claims import PartitionGate
+from millrace.runtime.records import OutgoingRecord, SourceRecord
 from millrace.stores.redis.connect import connect
 from millrace.stores.redis.redis_catalogue import RedisCatalogueStore
 from millrace.stores.redis.redis_serving import RedisServingStore
 from millrace.stores.redis.redis_statistics import RedisStatisticsStore
 from millrace.stores.redis.redis_users import RedisUserStore
-from millrace.streams.faust_claims import PartitionGate
+from millrace.streams.catalogue_view import CatalogueView
 from millrace.streams.ranking import CONTEXT_NAMES, FEATURE_NAMES, CandidateStep, ListRules
 from millrace.streams.scoring.card import ServingCard
 from millrace.streams.scoring.protocol import PROPOSALS, RANKED, ScoreRequest, ScoreResponse
 from millrace.streams.statistics import ItemStatistics
-from millrace.streams.worker.catalogue_view import CatalogueView
 from millrace.streams.worker.circuit import Circuit
 from millrace.streams.worker.claimer import WorkerClaimer
+from millrace.streams.worker.dependencies import Dependencies, ListMaker
 from millrace.streams.worker.exploration import ExplorationCache
 from millrace.streams.worker.lists import OnlineLists
 from millrace.streams.worker.models import ServingModels
 from millrace.streams.worker.overload import ListPolicy
 from millrace.streams.worker.pages import PageCache
-from millrace.streams.worker.ports import ListMaker
 from millrace.streams.worker.processor import BatchProcessor
-from millrace.streams.worker.records import OutgoingRecord, SourceRecord
-from millrace.streams.worker.steps import Ports
 
 ITEMS = 80
 NOW_MS = 1_700_000_000_000
@@ -135,9 +134,9 @@ class Rig:
 
     def with_lists(self, lists: ListMaker, list_policy: ListPolicy | None = None) -> BatchProcessor:
         """Return a processor with another way to make lists, or another choice of events that get one."""
-        ports = Ports(self.users, self.catalogue, lists, self.publisher)
+        outside = Dependencies(self.users, self.catalogue, lists, self.publisher)
         policy, topics = self.settings.event_policy, self.settings.topics
-        return BatchProcessor(policy, topics, ports, self.gate, list_policy=list_policy)
+        return BatchProcessor(policy, topics, outside, self.gate, list_policy=list_policy)
 
     def record(self, user: str, item: str, *, partition: int = 0, event_id: str | None = None) -> SourceRecord:
         """Return the next record of a partition."""
@@ -190,10 +189,10 @@ async def rig(redis_server: str, **overrides: Any) -> AsyncIterator[Rig]:
     catalogue = CatalogueView(store, settings.register_unknown_items)
     await catalogue.refresh()
     step = CandidateStep(ItemStatistics(settings.neighbours_per_item), catalogue.catalogue)
-    pages = PageCache(statistics, step.statistics, lambda: catalogue.catalogue.max_index, 1000)
+    pages = PageCache(statistics, step.statistics, lambda: catalogue.catalogue.max_index)
     models, scorer = ServingModels(serving, FEATURE_NAMES, CONTEXT_NAMES), HeldScorer()
     rules = ListRules(settings.list_length, 0.0, settings.exploration_rate)
-    exploration = ExplorationCache(serving, settings.page_ttl_ms)
+    exploration = ExplorationCache(serving)
     lists = OnlineLists(
         step,
         pages,
@@ -206,8 +205,8 @@ async def rig(redis_server: str, **overrides: Any) -> AsyncIterator[Rig]:
     )
     await lists.make_cold()
     publisher, gate = HeldPublisher(), PartitionGate()
-    ports = Ports(users, catalogue, lists, publisher)
-    processor = BatchProcessor(settings.event_policy, settings.topics, ports, gate)
+    outside = Dependencies(users, catalogue, lists, publisher)
+    processor = BatchProcessor(settings.event_policy, settings.topics, outside, gate)
     made = Rig(
         settings,
         users,

@@ -1,6 +1,6 @@
 from dataclasses import dataclass
 
-from millrace.consumers.log_writer.batch import Batch
+from millrace.consumers.log_writer.log_batch import LogBatch
 from millrace.kernel.backoff import FIRST_S, LONGEST_S, Backoff
 from millrace.kernel.contracts import EventPolicy
 from millrace.kernel.errors import Reason
@@ -20,8 +20,8 @@ class FakeRecord:
     value: bytes | None = EVENT
 
 
-def sorted_out(*records: FakeRecord) -> Batch:
-    batch = Batch()
+def sorted_out(*records: FakeRecord) -> LogBatch:
+    batch = LogBatch()
     batch.add(records, TOPICS, EventPolicy())
     return batch
 

@@ -4,11 +4,12 @@ import socket
 
 import pytest
 
-from millrace.consumers.log_writer.health import BackgroundHealth, LogWriterHealth
+from millrace.consumers.log_writer.health import LogWriterHealth
 from millrace.consumers.log_writer.writer import LogWriterStatus
 from millrace.kernel.errors import ConfigurationError
 from millrace.kernel.settings import Settings
-from millrace.streams import faust_health
+from millrace.runtime import health as health_module
+from millrace.runtime.health import BackgroundHealth
 
 
 def ask(port: int) -> tuple[int, object]:
@@ -42,8 +43,8 @@ def test_a_writer_that_gets_nowhere_is_unhealthy(monkeypatch: pytest.MonkeyPatch
     health.follow(status)
     assert health.look() == (True, {"lag": 0, "events_logged": 5, "waiting_for": None})
     status.lag, status.waiting = 10, "Cassandra is away."
-    monkeypatch.setattr(faust_health, "STALLED_S", 0.0)
+    monkeypatch.setattr(health_module, "STALLED_S", 0.0)
     assert health.look()[0] is False
-    monkeypatch.setattr(faust_health, "STALLED_S", 1000.0)
+    monkeypatch.setattr(health_module, "STALLED_S", 1000.0)
     status.logged = 6
     assert health.look()[0] is True

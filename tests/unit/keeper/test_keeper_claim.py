@@ -8,11 +8,11 @@ import pytest
 
 from millrace.kernel.contracts import EventPolicy
 from millrace.kernel.errors import FatalError
+from millrace.runtime.claims import PartitionGate
+from millrace.runtime.records import SourceRecord
 from millrace.stores.redis.protocols import CatalogueChange, FencedError, StatisticsFlush
-from millrace.streams.faust_claims import PartitionGate
+from millrace.streams.catalogue_view import CatalogueView
 from millrace.streams.keeper.keeper import Keeper
-from millrace.streams.worker.catalogue_view import CatalogueView
-from millrace.streams.worker.records import SourceRecord
 
 
 class Store:

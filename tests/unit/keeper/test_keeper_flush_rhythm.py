@@ -6,11 +6,11 @@ import pytest
 
 from millrace.kernel.contracts import EventPolicy
 from millrace.kernel.errors import TransientError
+from millrace.runtime.claims import PartitionGate
 from millrace.stores.redis.protocols import StatisticsFlush
-from millrace.streams.faust_claims import PartitionGate
+from millrace.streams.catalogue_view import CatalogueView
 from millrace.streams.keeper import keeper as keeping
 from millrace.streams.keeper.keeper import Keeper
-from millrace.streams.worker.catalogue_view import CatalogueView
 from tests.unit.keeper.test_keeper_claim import Items, Store, record
 
 FLUSH_S = 0.05
@@ -49,7 +49,7 @@ class AbsentStore(Store):
 def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
     made = Clock()
     monkeypatch.setattr(keeping.time, "monotonic", made.monotonic)
-    monkeypatch.setattr(keeping.asyncio, "sleep", made.sleep)
+    monkeypatch.setattr("asyncio.sleep", made.sleep)
     return made
 
 

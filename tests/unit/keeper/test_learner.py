@@ -4,7 +4,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from millrace.kernel.user_state import ResolvedEvent
-from millrace.streams.keeper.learner import Learner, Lesson
+from millrace.streams.keeper.learner import Lesson, StatisticsLearner
 from millrace.streams.statistics import ItemStatistics
 
 USERS = 4
@@ -31,7 +31,7 @@ class Stored:
         self.scalars: dict[str, str] = {}
         self.watermarks: dict[int, int] = {}
 
-    def flush(self, learner: Learner) -> None:
+    def flush(self, learner: StatisticsLearner) -> None:
         flush = learner.take_flush()
         if flush is not None:
             # What the store compares: where the flush before has ended.
@@ -43,17 +43,17 @@ class Stored:
             self.scalars.update(flush.scalars)
             self.watermarks.update(flush.watermarks)
 
-    def restarted(self) -> Learner:
+    def restarted(self) -> StatisticsLearner:
         statistics = ItemStatistics(16)
         for chunk, data in self.popularity.items():
             statistics.load_popularity_chunk(chunk, data)
         statistics.load_scalars(self.scalars)
         for item, page in self.pages.items():
             statistics.load_page(item, page)
-        return Learner(statistics, self.watermarks, int(self.scalars.get("flush", 0)), tails_held=1)
+        return StatisticsLearner(statistics, self.watermarks, int(self.scalars.get("flush", 0)), tails_held=1)
 
 
-def teach(learner: Learner, stored: Stored, part: list[Lesson]) -> int:
+def teach(learner: StatisticsLearner, stored: Stored, part: list[Lesson]) -> int:
     unknown = learner.unknown(lesson.event.user_id for lesson in part)
     learner.load_tails({user: stored.tails.get(user) for user in unknown})
     return learner.learn(part, {0: part[-1].offset})
@@ -61,7 +61,7 @@ def teach(learner: Learner, stored: Stored, part: list[Lesson]) -> int:
 
 def in_one_go(events: list[Lesson]) -> Stored:
     stored = Stored()
-    learner = Learner(ItemStatistics(16), {}, 0)
+    learner = StatisticsLearner(ItemStatistics(16), {}, 0)
     teach(learner, stored, events)
     stored.flush(learner)
     return stored
@@ -103,7 +103,7 @@ def test_each_event_id_is_learned_once(events: list[Lesson]) -> None:
 
 
 def test_tails_in_memory_are_bounded_and_unwritten_ones_are_kept() -> None:
-    learner = Learner(ItemStatistics(16), {}, 0, tails_held=3)
+    learner = StatisticsLearner(ItemStatistics(16), {}, 0, tails_held=3)
     users = [f"u{n}" for n in range(10)]
     learner.load_tails(dict.fromkeys(users))
     learner.learn([Lesson(0, n, ResolvedEvent(f"e{n}", user, 1, 4.0, n)) for n, user in enumerate(users)], {0: 9})
@@ -116,7 +116,7 @@ def test_tails_in_memory_are_bounded_and_unwritten_ones_are_kept() -> None:
 
 
 def test_nothing_new_is_no_flush() -> None:
-    learner = Learner(ItemStatistics(16), {0: 5}, 0)
+    learner = StatisticsLearner(ItemStatistics(16), {0: 5}, 0)
     assert learner.take_flush() is None
     learner.learn([], {0: 5})
     assert learner.take_flush() is None

@@ -11,7 +11,7 @@ from millrace.kernel.user_state import ResolvedEvent
 from millrace.producers.activities import as_activities
 from millrace.producers.movielens import load_movielens
 from millrace.producers.sources import ActivitySource, MovieLensSource, open_source
-from millrace.streams.keeper.learner import Learner, Lesson
+from millrace.streams.keeper.learner import Lesson, StatisticsLearner
 from millrace.streams.statistics import ItemStatistics
 
 FOLDER = Path("data/ml-latest-small")
@@ -52,7 +52,7 @@ def test_a_source_of_activities_can_be_resumed_and_knows_its_length() -> None:
 
 
 def test_a_stream_of_activities_teaches_by_type_and_a_dislike_leads_nobody_to_its_item() -> None:
-    policy, learner = EventPolicy(), Learner(ItemStatistics(64), {}, 0)
+    policy, learner = EventPolicy(), StatisticsLearner(ItemStatistics(64), {}, 0)
     indexes: dict[str, int] = {}
     kinds: Counter[str] = Counter()
     disliked: Counter[int] = Counter()

@@ -7,9 +7,9 @@ from typing import Any
 import pytest
 
 from millrace.kernel.settings import Settings
+from millrace.runtime.claims import PartitionGate
+from millrace.runtime.resume import Resume
 from millrace.streams.faust_app import make_app
-from millrace.streams.faust_claims import PartitionGate
-from millrace.streams.faust_resume import Resume
 
 
 @pytest.mark.parametrize(

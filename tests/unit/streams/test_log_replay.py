@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from millrace.kernel.contracts import ActivityEvent, EventPolicy
 from millrace.kernel.user_state import ResolvedEvent, UserState, apply_event
 from millrace.stores.event_log import IMPORT_PARTITION, LoggedEvent
-from millrace.streams.keeper.learner import Learner, Lesson
+from millrace.streams.keeper.learner import Lesson, StatisticsLearner
 from millrace.streams.replay import LogReplay
 from millrace.streams.statistics import ItemStatistics
 
@@ -57,7 +57,7 @@ def test_replay_equals_worker_and_keeper_event_by_event(
     log = log_of(fields)
     replay = LogReplay(POLICY, NEIGHBOURS)
     users: dict[str, UserState] = {}
-    keeper = Learner(ItemStatistics(NEIGHBOURS), {}, 0)
+    keeper = StatisticsLearner(ItemStatistics(NEIGHBOURS), {}, 0)
     applied_events = 0
     for logged in log:
         event = resolved(logged)

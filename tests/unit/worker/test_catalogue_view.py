@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from millrace.kernel.contracts import CatalogueItem
 from millrace.stores.redis.protocols import CatalogueChange
-from millrace.streams.worker.catalogue_view import CatalogueView
+from millrace.streams.catalogue_view import CatalogueView
 
 
 class Store:

@@ -5,8 +5,8 @@ from collections.abc import Mapping, Sequence
 
 import pytest
 
-from millrace.streams.faust_claims import Claim, PartitionGate
-from millrace.streams.faust_resume import Resume
+from millrace.runtime.claims import Claim, PartitionGate
+from millrace.runtime.resume import Resume
 
 GENERATION = 1
 

@@ -3,7 +3,7 @@
 import asyncio
 import json
 
-from millrace.streams.faust_health import STALLED_S, HealthServer, Progress
+from millrace.runtime.health import STALLED_S, HealthServer, Progress
 
 
 async def ask(port: int, path: str) -> tuple[int, dict[str, object]]:

@@ -7,10 +7,9 @@ import pytest
 from millrace.kernel.contracts import CatalogueItem
 from millrace.kernel.errors import TransientError
 from millrace.kernel.settings import Settings
+from millrace.runtime.records import OutgoingRecord, SourceRecord
 from millrace.stores.redis.protocols import ItemSource
-from millrace.streams.worker import items as items_module
 from millrace.streams.worker.items import ItemsProcessor
-from millrace.streams.worker.records import OutgoingRecord, SourceRecord
 
 SETTINGS = Settings()
 
@@ -54,11 +53,6 @@ def records(*values: bytes) -> list[SourceRecord]:
 
 GOOD = b'{"item_id": "1", "title": "Heat"}'
 HUGE = b'{"item_id": "2", "attributes": {"ean": 123456789012345678901}}'
-
-
-@pytest.fixture(autouse=True)
-def _no_pause(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(items_module, "_PAUSE_S", 0.0)
 
 
 async def test_an_item_that_nobody_can_store_is_a_dead_letter_and_the_others_are_written() -> None:

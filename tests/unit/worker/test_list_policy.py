@@ -2,8 +2,8 @@
 
 from millrace.kernel.contracts import ActivityEvent
 from millrace.kernel.errors import PoisonError, Reason
+from millrace.runtime.records import Decoded, SourceRecord
 from millrace.streams.worker.overload import LATE, SUPERSEDED, ListPolicy
-from millrace.streams.worker.records import Decoded, SourceRecord
 
 NOW_MS = 1_700_000_000_000
 

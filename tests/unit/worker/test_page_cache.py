@@ -43,7 +43,7 @@ class View:
 
 async def test_a_page_is_read_once_until_the_keeper_flushes() -> None:
     store, view = Store(), View()
-    cache = PageCache(store, view, lambda: 1500, ttl_ms=1000)
+    cache = PageCache(store, view, lambda: 1500)
     assert await cache.refresh()
     assert set(view.chunks) == {0, 1}
     await cache.ensure([3, 5])
@@ -58,7 +58,7 @@ async def test_a_page_is_read_once_until_the_keeper_flushes() -> None:
 
 async def test_a_page_nobody_uses_any_more_is_read_again_when_needed() -> None:
     store, view = Store(), View()
-    cache = PageCache(store, view, lambda: 0, ttl_ms=1000)
+    cache = PageCache(store, view, lambda: 0)
     await cache.ensure([3, 5])
     await cache.refresh()
     await cache.ensure([5])
@@ -73,7 +73,7 @@ async def test_a_page_nobody_uses_any_more_is_read_again_when_needed() -> None:
 
 async def test_many_pages_are_read_in_parts() -> None:
     store = Store()
-    cache = PageCache(store, View(), lambda: 0, ttl_ms=1000)
+    cache = PageCache(store, View(), lambda: 0)
     await cache.ensure(range(1, 1001))
     assert max(map(len, store.asked)) <= 128
     assert sorted(item for part in store.asked for item in part) == list(range(1, 1001))
@@ -86,7 +86,7 @@ async def test_a_flush_while_popularity_is_read_leaves_no_clock_behind_it() -> N
             return await super().popularity(chunks)
 
     store, view = Flushing(), View()
-    cache = PageCache(store, view, lambda: 0, ttl_ms=1000)
+    cache = PageCache(store, view, lambda: 0)
     assert await cache.refresh()
     assert (view.chunks, view.scalars["clock"]) == ({0: b"popularity@2"}, "200")
     # Pages of the flush before may be here: everything is read once more.
@@ -99,8 +99,8 @@ async def test_what_cannot_be_read_is_no_fault_of_a_record() -> None:
         async def popularity(self, chunks: int) -> list[bytes | None]:
             return [None] * chunks
 
-    cache = PageCache(Broken(), ItemStatistics(4), lambda: 0, ttl_ms=1000)
+    cache = PageCache(Broken(), ItemStatistics(4), lambda: 0)
     with pytest.raises(FatalError, match="page of item 3 .*`millrace rebuild`"):
         await cache.ensure([3])
     with pytest.raises(FatalError, match="popularity chunk .*`millrace rebuild`"):
-        await PageCache(Store(), ItemStatistics(4), lambda: 0, ttl_ms=1000).refresh()
+        await PageCache(Store(), ItemStatistics(4), lambda: 0).refresh()

@@ -1,6 +1,6 @@
 """Which records are taken after assignments, seeks and lost claims."""
 
-from millrace.streams.faust_claims import Claim, PartitionGate
+from millrace.runtime.claims import Claim, PartitionGate
 
 
 def opened(position: int = 5, generation: int = 1) -> PartitionGate:

@@ -5,7 +5,7 @@ import logging
 import pytest
 
 from millrace.kernel.errors import FatalError
-from millrace.streams.faust_resume import resume_position
+from millrace.runtime.resume import resume_position
 
 
 @pytest.mark.parametrize(

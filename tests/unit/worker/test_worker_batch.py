@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from millrace.kernel.user_state import ResolvedEvent, ServedList, UserState
 from millrace.stores.redis.protocols import LiveGrade
-from millrace.streams.worker.batch import DUPLICATES, EVENTS_APPLIED, BatchEvent, BatchPlan, plan_batch
+from millrace.streams.worker.plan import DUPLICATES, EVENTS_APPLIED, BatchEvent, BatchPlan, plan_batch
 
 PARTITIONS = 3
 

@@ -4,7 +4,7 @@ import asyncio
 from collections import deque
 from typing import Any
 
-from millrace.streams.worker.records import SourceRecord
+from millrace.runtime.records import SourceRecord
 
 
 class Intake:

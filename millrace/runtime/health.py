@@ -1,51 +1,43 @@
-"""Liveness of a Faust role: progress, not just a running event loop; a tiny HTTP endpoint and a heartbeat say so."""
+"""Liveness of a role: progress, not just a running process; an HTTP endpoint tells supervisors."""
 
 import asyncio
-import logging
-import os
-import socket
 import time
 from collections.abc import Callable, Mapping
-from typing import Protocol
+from types import TracebackType
 
 import orjson
 
-from millrace.kernel.errors import ConfigurationError, TransientError
-
-logger = logging.getLogger(__name__)
+from millrace.kernel.errors import ConfigurationError
+from millrace.kernel.settings import Settings
+from millrace.runtime.loop_thread import LoopThread
 
 # Longer than any single wait inside a batch, shorter than what a person would call stuck.
 STALLED_S = 15.0
-_HEARTBEAT_S = 1.0
-_HEARTBEAT_TTL_S = 5.0
 _REQUEST_TIMEOUT_S = 5.0
+_START_TIMEOUT_S = 10.0
 
-Status = Mapping[str, object]
-
-
-class HeartbeatStore(Protocol):
-    """What this needs of `ServingStore`."""
-
-    async def heartbeat(self, role: str, instance: str, status: Status, ttl_s: float) -> None:
-        """Publish a process's status."""
-        ...
+Look = Callable[[], tuple[bool, Mapping[str, object]]]
 
 
 class Progress:
-    """Healthy when offsets advance or there is no lag.
+    """Healthy while records are handled or none wait.
 
     Args:
         lag: Returns how many records are waiting.
         now: Clock in seconds.
+        stalled_s: Seconds without progress after which a role with a lag is unhealthy; None: `STALLED_S`.
     """
 
-    def __init__(self, lag: Callable[[], int], now: Callable[[], float] = time.monotonic) -> None:
+    def __init__(
+        self, lag: Callable[[], int], now: Callable[[], float] = time.monotonic, stalled_s: float | None = None
+    ) -> None:
         self._lag = lag
         self._now = now
+        self._stalled_s = stalled_s
         self._advanced_at = now()
 
     def advanced(self) -> None:
-        """Take note that records have been handled."""
+        """Record that work has been done."""
         self._advanced_at = self._now()
 
     def look(self) -> tuple[bool, int]:
@@ -53,28 +45,24 @@ class Progress:
         lag = self._lag()
         if lag == 0:
             self._advanced_at = self._now()
-        return self._now() - self._advanced_at < STALLED_S, lag
-
-
-def instance_name() -> str:
-    """Return a name for this process."""
-    return f"{socket.gethostname()}-{os.getpid()}"
+        stalled_s = STALLED_S if self._stalled_s is None else self._stalled_s
+        return self._now() - self._advanced_at < stalled_s, lag
 
 
 class HealthServer:
-    """Answers GET /health: 200 when healthy, 503 when not, and the status as JSON.
+    """Answers GET /health and GET /ready with the status as JSON.
 
-    GET /ready says the same, but 503 while the role waits for something (`waiting_for` in its status): whom it is to
-    replace should stay until then.
+    /health: 200 while the role is healthy, else 503. /ready: as /health, but 503 as well while the role waits for
+    something (`waiting_for` in its status), so that the process it replaces can stay until then.
 
     Args:
-        status: Returns whether the role is healthy, and what to show.
+        look: Returns whether the role is healthy, and its status.
         host: Address to listen on.
         port: Port to listen on; 0 for any free one.
     """
 
-    def __init__(self, status: Callable[[], tuple[bool, Status]], host: str = "127.0.0.1", port: int = 0) -> None:
-        self._status = status
+    def __init__(self, look: Look, host: str = "127.0.0.1", port: int = 0) -> None:
+        self._look = look
         self._host = host
         self._asked_port = port
         self._server: asyncio.Server | None = None
@@ -108,7 +96,7 @@ class HealthServer:
                 writer.write(self._response(request))
                 await writer.drain()
         except (OSError, TimeoutError, asyncio.IncompleteReadError, asyncio.LimitOverrunError):
-            pass  # whoever asked has gone
+            pass  # the client has gone
         finally:
             writer.close()
 
@@ -116,7 +104,7 @@ class HealthServer:
         path = request.split(b" ", 2)[1:2]
         if path not in ([b"/health"], [b"/ready"]):
             return _http(b"404 Not Found", b"{}")
-        healthy, status = self._status()
+        healthy, status = self._look()
         good = healthy and not (path == [b"/ready"] and status.get("waiting_for"))
         body = orjson.dumps({"healthy": healthy, **status}, option=orjson.OPT_SERIALIZE_NUMPY)
         return _http(b"200 OK" if good else b"503 Service Unavailable", body)
@@ -127,13 +115,35 @@ def _http(status: bytes, body: bytes) -> bytes:
     return head % (status, len(body)) + body
 
 
-async def beat(store: HeartbeatStore, role: str, instance: str, status: Callable[[], Status]) -> None:
-    """Publish the status every second; runs until cancelled."""
-    while True:
+class BackgroundHealth:
+    """A `HealthServer` in a thread of its own, inside a `with` block; for a process without an event loop.
+
+    Args:
+        settings: Where to listen.
+        look: Returns whether the process is healthy, and its status; called in the thread.
+    """
+
+    def __init__(self, settings: Settings, look: Look) -> None:
+        self._server = HealthServer(look, settings.health_host, settings.health_port)
+        self._thread = LoopThread("health")
+        self.port = 0
+        """Where it listens; known inside the block."""
+
+    def __enter__(self) -> "BackgroundHealth":
+        """Start listening.
+
+        Raises:
+            ConfigurationError: The address cannot be used.
+        """
+        self._thread.start()
         try:
-            await store.heartbeat(role, instance, status(), _HEARTBEAT_TTL_S)
-        except TransientError as error:
-            logger.debug("No heartbeat: %s", error)
-        except Exception:
-            logger.exception("The heartbeat failed; trying again.")
-        await asyncio.sleep(_HEARTBEAT_S)
+            self.port = self._thread.submit(self._server.start()).result(_START_TIMEOUT_S)
+        except BaseException:
+            self._thread.stop()
+            raise
+        return self
+
+    def __exit__(self, _: type[BaseException] | None, __: BaseException | None, ___: TracebackType | None) -> None:
+        """Stop listening."""
+        self._thread.submit(self._server.stop()).result(_START_TIMEOUT_S)
+        self._thread.stop()

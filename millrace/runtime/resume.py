@@ -6,8 +6,9 @@ import time
 from collections.abc import Mapping, Sequence
 from typing import Protocol
 
-from millrace.kernel.errors import ConfigurationError, FatalError, MillraceError, TransientError
-from millrace.streams.faust_claims import Claim, Claimer, PartitionGate
+from millrace.kernel.errors import ConfigurationError, FatalError, MillraceError
+from millrace.runtime.claims import Claim, Claimer, PartitionGate
+from millrace.runtime.retry import Retry
 
 logger = logging.getLogger(__name__)
 
@@ -116,7 +117,8 @@ class Resume:
         self._topic_check = topic_check
         self.topic = topic
         self.gate = gate
-        self.waiting_for: str | None = None
+        self._retry = Retry(f"{role}'s claiming of {topic}")
+        self._not_claimed: str | None = None
         self.failure: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._claimer = claimer
         self._reader: PartitionReader | None = None
@@ -133,6 +135,11 @@ class Resume:
     def assigned(self) -> list[int]:
         """The partitions Kafka has given to this process."""
         return self._assigned
+
+    @property
+    def waiting_for(self) -> str | None:
+        """Why partitions that are assigned are not claimed, if there are any."""
+        return self._retry.waiting_for or self._not_claimed
 
     def lag(self) -> int:
         """Return how many records of the claimed partitions are not done yet."""
@@ -192,7 +199,7 @@ class Resume:
             missing = [p for p in self._assigned if not self.gate.is_open(p, generation)]
             if not missing or generation != self._generation or self._reader is None or not self._may_claim():
                 return
-            claims = await self._claim_patiently(missing)
+            claims = await self._retry.until_done(lambda: self._claim(missing))
             bounds = await self._reader.bounds(list(claims))
             positions = {p: self._position(p, claims[p].done, *bounds[p]) for p in claims}
             if generation != self._generation:
@@ -220,32 +227,22 @@ class Resume:
         count = self._reader.partition_count() if self._reader is not None else None
         if not self._whole_topic or count is None or len(self._assigned) >= count:
             return True
-        self.waiting_for = (
+        self._not_claimed = (
             f"Kafka: only {len(self._assigned)} of {count} partitions of {self.topic} are assigned here, another "
             f"`millrace {self.role}` is in the group and only one may run"
         )
         return False
 
-    async def _claim_patiently(self, missing: list[int]) -> Mapping[int, Claim]:
+    async def _claim(self, missing: list[int]) -> Mapping[int, Claim]:
         """Claim what is missing, and with it everything else that has to be claimed together."""
         partitions = list(self._assigned) if self._whole_topic else missing
-        pause = 0.1
-        while True:
-            try:
-                usable = await self._usable(partitions)
-                if not set(usable) & set(missing):
-                    claims: Mapping[int, Claim] = {}
-                else:
-                    self._close_together(usable)
-                    claims = await self._claimer.claim(usable)
-            except TransientError as error:
-                self.waiting_for = f"Redis: {error}"
-                logger.warning("Cannot claim %s yet: %s", self.topic, error)
-                await asyncio.sleep(pause)
-                pause = min(2 * pause, 2.0)
-            else:
-                self._say_what_waits(sorted(set(partitions) - set(usable)))
-                return claims
+        usable = await self._usable(partitions)
+        claims: Mapping[int, Claim] = {}
+        if set(usable) & set(missing):
+            self._close_together(usable)
+            claims = await self._claimer.claim(usable)
+        self._report_unusable(sorted(set(partitions) - set(usable)))
+        return claims
 
     def _close_together(self, partitions: list[int]) -> None:
         """Let nothing through that would be applied to the state loaded next, but follows the one before."""
@@ -260,15 +257,15 @@ class Resume:
         usable = await self._topic_check.usable(count)
         return [partition for partition in partitions if partition < usable]
 
-    def _say_what_waits(self, left: list[int]) -> None:
-        before, self.waiting_for = self.waiting_for, None
-        if left:
-            self.waiting_for = (
-                f"{self.topic} has grown: partitions {left} wait until everything else is done and `millrace "
+    def _report_unusable(self, unusable: list[int]) -> None:
+        before, self._not_claimed = self._not_claimed, None
+        if unusable:
+            self._not_claimed = (
+                f"{self.topic} has grown: partitions {unusable} wait until everything else is done and `millrace "
                 "repartition` has been run"
             )
-            if self.waiting_for != before:
-                logger.warning("%s.", self.waiting_for)
+            if self._not_claimed != before:
+                logger.warning("%s.", self._not_claimed)
 
     def _close_unsynchronised(self) -> None:
         """Repeat a seek whose first record did not come although records have been dropped since.

@@ -1,24 +1,23 @@
-"""The worker's view of the catalogue: kept current from the changes in the store, and item ids as indexes."""
+"""The catalogue in memory, kept current from the changes in the store, and the map from item ids to indexes."""
 
-import asyncio
 import logging
 from collections.abc import Iterable, Sequence
 from typing import Protocol
 
 from millrace.kernel.contracts import CatalogueItem
-from millrace.kernel.errors import TransientError
 from millrace.stores.redis.protocols import CatalogueChange
 from millrace.streams.catalogue import Catalogue
 
 logger = logging.getLogger(__name__)
 
-_POLL_S = 0.1
+# How often `refresh` is to be called.
+POLL_S = 0.1
 # The change sequence read first; 0 reads the whole catalogue.
 _FROM_START = 0
 
 
 class CatalogueReader(Protocol):
-    """What the worker needs of `CatalogueStore`."""
+    """The part of `CatalogueStore` that is needed here."""
 
     async def assign(self, item_ids: Sequence[str]) -> list[int]:
         """Return the dense index of each id, registering unknown ones."""
@@ -40,8 +39,8 @@ class CatalogueReader(Protocol):
 class CatalogueView:
     """The catalogue in memory and the map from item ids to indexes.
 
-    Redis may go back (a failover, a host that lost its last second) and give an index that is known here to another
-    item. Whatever shows that, a lower change sequence or an index with another id, has everything read anew.
+    Redis may lose its newest writes (a failover, a host that lost its last second) and give an index that is known here
+    to another item. A lower change sequence or an index with another id shows that; then everything is read again.
 
     Args:
         store: The shared catalogue.
@@ -78,31 +77,20 @@ class CatalogueView:
                     self._learn(index, item_id)
 
     async def refresh(self) -> None:
-        """Take over what changed in the store; raises TransientError while it is away."""
+        """Read what has changed in the store; raises TransientError while it is away."""
         seen = self._sequence
-        gone_back = self._contradicted or await self._store.sequence() < seen
-        self._sequence, changes = await self._store.changes_since(_FROM_START if gone_back else seen)
-        if gone_back:
-            logger.warning("Redis has gone back: all %d items are read anew.", len(changes))
+        lost_writes = self._contradicted or await self._store.sequence() < seen
+        self._sequence, changes = await self._store.changes_since(_FROM_START if lost_writes else seen)
+        if lost_writes:
+            logger.warning("Redis has lost its newest writes: all %d items are read again.", len(changes))
             self._forget()
         for change in changes:
             self._compare(change.index, change.item.item_id)
             self._indexes[change.item.item_id] = change.index
             self.catalogue.upsert(change.index, change.item)
-        if gone_back:
-            # What contradicts itself in the store is no better for being read again.
+        if lost_writes:
+            # Reading again does not help against ids that contradict each other in the store.
             self._contradicted = False
-
-    async def keep_fresh(self) -> None:
-        """Refresh for ever; runs until cancelled."""
-        while True:
-            try:
-                await self.refresh()
-            except TransientError as error:
-                logger.warning("The catalogue is not refreshed: %s", error)
-            except Exception:
-                logger.exception("Refreshing the catalogue failed; trying again.")
-            await asyncio.sleep(_POLL_S)
 
     def _learn(self, index: int, item_id: str) -> None:
         """Know an item by its id alone until its metadata arrive with the next refresh."""

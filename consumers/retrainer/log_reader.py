@@ -25,7 +25,7 @@ class News:
     items: dict[int, CatalogueItem]
 
 
-class LogSource:
+class LogReader:
     """Reads the event log from where it was left, with the indexes that Redis has given to the items.
 
     Args:

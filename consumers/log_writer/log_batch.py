@@ -23,7 +23,7 @@ class Record(Protocol):
 
 
 @dataclass(slots=True)
-class Batch:
+class LogBatch:
     """What some records hold.
 
     Args:

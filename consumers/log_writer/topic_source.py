@@ -8,7 +8,7 @@ import orjson
 from kafka import ConsumerRebalanceListener, KafkaConsumer, OffsetAndMetadata, TopicPartition
 from kafka.errors import KafkaError
 
-from millrace.consumers.log_writer.batch import Record
+from millrace.consumers.log_writer.log_batch import Record
 from millrace.kernel.errors import FatalError, TransientError
 from millrace.kernel.kafka_client import consumer_options
 from millrace.kernel.settings import Settings
@@ -24,7 +24,7 @@ _MAX_FRAME_BYTES = 100_000_000
 GROUP = "log-writer"
 
 
-class LogSource(ConsumerRebalanceListener):  # type: ignore[misc]
+class TopicSource(ConsumerRebalanceListener):  # type: ignore[misc]
     """Reads `events` from where the log ends and `items` from where the group committed.
 
     The log's own end decides, not the committed offset: so an emptied log is filled again from all that Kafka

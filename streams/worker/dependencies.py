@@ -1,4 +1,4 @@
-"""What a batch needs from outside, as narrow protocols: the processor knows nothing of Faust, Redis or Triton."""
+"""The services a batch needs, as narrow protocols: the processor knows nothing of Faust, Redis or Triton."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -8,12 +8,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from millrace.kernel.user_state import ServedList, UserState
+from millrace.runtime.records import Publisher
 from millrace.stores.redis.protocols import PartitionCommit, PartitionFinish, Watermark
-from millrace.streams.worker.batch import Grader
-from millrace.streams.worker.records import PublishedItem
+from millrace.streams.worker.plan import Grader
+from millrace.streams.worker.recommendations import PublishedItem
 
 
-class UserPort(Protocol):
+class BatchUsers(Protocol):
     """What a batch needs of `UserStore`."""
 
     def home(self, user_id: str) -> int | None:
@@ -37,7 +38,7 @@ class UserPort(Protocol):
         ...
 
 
-class ItemPort(Protocol):
+class ItemResolver(Protocol):
     """Resolves item ids."""
 
     async def resolve(self, item_ids: Sequence[str]) -> dict[str, int]:
@@ -95,3 +96,20 @@ class ListMaker(Protocol):
     def take_counters(self) -> dict[str, int]:
         """Return what has been counted since the last call (failed_requests)."""
         ...
+
+
+@dataclass(frozen=True, slots=True)
+class Dependencies:
+    """The services a batch touches.
+
+    Args:
+        users: Users and watermarks.
+        items: Resolves item ids.
+        lists: Makes and grades lists.
+        publisher: Writes to Kafka.
+    """
+
+    users: BatchUsers
+    items: ItemResolver
+    lists: ListMaker
+    publisher: Publisher

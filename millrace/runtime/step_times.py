@@ -37,26 +37,3 @@ class StepTimes:
             step: {"p50": round(float(np.percentile(runs, 50)), 3), "p99": round(float(np.percentile(runs, 99)), 3)}
             for step, runs in self._steps.items()
         }
-
-
-class Rate:
-    """Events per second."""
-
-    def __init__(self) -> None:
-        self.total = 0
-        self._seen = 0
-        self._rate = 0.0
-        self._looked_at = time.monotonic()
-
-    def add(self, count: int) -> None:
-        """Count events."""
-        self.total += count
-
-    def peek(self) -> float:
-        """Return the rate over the last second or so."""
-        now = time.monotonic()
-        passed_s = now - self._looked_at
-        if passed_s >= _RATE_WINDOW_S:
-            self._rate = round((self.total - self._seen) / passed_s, 1)
-            self._seen, self._looked_at = self.total, now
-        return self._rate
