@@ -11,7 +11,7 @@ from millrace.kernel.errors import MillraceError
 from millrace.kernel.keys import Keys
 from millrace.kernel.settings import Settings
 from millrace.runtime.loop_thread import LoopThread
-from millrace.runtime.retry import keep_fresh
+from millrace.runtime.retry import keep_doing
 from millrace.stores.redis.connect import connect
 from millrace.stores.redis.redis_serving import RedisServingStore
 
@@ -45,7 +45,7 @@ async def beat(store: HeartbeatStore, role: str, status: Callable[[], Status]) -
     async def once() -> None:
         await store.heartbeat(role, instance, status(), TIME_TO_LIVE_S)
 
-    await keep_fresh(once, INTERVAL_S, f"the heartbeat of the {role}")
+    await keep_doing(once, INTERVAL_S, f"Publishing the heartbeat of the {role}")
 
 
 class Heartbeat:
@@ -77,7 +77,7 @@ class Heartbeat:
         try:
             redis = connect(self._settings)
         except MillraceError as error:
-            logger.warning("No heartbeat: %s", error)
+            logger.warning("Publishing the heartbeat of the %s failed: %s", self._role, error)
             return
         try:
             await beat(RedisServingStore(redis, Keys.of(self._settings)), self._role, self._status)

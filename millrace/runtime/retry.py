@@ -13,7 +13,7 @@ logger = logging.getLogger(__name__)
 
 # A role that handles a stream looks more often than one that works in the background.
 STREAM_LONGEST_S = 2.0
-# Also when a refresh takes longer than its interval, the event loop gets this much to itself.
+# Also when a call takes longer than its interval, other tasks get this much time.
 _LEAST_PAUSE_S = 0.02
 _Result = TypeVar("_Result")
 
@@ -72,24 +72,24 @@ class Retry:
         self._on_change(None)
 
 
-async def keep_fresh(refresh: Callable[[], Awaitable[object]], every_s: float, what: str) -> None:
-    """Refresh at an interval until cancelled; a failure is logged and the next refresh tries again.
+async def keep_doing(call: Callable[[], Awaitable[object]], every_s: float, doing: str) -> None:
+    """Call at an interval until cancelled; a failure is logged and the next call tries again.
 
     Args:
-        refresh: Reads or writes whatever has changed.
-        every_s: Seconds between the starts of two refreshes.
-        what: What is refreshed, for the log.
+        call: What to do.
+        every_s: Seconds between the starts of two calls.
+        doing: The activity, for the log: `Refreshing the catalogue`.
     """
     said = ""
     while True:
         started = time.monotonic()
         try:
-            await refresh()
+            await call()
             said = ""
         except MillraceError as error:
             if said != str(error):
-                logger.warning("Refreshing %s failed: %s", what, error)
+                logger.warning("%s failed: %s", doing, error)
             said = str(error)
         except Exception:
-            logger.exception("Refreshing %s failed unexpectedly; trying again.", what)
+            logger.exception("%s failed unexpectedly; trying again.", doing)
         await asyncio.sleep(max(every_s - (time.monotonic() - started), _LEAST_PAUSE_S))

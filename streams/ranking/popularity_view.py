@@ -1,5 +1,7 @@
 """What is derived from popularity and catalogue for all items at once, renewed every hundred events or so."""
 
+import math
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -30,8 +32,10 @@ _REFRESH_EVENTS, _REFRESH_SHARE = 128, 0.02
 _SLOW = 2
 # Length of the popular lists: a user has rarely touched more of the most popular items.
 _LISTED = 512
-# An item with fewer events is new, and so is looked after by candidates and exploration.
+# Candidates and exploration make room for items with fewer events than this.
 NEW_ITEM_EVENTS = 5
+# Share of the catalogue, latest arrivals first, that counts as added lately.
+_LATE_SHARE = 0.05
 _NEWEST = 256
 # A title word that every fifth item carries says nothing.
 _TOKEN_PRIOR = 5.0
@@ -49,6 +53,7 @@ class PopularityView:
         ever: [N - 1] int32, all items by all-time count, so that there is always one more to recommend.
         by_history: [HISTORY_BUCKETS, <= 512] int32 lists of the same kind, one per history-length bucket.
         newest: Known, available items with fewer than NEW_ITEM_EVENTS events, latest arrival first.
+        added_lately: [N] bool, among the last twentieth to be added to the catalogue.
         unavailable: Known items that are not available.
         genre_shares: [MAX_GENRES] float64.
         year_shares: [YEARS] float64.
@@ -69,6 +74,7 @@ class PopularityView:
         self.ever: NDArray[np.int32] = np.empty(0, np.int32)
         self.by_history: NDArray[np.int32] = np.empty((HISTORY_BUCKETS, 0), np.int32)
         self.newest: NDArray[np.int32] = np.empty(0, np.int32)
+        self.added_lately: NDArray[np.bool_] = np.zeros(0, np.bool_)
         self.unavailable: NDArray[np.int32] = np.empty(0, np.int32)
         self.genre_shares: NDArray[np.float64] = np.zeros(MAX_GENRES)
         self.year_shares: NDArray[np.float64] = np.zeros(YEARS)
@@ -164,6 +170,8 @@ class PopularityView:
 
     def _renew_catalogue(self, catalogue: Catalogue) -> None:
         self._latest = np.array(catalogue.arrivals[::-1], np.int32)
+        self.added_lately = np.zeros(len(catalogue.known), np.bool_)
+        self.added_lately[self._latest[: math.ceil(_LATE_SHARE * len(self._latest))]] = True
         self.unavailable = np.flatnonzero(catalogue.known & ~catalogue.available).astype(np.int32)
         carriers = np.maximum(_TOKEN_PRIOR * catalogue.token_items, 1.0)
         self.token_idf = np.maximum(np.log(max(len(catalogue), 1) / carriers), 0.0).astype(np.float32)

@@ -160,8 +160,10 @@ def _with_reasons(
     similar = ranked.because[places].tolist() if ranked.because is not None else [0] * len(items)
     unrated = [None] * len(items)
     ratings = ranked.predicted_ratings[places].tolist() if ranked.predicted_ratings is not None else unrated
-    few = (counts[items] < NEW_ITEM_EVENTS).tolist()
-    described = zip(items.tolist(), ranked.scores[places].tolist(), ratings, spoken.tolist(), similar, few, strict=True)
+    late = (step.view.added_lately[items] & (counts[items] < NEW_ITEM_EVENTS)).tolist()
+    described = zip(
+        items.tolist(), ranked.scores[places].tolist(), ratings, spoken.tolist(), similar, late, strict=True
+    )
     listed = []
     for item, score, rating, lag, alike, new in described:
         because = int(state.items[lag]) if lag >= 0 else alike

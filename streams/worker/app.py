@@ -13,7 +13,7 @@ from millrace.runtime import crash
 from millrace.runtime.claims import PartitionGate
 from millrace.runtime.intake import Intake, source_record
 from millrace.runtime.records import SourceRecord
-from millrace.runtime.retry import keep_fresh
+from millrace.runtime.retry import keep_doing
 from millrace.stores.redis.connect import connect
 from millrace.stores.redis.redis_catalogue import RedisCatalogueStore
 from millrace.stores.redis.redis_statistics import RedisStatisticsStore
@@ -39,7 +39,6 @@ from millrace.streams.worker.publisher import FaustPublisher
 from millrace.streams.worker.recommendations import encode_recommendation
 
 _COLD_LIST_S = 1.0
-_LEAST_EXPLORATION_S = 0.02
 _ITEMS_PER_BATCH = 500
 # The intake holds this many batches.
 _INTAKE_BATCHES = 4
@@ -123,11 +122,11 @@ class WorkerProcess(FaustRole):
         """Return what keeps the worker's views current."""
         page_s = self.settings.page_ttl_ms / 1000
         return (
-            keep_fresh(self._items.refresh, catalogue_view.POLL_S, "the catalogue"),
-            keep_fresh(self._pages.refresh, page_s, "the item statistics"),
-            keep_fresh(self._models.refresh, models.POLL_S, "the serving plan"),
-            keep_fresh(self._exploration.refresh, max(page_s, _LEAST_EXPLORATION_S), "the exploration counts"),
-            keep_fresh(self._renew_cold_list, _COLD_LIST_S, "the list of new users"),
+            keep_doing(self._items.refresh, catalogue_view.POLL_S, "Refreshing the catalogue"),
+            keep_doing(self._pages.refresh, page_s, "Refreshing the item statistics"),
+            keep_doing(self._models.refresh, models.POLL_S, "Refreshing the serving plan"),
+            keep_doing(self._exploration.refresh, page_s, "Refreshing the exploration counts"),
+            keep_doing(self._renew_cold_list, _COLD_LIST_S, "Refreshing the list of new users"),
         )
 
     def loops(self) -> Sequence[Any]:
@@ -194,7 +193,7 @@ def _cold_record(made: MadeList) -> bytes:
     event = ActivityEvent(
         event_id=made.served.recommendation_id, user_id=_COLD_USER, item_id="-", type="-", ts_ms=now_ms
     )
-    return encode_recommendation(record, event, now_ms, made.served.version, made.served.arm, made.fallback, made.items)
+    return encode_recommendation(record, event, now_ms, made.served.version, made.arm, made.fallback, made.items)
 
 
 def run_worker(settings: Settings) -> None:

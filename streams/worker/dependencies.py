@@ -11,7 +11,7 @@ from millrace.kernel.user_state import ServedList, UserState
 from millrace.runtime.records import Publisher
 from millrace.stores.redis.protocols import PartitionCommit, PartitionFinish, Watermark
 from millrace.streams.worker.plan import Grader
-from millrace.streams.worker.recommendations import PublishedItem
+from millrace.streams.worker.recommendations import NO_MODEL, PublishedItem
 
 
 class BatchUsers(Protocol):
@@ -76,6 +76,11 @@ class MadeList:
     fallback: str | None
     items: Sequence[PublishedItem]
     proposals: NDArray[np.int32] | None
+
+    @property
+    def arm(self) -> str | None:
+        """As published: null before the first version, when users are in no arm yet."""
+        return None if self.fallback == NO_MODEL else self.served.arm
 
 
 class ListMaker(Protocol):

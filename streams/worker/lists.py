@@ -30,16 +30,9 @@ from millrace.streams.worker.dependencies import ListRequest, MadeList
 from millrace.streams.worker.models import ServingModel, ServingModels
 from millrace.streams.worker.pages import PageCache
 from millrace.streams.worker.plan import Grader
-from millrace.streams.worker.recommendations import PublishedItem
+from millrace.streams.worker.recommendations import NO_MODEL, NOTHING_LEFT, TIMEOUT, UNAVAILABLE, PublishedItem
 
 logger = logging.getLogger(__name__)
-
-# Why a list was not scored by the model, as published in `fallback`.
-NO_MODEL = "no_model"
-UNAVAILABLE = "scoring_unavailable"
-TIMEOUT = "scoring_timeout"
-# The model answered, and the user has touched everything it ranked.
-NOTHING_LEFT = "nothing_left"
 
 FAILED_REQUESTS = "failed_requests"
 # Under this name lists without a version are graded.

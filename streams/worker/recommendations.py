@@ -8,6 +8,13 @@ import orjson
 from millrace.kernel.contracts import ActivityEvent
 from millrace.runtime.records import SourceRecord
 
+# Why a list was not scored by the model, as published in `fallback`.
+NO_MODEL = "no_model"
+UNAVAILABLE = "scoring_unavailable"
+TIMEOUT = "scoring_timeout"
+# The model answered, and the user has touched everything it ranked.
+NOTHING_LEFT = "nothing_left"
+
 
 def recommendation_id(record: SourceRecord, event_id: str) -> str:
     """Return the id of the list that answers a record: the same one however often it is made."""
@@ -31,7 +38,7 @@ def encode_recommendation(
     event: ActivityEvent,
     generated_ts_ms: int,
     version: str | None,
-    arm: str,
+    arm: str | None,
     fallback: str | None,
     items: Sequence[PublishedItem],
 ) -> bytes:

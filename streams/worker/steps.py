@@ -228,9 +228,7 @@ def _encoded(item: Decoded, made: MadeList, now_ms: int) -> _Answer:
     event = item.event
     if event is None:
         raise AssertionError("only valid events are answered")
-    value = encode_recommendation(
-        item.record, event, now_ms, made.served.version, made.served.arm, made.fallback, made.items
-    )
+    value = encode_recommendation(item.record, event, now_ms, made.served.version, made.arm, made.fallback, made.items)
     return _Answer(item, event.user_id, made, value)
 
 

@@ -37,7 +37,7 @@ def _headline(received: Received) -> Text:
     recommendation = received.recommendation
     moment = datetime.fromtimestamp(recommendation.generated_ts_ms / 1000).astimezone()
     made_by = recommendation.model_version or "counts"
-    if recommendation.arm != "champion":
+    if recommendation.arm not in (None, "champion"):
         made_by += f" ({recommendation.arm})"
     parts: list[tuple[str, str]] = [
         (f"user {_short(recommendation.user_id)}", "bold cyan"),

@@ -8,7 +8,11 @@ from millrace.kernel.contracts.event import EntityId
 
 
 class ReasonCode(StrEnum):
-    """Why an item is in a list."""
+    """Why an item is in a list.
+
+    `new`: among the last items to be added to the catalogue, with few events. `trending`: every other item without a
+    cause in the user's history.
+    """
 
     BECAUSE_YOU_RATED = "because_you_rated"
     TRENDING = "trending"
@@ -60,6 +64,6 @@ class Recommendation(BaseModel):
     received_ts_ms: int = Field(description="When its record entered the log, by the record's timestamp.")
     generated_ts_ms: int = Field(description="When the list was made.")
     model_version: str | None = Field(description="Version that scored the list; null before the first one.")
-    arm: str = Field(description="`champion` or `challenger`.")
+    arm: str | None = Field(description="`champion` or `challenger`; null before the first version.")
     fallback: str | None = Field(default=None, description="Null, or why the model did not score the list.")
     items: tuple[RecommendedItem, ...]

@@ -119,3 +119,17 @@ def test_a_shorter_list_is_possible_and_an_empty_ranking_gives_an_empty_list():
     assert len(select_list(rules, ranked_of(world, state), state, world.step, "r")) == 3
     nothing = RankedItems(np.zeros(40, np.int32), np.full(40, -np.inf, np.float32))
     assert select_list(PLAIN, nothing, state, world.step, "r") == []
+
+
+def test_new_is_said_of_what_was_added_lately_and_has_few_events():
+    world = make_world(items=100, events=0)
+    for number in range(5):
+        world.event(f"other{number}", 99)
+    ranked = RankedItems(np.array([98, 99, 3], np.int32), np.array([3.0, 2.0, 1.0], np.float32))
+    world.step.build([UserState("nobody")], [NOW_MS], FusionWeights.default())
+    listed = select_list(PLAIN, ranked, UserState("nobody"), world.step, "r")
+    assert [(entry.item, entry.reason) for entry in listed] == [
+        (98, ReasonCode.NEW),
+        (99, ReasonCode.TRENDING),
+        (3, ReasonCode.TRENDING),
+    ]
