@@ -7,6 +7,8 @@ from typing import Any, TypeVar, cast
 import numba
 from numpy.typing import NDArray
 
+from millrace.kernel.errors import ConfigurationError
+
 _Array = TypeVar("_Array", bound=NDArray[Any])
 _Function = TypeVar("_Function", bound=Callable[..., Any])
 
@@ -18,16 +20,24 @@ def compiled(function: _Function) -> _Function:
     a kernel's own file alone, but code is also made of the kernels and constants of other files, and of the layout of
     the tuples it takes: with old code for a tuple that has changed since, a process reads memory that is not its own.
     """
-    return cast(_Function, _kept(numba.njit(cache=True, nogil=True, error_model="numpy")(function)))
+    return cast(_Function, _kept(function))
 
 
 def compiled_sums(function: _Function) -> _Function:
     """Do as `compiled`, but let the compiler add up floats in any order, which is to say several at once."""
     free = {"reassoc", "contract", "nsz"}
-    return cast(_Function, _kept(numba.njit(cache=True, nogil=True, error_model="numpy", fastmath=free)(function)))
+    return cast(_Function, _kept(function, fastmath=free))
 
 
-def _kept(kernel: Any) -> Any:
+def _kept(function: Callable[..., Any], **options: Any) -> Any:
+    try:
+        kernel = numba.njit(cache=True, nogil=True, error_model="numpy", **options)(function)
+    except RuntimeError as error:
+        # Numba has tried the module's folder and the user's cache. Without either, every process would compile for
+        # half a minute.
+        raise ConfigurationError(
+            f"Compiled kernels cannot be kept ({error}); set NUMBA_CACHE_DIR to a folder that can be written."
+        ) from None
     kept = kernel._cache._cache_file
     # Of another version nothing further is read: what is kept names classes that may be gone.
     kept._version = (kept._version, _SOURCES)

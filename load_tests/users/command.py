@@ -16,7 +16,7 @@ def register(app: typer.Typer) -> None:
 
 def load_test(
     users: Annotated[int, typer.Option(min=1, help="Simulated users.")] = 20,
-    run_time: Annotated[str, typer.Option(help="How long they are at it: 90s, 10m, 2h.")] = "60s",
+    run_time: Annotated[str, typer.Option(help="How long they are active: 90s, 10m, 2h.")] = "60s",
     spawn_rate: Annotated[
         float | None, typer.Option(min=0.1, help="Users that start per second; default: all within 5 s.")
     ] = None,
@@ -28,13 +28,14 @@ def load_test(
         str | None,
         typer.Option(help="Start this stack for the test: embedded or local; external: what the settings lead to."),
     ] = None,
-    data: Annotated[Path, typer.Option(help="MovieLens folder with the people and items.")] = Path(
-        "data/ml-latest-small"
-    ),
+    into_running: Annotated[
+        bool, typer.Option("--into-running", help="Write simulated users and items into the running system.")
+    ] = False,
+    data: Annotated[Path, typer.Option(help="MovieLens folder with users and items.")] = Path("data/ml-latest-small"),
     history: Annotated[
         float, typer.Option(min=0.01, max=0.9, help="Part of the data that a stack started here knows beforehand.")
     ] = 0.2,
-    seed: Annotated[int, typer.Option(help="Makes people repeat themselves.")] = 0,
+    seed: Annotated[int, typer.Option(help="Seed of the users' behaviour; the same seed, the same behaviour.")] = 0,
     web: Annotated[bool, typer.Option("--web", help="Serve Locust's web page; users are started there.")] = False,
     web_port: Annotated[int, typer.Option(min=1, max=65535, help="Port of the web page.")] = 8089,
     page: Annotated[Path, typer.Option(help="Write Locust's HTML report to this file.")] = _PAGE,
@@ -43,14 +44,16 @@ def load_test(
         Path | None, typer.Option(help="Folder of a stack started here, emptied first; default: .millrace/load.")
     ] = None,
 ) -> None:
-    """Let simulated users publish, wait for their lists, think, and publish again; measures each wait.
+    """Let simulated users publish, wait for their lists, think, and publish again; measure each wait.
 
-    Without --stack it loads what runs (MILLRACE_* addresses, or the stack in MILLRACE_HOME); where nothing does, it
-    starts the embedded stack. Exit code 1 if an event was not confirmed or had no list before the deadline.
+    Starts a stack of its own, MILLRACE_STACK unless --stack names one, and ends it afterwards. If a system is running
+    (MILLRACE_KAFKA_BOOTSTRAP, or a stack in MILLRACE_HOME), the test refuses to write into it without --into-running.
+    Exit code 1 if an event was not confirmed or had no list before the deadline.
 
     Examples:
       millrace load-test --users 50 --run-time 60s
       millrace load-test --stack local --report load.json
+      millrace load-test --into-running --users 50
       millrace load-test --web
     """
     if importlib.util.find_spec("locust") is None:
@@ -78,6 +81,7 @@ def load_test(
         history=history,
         seed=seed,
         stack=stack,
+        into_running=into_running,
         home=home,
         web_port=web_port if web else None,
         page=page,

@@ -22,7 +22,9 @@ class LoadOptions:
         data: MovieLens folder.
         history: Oldest part of the data that a stack started for this run knows beforehand.
         seed: Makes people repeat themselves.
-        stack: `embedded` or `local` to start one; None: a running one if there is one, else `embedded`.
+        stack: `embedded` or `local` to start one, `external` to load what the settings lead to; None: as the settings
+            say, unless something runs.
+        into_running: Load the running system that the settings lead to.
         home: Folder of a started stack.
         web_port: Where the web page is served; None: no page, the run starts by itself.
         page: Where the HTML report goes.
@@ -37,6 +39,7 @@ class LoadOptions:
     history: float = 0.2
     seed: int = 0
     stack: str | None = None
+    into_running: bool = False
     home: Path | None = None
     web_port: int | None = None
     page: Path = DEFAULT_PAGE

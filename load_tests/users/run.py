@@ -24,6 +24,8 @@ _HOST = "127.0.0.1"
 # Beside the run itself: reading the data and connecting; then the last events have their deadline to be answered.
 _STARTING_S = 90.0
 _ENDING_S = 20.0
+# After Ctrl-C a command is gone within 5 s. The figures are those up to then.
+_INTERRUPTED_S = 2.0
 _POLL_S = 0.5
 
 
@@ -62,7 +64,7 @@ def run_load(options: LoadOptions, settings: Settings, console: Console) -> Load
             _stay(locust, options.web_port, console)
     except KeyboardInterrupt:
         locust.send_signal(signal.SIGINT)
-        locust.wait(options.deadline_s + _ENDING_S)
+        locust.wait(_INTERRUPTED_S)
     finally:
         locust.stop()
     return _result(locust, figures, console, time.monotonic() - started_s)

@@ -25,15 +25,12 @@ def target(options: LoadOptions, console: Console) -> Iterator[tuple[Settings, L
     """Yield the settings of a system that answers events, and the options that fit it; ends what it started.
 
     Raises:
-        ConfigurationError: The data or the stack's name is unusable.
+        ConfigurationError: The data or the stack's name is unusable, or the settings lead to a running system and
+            nobody has said that it may be written to.
         FatalError: A server or role does not start.
     """
-    if options.stack not in (None, EXTERNAL, *STARTABLE):
-        raise ConfigurationError(
-            f"There is no stack {options.stack} to load; use --stack {' or --stack '.join((*STARTABLE, EXTERNAL))}."
-        )
-    stack = options.stack or _stack_to_start()
-    if stack is None or stack == EXTERNAL:
+    stack = _stack_to_start(options)
+    if stack is None:
         # What the running system knows of the data is unknown, so any part of it will do.
         yield load_settings(), replace(options, history=0.0)
         return
@@ -41,11 +38,41 @@ def target(options: LoadOptions, console: Console) -> Iterator[tuple[Settings, L
         yield settings, options
 
 
-def _stack_to_start() -> str | None:
-    """Return the stack to start, None where addresses lead to a running system."""
+def _stack_to_start(options: LoadOptions) -> str | None:
+    """Return the stack to start, None to load a running system.
+
+    Raises:
+        ConfigurationError: There is no such stack, or a running system would be written to without leave.
+    """
+    if options.stack not in (None, EXTERNAL, *STARTABLE):
+        raise ConfigurationError(
+            f"There is no stack {options.stack} to load; use --stack {' or --stack '.join((*STARTABLE, EXTERNAL))}."
+        )
+    if options.into_running and options.stack in STARTABLE:
+        raise ConfigurationError(
+            f"--into-running loads the running system and --stack {options.stack} starts another: leave out one."
+        )
+    if options.into_running or options.stack == EXTERNAL:
+        return None
+    if options.stack is not None:
+        return options.stack
     settings = load_settings()
-    addressed = "MILLRACE_KAFKA_BOOTSTRAP" in os.environ or (settings.home / STACK_FILE).exists()
-    return None if addressed or settings.stack not in STARTABLE else settings.stack
+    running = _running_system(settings)
+    if running is None:
+        return settings.stack
+    raise ConfigurationError(
+        f"A load test writes simulated users and items, and the settings lead to a system that may be in use "
+        f"({running}): use --into-running to load it all the same, or --stack embedded to start one for the test."
+    )
+
+
+def _running_system(settings: Settings) -> str | None:
+    """Return what leads to a running system, None if nothing does."""
+    if "MILLRACE_KAFKA_BOOTSTRAP" in os.environ:
+        return f"MILLRACE_KAFKA_BOOTSTRAP={settings.kafka_bootstrap}"
+    if (settings.home / STACK_FILE).exists():
+        return f"the stack in {settings.home}"
+    return None if settings.stack in STARTABLE else f"MILLRACE_STACK={settings.stack}"
 
 
 @contextmanager

@@ -29,6 +29,7 @@ def ensure_topics(settings: Settings, names: Sequence[str] | None = None) -> lis
 
     Raises:
         ConfigurationError: The brokers refuse the numbers.
+        FatalError: The broker cannot describe its topics, as the embedded one cannot.
         TransientError: Kafka does not answer.
     """
     wanted = list(names) if names is not None else list(standing_topics(settings))
@@ -50,6 +51,7 @@ def grow_topic(settings: Settings, name: str, partitions: int) -> None:
 
     Raises:
         ConfigurationError: There is no such topic, or it has more partitions: none can be taken away.
+        FatalError: The broker cannot describe its topics, as the embedded one cannot.
         TransientError: Kafka does not answer.
     """
     from kafka.admin import NewPartitions
@@ -77,6 +79,12 @@ def _partitions(admin: Any, names: Sequence[str]) -> dict[str, int]:
         described = admin.describe_topics(sorted(existing)) if existing else []
     except KafkaError as error:
         raise TransientError(f"Kafka does not tell which topics it has ({error}); try again.") from error
+    except ValueError as error:
+        # librdkafka's mock cluster answers with numbers that the protocol does not have.
+        raise FatalError(
+            f"The broker cannot describe its topics ({error}); the embedded one need not, since it creates each topic "
+            "on first use."
+        ) from None
     return {topic["topic"]: len(topic["partitions"]) for topic in described}
 
 

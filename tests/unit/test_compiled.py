@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 
+from millrace.kernel.errors import ConfigurationError
 from millrace.streams import compiled
 
 _PACKAGE = {
@@ -58,3 +59,9 @@ def test_kept_code_for_a_tuple_that_is_gone_is_not_looked_into(package):
         (package / "pair.py").write_text(pair.format(name=name))
         (package / "kernel.py").write_text(called.format(name=name))
         assert _run(package.parent) == (1, 0)
+
+
+def test_without_a_folder_for_compiled_kernels_there_is_one_sentence(monkeypatch):
+    monkeypatch.setattr("numba.core.caching.CacheImpl._locator_classes", [])
+    with pytest.raises(ConfigurationError, match=r"^Compiled kernels cannot be kept .*; set NUMBA_CACHE_DIR to"):
+        compiled.compiled(lambda number: number)

@@ -1,7 +1,7 @@
 """`millrace up`: the servers and all roles, until Ctrl-C."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from rich.console import Console
@@ -24,6 +24,7 @@ _NEXT = """[bold]In another terminal[/bold]
   millrace status                                    [dim]lag, rates, model versions[/dim]"""
 
 
+_PLAIN: dict[str, Any] = {"markup": False, "highlight": False, "soft_wrap": True}
 # What a server is to a system, where its own name says less.
 _CALLED = {"cassandra": "event log"}
 
@@ -82,7 +83,8 @@ def up(
         return
     try:
         with ended_by_signals(), chosen as running:
-            roles = Roles(running, {} if servers_only else default_roles(retrain_every_events))
+            commands = {} if servers_only else default_roles(retrain_every_events)
+            roles = Roles(running, commands, first_health_port=settings.health_port)
             roles.start()
             _introduce(console, running, roles)
             watch(console, running, roles)
@@ -119,6 +121,8 @@ def _introduce(console: Console, stack: "Stack", roles: Roles) -> None:
         table.add_row(name, addresses.get(name, ""), str(child.pid) if child else "in process", escape(log))
     console.print(table)
     console.print(f"The servers were ready after {stack.started_in_s:.1f} s.", highlight=False)
+    if pages := [f"{name} {port}" for name, port in roles.health_ports.items() if port]:
+        console.print(f"Health pages: http://{settings.health_host}:PORT/health, ports: {', '.join(pages)}.", **_PLAIN)
     for note in stack.notes:
         console.print(note, style="yellow", markup=False)
     if settings.home != DEFAULT_HOME.absolute():

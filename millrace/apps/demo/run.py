@@ -76,7 +76,7 @@ class Demo:
                     stack.start()
                 for note in stack.notes:
                     screen.say(escape(note))
-                roles = Roles(stack, default_roles(RETRAIN_EVERY_EVENTS))
+                roles = Roles(stack, default_roles(RETRAIN_EVERY_EVENTS), first_health_port=stack.settings.health_port)
                 with StoreView(stack.settings) as view:
                     report = self._run(screen, data, stack.settings, roles, view)
             afterwards(report, stack, roles)

@@ -8,9 +8,10 @@ from typing import Protocol
 
 from millrace.apps.stacks.child import Child
 from millrace.apps.stacks.comeback import Comeback
-from millrace.kernel.errors import FatalError
+from millrace.kernel.errors import ConfigurationError, FatalError
 
 DEFAULT_RETRAIN_EVENTS = 2000
+MAX_PORT = 65_535
 # A role that has lasted so long has found its settings and servers usable: a start with unusable ones is over sooner.
 HEALTHY_AFTER_S = 30.0
 # One that gives up again after so many restarts, and has never been healthy, cannot run at all.
@@ -69,6 +70,11 @@ class Roles:
         stack: What starts them, and ends them when it stops.
         commands: Name and command of each.
         now: Clock in seconds.
+        first_health_port: Port of the first role's health page; each further role takes the next one. 0: any free
+            ones.
+
+    Raises:
+        ConfigurationError: There are not enough ports above the first one.
     """
 
     def __init__(
@@ -76,11 +82,14 @@ class Roles:
         stack: SpawnsRoles,
         commands: Mapping[str, Sequence[str]],
         now: Callable[[], float] = time.monotonic,
+        first_health_port: int = 0,
     ) -> None:
         self._stack = stack
         self._now = now
         self._commands = commands
         self._roles: dict[str, _Role] = {}
+        self.health_ports = _health_ports(list(commands), first_health_port)
+        """The port of each role's health page; 0: any free one."""
 
     def start(self) -> None:
         """Start all roles.
@@ -89,7 +98,7 @@ class Roles:
             FatalError: A program cannot be started.
         """
         for name, argv in self._commands.items():
-            self._roles[name] = _Role(list(argv), self._stack.spawn(name, argv), Comeback(self._now), self._now())
+            self._roles[name] = _Role(list(argv), self._spawn(name, argv), Comeback(self._now), self._now())
 
     @property
     def children(self) -> dict[str, Child]:
@@ -119,8 +128,21 @@ class Roles:
         ended = _how_it_ended(name, role)
         if not _killed(role):
             role.early_ends += 1
-        role.child, role.started_s = self._stack.spawn(name, role.argv), self._now()
+        role.child, role.started_s = self._spawn(name, role.argv), self._now()
         return f"{ended}; it was started again."
+
+    def _spawn(self, name: str, argv: Sequence[str]) -> Child:
+        return self._stack.spawn(name, argv, {"MILLRACE_HEALTH_PORT": str(self.health_ports[name])})
+
+
+def _health_ports(names: Sequence[str], first: int) -> dict[str, int]:
+    if not first:
+        return dict.fromkeys(names, 0)
+    if first + len(names) - 1 > MAX_PORT:
+        raise ConfigurationError(
+            f"MILLRACE_HEALTH_PORT={first} leaves too few ports for the health pages of {len(names)} roles: lower it."
+        )
+    return {name: first + place for place, name in enumerate(names)}
 
 
 def _refuse_hopeless(name: str, role: _Role) -> None:

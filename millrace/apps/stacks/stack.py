@@ -145,7 +145,9 @@ class Stack:
         Raises:
             FatalError: The stack is not running or the program cannot be started.
         """
-        environment = {**os.environ, **self.settings.environment(), **(env or {})}
+        # Several roles cannot listen on one port: each takes a free one, unless the caller gives it its own.
+        own = {"MILLRACE_HEALTH_PORT": "0", **(env or {})}
+        environment = {**os.environ, **self.settings.environment(), **own}
         child = start_child(role, argv, self._home.log_dir, environment)
         with self._lock:
             # Its number may belong to somebody else by the time this stack ends.

@@ -34,7 +34,7 @@ def load_test(settings: Settings, data: Path, *options: str) -> "subprocess.Comp
     folder = settings.home
     return subprocess.run(
         [
-            *(sys.executable, "-P", "-m", "millrace", "load-test", "--stack", "external", "--data", str(data)),
+            *(sys.executable, "-P", "-m", "millrace", "load-test", "--into-running", "--data", str(data)),
             *("--page", str(folder / "page.html"), "--report", str(folder / "report.json"), *options),
         ],
         env={**os.environ, **settings.environment()},

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from millrace.apps.stacks.roles import HEALTHY_AFTER_S, MAX_RESTARTS, Roles, default_roles
-from millrace.kernel.errors import FatalError
+from millrace.kernel.errors import ConfigurationError, FatalError
 
 
 class EndingChild:
@@ -27,9 +27,11 @@ class RecordingStack:
 
     def __init__(self) -> None:
         self.started: list[tuple[str, list[str]]] = []
+        self.health_ports: list[str] = []
 
     def spawn(self, role: str, argv: Sequence[str], env: Mapping[str, str] | None = None) -> EndingChild:
         self.started.append((role, list(argv)))
+        self.health_ports.append((env or {})["MILLRACE_HEALTH_PORT"])
         return EndingChild(role)
 
 
@@ -81,6 +83,27 @@ def test_only_what_has_ended_is_started_again() -> None:
     assert roles.supervise() == ["b ended with code 3: Redis is away (log: b.log); it was started again."]
     assert stack.started == [("a", ["run", "a"]), ("b", ["run", "b"]), ("b", ["run", "b"])]
     assert roles.supervise() == []
+
+
+def test_each_role_has_a_health_port_of_its_own_and_keeps_it() -> None:
+    stack = RecordingStack()
+    roles = Roles(stack, {"a": ["run"], "b": ["run"]}, first_health_port=8080)
+    roles.start()
+    end(roles, "b")
+    assert roles.supervise()
+    assert stack.health_ports == ["8080", "8081", "8081"]
+    assert roles.health_ports == {"a": 8080, "b": 8081}
+
+
+def test_without_a_health_port_each_role_takes_a_free_one() -> None:
+    stack = RecordingStack()
+    Roles(stack, {"a": ["run"], "b": ["run"]}).start()
+    assert stack.health_ports == ["0", "0"]
+
+
+def test_too_few_health_ports_are_one_sentence() -> None:
+    with pytest.raises(ConfigurationError, match="^MILLRACE_HEALTH_PORT=65534 leaves too few ports"):
+        Roles(RecordingStack(), dict.fromkeys("abc", ["run"]), first_health_port=65_534)
 
 
 def test_a_role_that_never_runs_is_fatal(clock: Clock) -> None:
