@@ -73,9 +73,15 @@ def extended(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return root
 
 
+def changed_files() -> list[str]:
+    """Return the files that the page changes or adds."""
+    added = [block.language.removeprefix("python ") for block in BLOCKS if block.language.startswith("python ")]
+    return [*added, *dict.fromkeys(name for block in of("diff") for name in _FILE.findall(block.text))]
+
+
 def test_the_changed_code_is_styled(extended: Path) -> None:
     done = subprocess.run(
-        [sys.executable, "-m", "ruff", "check", "--config", str(ROOT / "pyproject.toml"), "."],
+        [sys.executable, "-m", "ruff", "check", "--config", str(ROOT / "pyproject.toml"), *changed_files()],
         cwd=extended,
         capture_output=True,
         text=True,
