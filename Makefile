@@ -9,7 +9,7 @@ UV_VERSION := 0.13.9
 INSTALLED := $(VENV)/.installed
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo up down recovery bench load-test test coverage lint docs format lock clean
+.PHONY: help install demo up down recovery bench load-test test matrix coverage lint docs format lock clean
 
 help: ## Show this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | awk -F'\t' '{printf "  make %-10s %s\n", $$1, $$2}'
@@ -45,6 +45,9 @@ test: $(INSTALLED) ## Run all tests; pass pytest options with ARGS="..."
 coverage: $(INSTALLED) ## Measure which branches the tests take, package by package; report in htmlcov/
 	$(BIN)/python -m pytest --cov --cov-branch --cov-report=html $(ARGS)
 	$(BIN)/python -m tests.coverage_by_package
+
+matrix: $(INSTALLED) ## Test the SDK on every supported Python that this machine has
+	$(BIN)/python -m pytest -rs tests/integration/sdk/test_interpreters.py $(ARGS)
 
 recovery: $(INSTALLED) ## Try every kind of fault ten times on real servers and write docs/explanation/guarantees.md (33 minutes)
 	$(BIN)/python -m millrace.load_tests.recovery --times 10 --report docs/explanation/guarantees.md $(ARGS)

@@ -1,9 +1,9 @@
-"""The subscriber SDK: an app's way to receive recommendations, as an iterator or by callback."""
+"""The subscriber SDK: an app receives recommendations as an iterator, by callback or by polling."""
 
 import logging
 import threading
 import time
-from collections import defaultdict, deque
+from collections import deque
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from types import TracebackType
@@ -11,6 +11,7 @@ from typing import Any, Literal, get_args
 
 from pydantic import ValidationError
 
+from millrace.consumers.subscriber_positions import Positions
 from millrace.kernel.contracts import Recommendation
 from millrace.kernel.errors import ConfigurationError
 from millrace.kernel.recent_ids import RecentIds
@@ -22,7 +23,7 @@ logger = logging.getLogger(__name__)
 Start = Literal["latest", "earliest", "resume"]
 
 DEFAULT_GROUP = "subscriber"
-# How many recommendation ids are remembered; repeats follow their first copy within a batch or two.
+# A repeated list follows its first copy within a batch or two.
 _REMEMBERED_IDS = 10_000
 _COMMIT_EVERY_S = 1.0
 _POLL_S = 0.5
@@ -30,13 +31,13 @@ _POLL_S = 0.5
 
 @dataclass(frozen=True, slots=True)
 class Received:
-    """A recommendation and the record it came in.
+    """A recommendation and the record that carried it.
 
     Args:
         recommendation: The list.
-        timestamp_ms: When its record was published, by the record's timestamp.
-        partition: Where the record lies.
-        offset: Where the record lies.
+        timestamp_ms: The record's timestamp: when the list was published, in milliseconds since 1970.
+        partition: The record's partition.
+        offset: The record's offset in that partition.
     """
 
     recommendation: Recommendation
@@ -68,7 +69,7 @@ class RecommendationSubscriber:
         start: `latest` (lists from now on) and `earliest` (everything kept) read all partitions and commit nothing;
             `resume` shares the partitions among all subscribers of the group and goes on where it stopped.
         group: Name of the group for `resume`; the configured prefix is put before it.
-        user_id: Only this user's lists.
+        user_id: Deliver this user's lists alone.
 
     Raises:
         ConfigurationError: `start`, `group` or `user_id` cannot be used; the text says why.
@@ -94,8 +95,8 @@ class RecommendationSubscriber:
             self._reader = TopicReader(settings, topic, start)
         self._seen = RecentIds(_REMEMBERED_IDS)
         self._waiting: deque[Received] = deque()
-        self._shown: Received | None = None
-        self._progress = _Progress()
+        self._yielded: Received | None = None
+        self._positions = Positions() if start == "resume" else None
         self._committed_s = time.monotonic()
         self.duplicates = 0
 
@@ -108,14 +109,15 @@ class RecommendationSubscriber:
         self.close()
 
     def __iter__(self) -> Iterator[Recommendation]:
-        """Yield recommendations as they come, without end; asking for the next one says the last was handled.
+        """Yield recommendations as they arrive, without end.
 
-        The loop may be left and begun again: it goes on with the next list.
+        Asking for the next list marks the last one as handled. A loop may be left and begun again: it goes on with
+        the next list.
         """
         while True:
             received = self._next()
             if received is not None:
-                self._shown = received
+                self._yielded = received
                 yield received.recommendation
 
     def run(
@@ -125,13 +127,13 @@ class RecommendationSubscriber:
         limit: int | None = None,
         stop: threading.Event | None = None,
     ) -> int:
-        """Call back for each recommendation until `limit` is reached or `stop` is set; return how many there were.
+        """Call `callback` for each recommendation until `limit` or `stop` ends the loop; return how many were handled.
 
-        Where the callback raises, its list is not handled: the next `run` begins with it.
+        If the callback raises, its list is not handled: the next `run` begins with it.
 
         Args:
             callback: Called on this thread; the list counts as handled when it returns.
-            limit: Most recommendations to take.
+            limit: Return after so many recommendations.
             stop: Set it, from any thread, to end the loop within half a second.
         """
         count = 0
@@ -151,42 +153,43 @@ class RecommendationSubscriber:
     def poll(self, timeout_s: float) -> list[Received]:
         """Return what has arrived, repeats and other users' lists left out; waits up to `timeout_s` for the first.
 
-        Call `handled` for each when it has been dealt with, in any order.
+        Call `handled` for each list that you have dealt with, in any order.
         """
-        self._shown_is_handled()
+        self._handle_yielded()
         waiting, self._waiting = list(self._waiting), deque()
         return waiting or self._read(timeout_s)
 
     def handled(self, received: Received) -> None:
-        """Say that a recommendation has been dealt with; `resume` continues behind the last one before an open one."""
-        self._progress.close(received.partition, received.offset)
+        """Mark a recommendation as handled; `resume` goes on at the first one of each partition that is not."""
+        if self._positions is not None:
+            self._positions.close(received.partition, received.offset)
 
     def commit(self) -> None:
-        """Remember on the broker what has been handled so far; happens by itself every second and on close."""
+        """Store on the broker what has been handled so far; done every second and on close without a call."""
         self._committed_s = time.monotonic()
-        if isinstance(self._reader, GroupReader):
-            self._reader.commit(self._progress.take_positions())
+        if self._positions is not None and isinstance(self._reader, GroupReader):
+            self._reader.commit(self._positions.take_changed())
 
     def close(self) -> None:
-        """Commit what was handled and let go of the connection."""
+        """Commit what was handled and close the connection."""
         try:
             self.commit()
         finally:
             self._reader.close()
 
     def _next(self) -> Received | None:
-        """Return the next recommendation, or None if none came within half a second."""
-        self._shown_is_handled()
+        """Return the next recommendation, or None if none arrived within half a second."""
+        self._handle_yielded()
         if self._waiting:
             self._commit_if_due()
         else:
             self._waiting.extend(self._read(_POLL_S))
         return self._waiting.popleft() if self._waiting else None
 
-    def _shown_is_handled(self) -> None:
-        if self._shown is not None:
-            self.handled(self._shown)
-            self._shown = None
+    def _handle_yielded(self) -> None:
+        if self._yielded is not None:
+            self.handled(self._yielded)
+            self._yielded = None
 
     def _read(self, timeout_s: float) -> list[Received]:
         self._commit_if_due()
@@ -195,7 +198,8 @@ class RecommendationSubscriber:
 
     def _accept(self, record: Any) -> Received | None:
         recommendation = self._recommendation(record)
-        self._progress.read(record.partition, record.offset, is_open=recommendation is not None)
+        if self._positions is not None:
+            self._positions.read(record.partition, record.offset, is_open=recommendation is not None)
         if recommendation is None:
             return None
         return Received(recommendation, record.timestamp, record.partition, record.offset)
@@ -218,37 +222,18 @@ class RecommendationSubscriber:
             self.commit()
 
 
-class _Progress:
-    """Where each partition can be resumed: at its first record that is still open, else behind the last one read."""
-
-    def __init__(self) -> None:
-        self._open: defaultdict[int, dict[int, None]] = defaultdict(dict)
-        self._end: dict[int, int] = {}
-        self._taken: dict[int, int] = {}
-
-    def read(self, partition: int, offset: int, *, is_open: bool) -> None:
-        """Note a record; one that is left out needs no handling."""
-        self._end[partition] = offset + 1
-        if is_open:
-            self._open[partition][offset] = None
-
-    def close(self, partition: int, offset: int) -> None:
-        """Note that a record was handled."""
-        self._open[partition].pop(offset, None)
-
-    def take_positions(self) -> dict[int, int]:
-        """Return the positions that have changed since the last call, by partition."""
-        positions = {partition: next(iter(self._open[partition]), end) for partition, end in self._end.items()}
-        changed = {partition: at for partition, at in positions.items() if self._taken.get(partition) != at}
-        self._taken.update(changed)
-        return changed
-
-
-def _check(start: object, group: str, user_id: str | None) -> None:
+def _check(start: object, group: object, user_id: object) -> None:
     if start not in get_args(Start):
         choices = ", ".join(get_args(Start))
         raise ConfigurationError(f"A subscriber cannot start at {start!r}: choose one of {choices}.")
-    if not group.strip():
-        raise ConfigurationError("The group of a subscriber needs a name.")
-    if user_id is not None and not user_id.strip():
-        raise ConfigurationError("user_id is empty: leave it out to receive the lists of all users.")
+    if not _is_name(group):
+        raise ConfigurationError(f"The group of a subscriber must be a text that is not blank; received {group!r}.")
+    if user_id is not None and not _is_name(user_id):
+        raise ConfigurationError(
+            f"The user_id of a subscriber must be a text that is not blank; received {user_id!r}. Leave it out to "
+            "receive the lists of all users."
+        )
+
+
+def _is_name(value: object) -> bool:
+    return isinstance(value, str) and bool(value.strip())

@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from millrace.consumers.subscriber import Received, RecommendationSubscriber
     from millrace.kernel.contracts import ActivityEvent, CatalogueItem, Recommendation, RecommendedItem
-    from millrace.producers.publisher import ActivityPublisher, Delivered, DeliveryError, Pending
+    from millrace.producers.delivery import Delivered, DeliveryError, Pending
+    from millrace.producers.publisher import ActivityPublisher
     from millrace.producers.records import InvalidRecordError, make_event
 
 __version__ = "0.1.0"
@@ -34,10 +35,10 @@ _HOMES = {
     "ActivityEvent": "millrace.kernel.contracts",
     "ActivityPublisher": "millrace.producers.publisher",
     "CatalogueItem": "millrace.kernel.contracts",
-    "Delivered": "millrace.producers.publisher",
-    "DeliveryError": "millrace.producers.publisher",
+    "Delivered": "millrace.producers.delivery",
+    "DeliveryError": "millrace.producers.delivery",
     "InvalidRecordError": "millrace.producers.records",
-    "Pending": "millrace.producers.publisher",
+    "Pending": "millrace.producers.delivery",
     "Received": "millrace.consumers.subscriber",
     "Recommendation": "millrace.kernel.contracts",
     "RecommendationSubscriber": "millrace.consumers.subscriber",

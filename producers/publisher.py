@@ -1,8 +1,7 @@
-"""The publisher SDK: an app's way to send activity; every call ends in confirmed delivery or in an exception."""
+"""The publisher SDK: an app sends activity; every call ends in confirmed delivery or in an exception."""
 
-import threading
+import math
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
 from types import TracebackType
 from typing import Any
 
@@ -10,68 +9,28 @@ from kafka import KafkaProducer
 from kafka.errors import KafkaError
 
 from millrace.kernel.contracts import ActivityEvent, CatalogueItem
-from millrace.kernel.errors import TransientError, no_broker
+from millrace.kernel.errors import ConfigurationError, no_broker
 from millrace.kernel.kafka_client import kafka_options
 from millrace.kernel.settings import Settings, load_settings
+from millrace.producers.delivery import (
+    DELIVERY_TIMEOUT_S,
+    Delivered,
+    DeliveryError,
+    Pending,
+    collect,
+    raise_joined,
+    undelivered,
+)
+from millrace.producers.in_flight import InFlight
 from millrace.producers.records import encode_event, encode_item, make_event, name_of
 
-# One budget for a record: a request may take half of it, so that a lost one is tried again within the budget.
-DELIVERY_TIMEOUT_S = 30.0
+# A request may take half of a record's budget, so that a lost one is tried again within it.
 _REQUEST_SHARE = 0.5
 # 10,000 records of some 150 bytes: enough for any burst, little enough to lose when the process is killed.
 MAX_IN_FLIGHT = 10_000
-# Waiting this long for company makes batches under load and costs a single record 2 ms.
+# Waiting this long for other records makes batches under load and costs a single record 2 ms.
 LINGER_MS = 2
 _IDLE_CLOSE_S = 0.2
-_NAMED_FAILURES = 3
-
-
-@dataclass(frozen=True, slots=True)
-class Delivered:
-    """Where the broker put a record."""
-
-    topic: str
-    partition: int
-    offset: int
-
-
-class DeliveryError(TransientError):
-    """Records that the broker did not confirm; the text names them.
-
-    Args:
-        message: One sentence.
-        records: The records concerned, as given (raw records: their topic).
-    """
-
-    def __init__(self, message: str, records: Sequence[object] = ()) -> None:
-        super().__init__(message)
-        self.records = tuple(records)
-
-
-class Pending:
-    """A record on its way, returned by the calls that do not wait."""
-
-    def __init__(self, record: object, name: str, future: Any) -> None:
-        self.record = record
-        self.name = name
-        self._future = future
-
-    @property
-    def done(self) -> bool:
-        """Whether the broker has answered."""
-        return bool(self._future.is_done)
-
-    def result(self, timeout_s: float = DELIVERY_TIMEOUT_S) -> Delivered:
-        """Wait for the broker's confirmation.
-
-        Raises:
-            DeliveryError: The record was refused, or not confirmed in time.
-        """
-        try:
-            metadata = self._future.get(timeout_s)
-        except KafkaError as error:
-            raise _undelivered(self.record, self.name, error) from error
-        return Delivered(metadata.topic, metadata.partition, metadata.offset)
 
 
 class ActivityPublisher:
@@ -84,11 +43,13 @@ class ActivityPublisher:
 
     Args:
         settings: Addresses and rules; read from the environment when left out.
-        max_in_flight: Most records on their way; the next one waits for room.
-        delivery_timeout_s: Longest wait for room, and for the confirmation of one record.
-        linger_ms: How long a record may wait for others to travel with.
+        max_in_flight: Most records on their way, 1 or more; the next one waits for room.
+        delivery_timeout_s: Longest wait for room, and for the confirmation of one record, in seconds.
+        linger_ms: How long a record may wait for others to share a request, in milliseconds; less than half of
+            the delivery timeout.
 
     Raises:
+        ConfigurationError: An argument is out of its range.
         TransientError: No broker answers.
     """
 
@@ -100,14 +61,12 @@ class ActivityPublisher:
         delivery_timeout_s: float = DELIVERY_TIMEOUT_S,
         linger_ms: int = LINGER_MS,
     ) -> None:
+        _check_arguments(max_in_flight, delivery_timeout_s, linger_ms)
         self._settings = settings or load_settings()
         self._policy = self._settings.event_policy
         self._topics = self._settings.topics
         self._timeout_s = delivery_timeout_s
-        self._max_in_flight = max_in_flight
-        self._room = threading.Condition()
-        self._in_flight = 0
-        self._failed: list[DeliveryError] = []
+        self._in_flight = InFlight(max_in_flight, delivery_timeout_s)
         self._closed = False
         self._producer = _connect(self._settings, delivery_timeout_s, linger_ms)
 
@@ -167,8 +126,8 @@ class ActivityPublisher:
                 pending.append(self._send(self._topics.events, key, value, event, name_of(event)))
             except DeliveryError as error:
                 failed.append(error)
-        delivered, late = self._collect(pending)
-        _raise_joined([*failed, *late], len(encoded))
+        delivered, late = collect(pending, self._timeout_s)
+        raise_joined([*failed, *late], len(encoded))
         return delivered
 
     def publish_async(
@@ -186,7 +145,7 @@ class ActivityPublisher:
             DeliveryError: No room within the delivery timeout.
         """
         key, value = encode_event(event, self._policy)
-        report = on_delivery or self._remember_failure
+        report = on_delivery or self._in_flight.remember
         return self._send(self._topics.events, key, value, event, name_of(event), report=report)
 
     def upsert_item(self, item: CatalogueItem) -> Delivered:
@@ -205,8 +164,8 @@ class ActivityPublisher:
             InvalidRecordError: An item breaks the contract; the ones before it were sent.
             DeliveryError: `records` holds every item that was not confirmed; the others were.
         """
-        delivered, failed = self._collect([self._send_item(item) for item in items])
-        _raise_joined(failed, len(delivered) + len(failed))
+        delivered, failed = collect([self._send_item(item) for item in items], self._timeout_s)
+        raise_joined(failed, len(delivered) + len(failed))
         return len(delivered)
 
     def publish_raw(
@@ -238,20 +197,15 @@ class ActivityPublisher:
             DeliveryError: Something is still unconfirmed, or a record of `publish_async` failed since the last call.
         """
         limit_s = self._timeout_s if timeout_s is None else timeout_s
-        with self._room:
-            empty = self._room.wait_for(lambda: self._in_flight == 0, limit_s)
-            failed, self._failed = self._failed, []
-            left = self._in_flight
-        if not empty:
-            raise DeliveryError(f"{left} records were not confirmed within {limit_s:g} s; the broker is slow or away.")
-        _raise_joined(failed, len(failed))
+        failed = self._in_flight.wait_empty(limit_s)
+        raise_joined(failed, len(failed))
 
     def close(self) -> None:
-        """Send what is left, as far as the broker takes it, and let go of the connection."""
+        """Send what is left, as far as the broker takes it, and close the connection."""
         if not self._closed:
             self._closed = True
             # An idle sending thread may sleep through the call to end; with nothing to send nothing is lost by that.
-            self._producer.close(timeout=self._timeout_s if self._in_flight else _IDLE_CLOSE_S)
+            self._producer.close(timeout=self._timeout_s if self._in_flight.count else _IDLE_CLOSE_S)
 
     def _send_event(self, event: ActivityEvent) -> Pending:
         key, value = encode_event(event, self._policy)
@@ -274,50 +228,20 @@ class ActivityPublisher:
         """Hand one record to the sending thread; `record` and `name` are for messages."""
         if self._closed:
             raise DeliveryError(f"{name} was not sent: the publisher is closed.", [record])
-        self._enter(record, name)
+        self._in_flight.enter(record, name)
         try:
             future = self._producer.send(topic, value=value, key=key, headers=headers)
         except BaseException as error:
-            self._leave()
+            self._in_flight.leave()
             if isinstance(error, KafkaError | AssertionError):
-                raise _undelivered(record, name, error) from error
+                raise undelivered(record, name, error) from error
             raise
         if report is not None:
             future.add_callback(lambda _metadata: report(None))
-            future.add_errback(lambda error: report(_undelivered(record, name, error)))
+            future.add_errback(lambda error: report(undelivered(record, name, error)))
         # Last, so that a flush which sees the room empty also sees the failure.
-        future.add_both(self._leave)
+        future.add_both(self._in_flight.leave)
         return Pending(record, name, future)
-
-    def _enter(self, record: object, name: str) -> None:
-        with self._room:
-            if not self._room.wait_for(lambda: self._in_flight < self._max_in_flight, self._timeout_s):
-                raise DeliveryError(
-                    f"{name} was not sent: {self._in_flight} records have been waiting for the broker "
-                    f"for {self._timeout_s:g} s.",
-                    [record],
-                )
-            self._in_flight += 1
-
-    def _leave(self, _result: object = None) -> None:
-        with self._room:
-            self._in_flight -= 1
-            self._room.notify_all()
-
-    def _remember_failure(self, failure: DeliveryError | None) -> None:
-        if failure is not None:
-            with self._room:
-                self._failed.append(failure)
-
-    def _collect(self, pending: Sequence[Pending]) -> tuple[list[Delivered], list[DeliveryError]]:
-        delivered: list[Delivered] = []
-        failed: list[DeliveryError] = []
-        for one in pending:
-            try:
-                delivered.append(one.result(self._timeout_s))
-            except DeliveryError as error:
-                failed.append(error)
-        return delivered, failed
 
 
 def _connect(settings: Settings, delivery_timeout_s: float, linger_ms: int) -> Any:
@@ -337,16 +261,15 @@ def _connect(settings: Settings, delivery_timeout_s: float, linger_ms: int) -> A
         raise no_broker(settings.kafka_bootstrap, error) from error
 
 
-def _undelivered(record: object, name: str, error: BaseException) -> DeliveryError:
-    why = " ".join(str(error).split()) or type(error).__name__
-    return DeliveryError(f"{name} was not delivered: {why.rstrip('.')}.", [record])
-
-
-def _raise_joined(errors: Sequence[DeliveryError], total: int) -> None:
-    if not errors:
-        return
-    if len(errors) == 1:
-        raise errors[0]
-    named = " ".join(str(error) for error in errors[:_NAMED_FAILURES])
-    records = [record for error in errors for record in error.records]
-    raise DeliveryError(f"{len(errors)} of {total} records were not delivered: {named}", records)
+def _check_arguments(max_in_flight: int, delivery_timeout_s: float, linger_ms: int) -> None:
+    if max_in_flight < 1:
+        raise ConfigurationError(f"max_in_flight of a publisher must be 1 or more; received {max_in_flight}.")
+    if not (math.isfinite(delivery_timeout_s) and delivery_timeout_s > 0):
+        raise ConfigurationError(
+            f"delivery_timeout_s of a publisher must be a number of seconds above 0; received {delivery_timeout_s}."
+        )
+    if not 0 <= linger_ms < _REQUEST_SHARE * 1000 * delivery_timeout_s:
+        raise ConfigurationError(
+            "linger_ms of a publisher must be 0 or more, and less than half of the delivery timeout "
+            f"({1000 * delivery_timeout_s:g} ms); received {linger_ms}."
+        )

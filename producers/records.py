@@ -1,4 +1,4 @@
-"""From contracts to record bytes: what cannot be used is refused here, with the sentence a dead letter would carry."""
+"""From contracts to record bytes; what a reader would refuse is refused here, with the text of its dead letter."""
 
 import time
 import uuid
@@ -27,7 +27,16 @@ def make_event(
     event_id: str | None = None,
     context: dict[str, str] | None = None,
 ) -> ActivityEvent:
-    """Return an event that happened now and has an id of its own, unless told otherwise.
+    """Return an event, by default a rating that happened now.
+
+    Args:
+        user_id: Who acted; 1 to 128 characters.
+        item_id: What was acted on; 1 to 128 characters.
+        value: 0.5 to 5.0; a rating needs one, every other type has an implied value.
+        type: `rating`, `view`, `click`, `like`, `dislike`, `purchase` or a type that the installation configures.
+        ts_ms: When, in milliseconds since 1970; now when left out.
+        event_id: Makes sending the event again harmless; a random one when left out.
+        context: A flat map that is kept in the event log.
 
     Raises:
         InvalidRecordError: A field breaks the contract.
@@ -53,9 +62,10 @@ def encode_event(event: ActivityEvent, policy: EventPolicy) -> tuple[bytes, byte
     Raises:
         InvalidRecordError: A reader would dead-letter it.
     """
+    _check_kind(event, ActivityEvent, "make_event(user_id, item_id, type=...) makes one")
     key, value = event.user_id.encode(), event.model_dump_json(exclude_none=True).encode()
     try:
-        # The readers' own check on the very bytes, so that this side can never be more lenient.
+        # The readers' check on the same bytes: this side cannot be more lenient.
         decode_event(value, now_ms(), policy, key)
     except PoisonError as error:
         raise InvalidRecordError(error.reason, f"{name_of(event)} cannot be sent: {error}") from None
@@ -68,6 +78,7 @@ def encode_item(item: CatalogueItem, policy: EventPolicy) -> tuple[bytes, bytes]
     Raises:
         InvalidRecordError: A reader would dead-letter it.
     """
+    _check_kind(item, CatalogueItem, "CatalogueItem(item_id=..., title=...) makes one")
     key, value = item.item_id.encode(), item.model_dump_json(exclude_none=True).encode()
     try:
         decode_item(value, policy)
@@ -85,6 +96,13 @@ def name_of(record: ActivityEvent | CatalogueItem) -> str:
     if isinstance(record, CatalogueItem):
         return f"The item {_shown(record.item_id)}"
     return f"The event {_shown(record.event_id)} (user {_shown(record.user_id)}, item {_shown(record.item_id)})"
+
+
+def _check_kind(record: object, kind: type, how: str) -> None:
+    if not isinstance(record, kind):
+        raise InvalidRecordError(
+            Reason.WRONG_TYPE, f"This takes objects of the class {kind.__name__} ({how}); received {_shown(record)}."
+        )
 
 
 def _refused(error: ValidationError, name: str) -> InvalidRecordError:

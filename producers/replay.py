@@ -15,9 +15,10 @@ from millrace.kernel.errors import ConfigurationError
 from millrace.kernel.recent_ids import RecentIds
 from millrace.kernel.settings import Settings
 from millrace.kernel.topic_reader import TopicReader
+from millrace.producers.delivery import Pending
 from millrace.producers.lag import LagMeter
 from millrace.producers.pacing import FixedRate, Pacer, RecordedSpeed, Unpaced
-from millrace.producers.publisher import ActivityPublisher, Pending
+from millrace.producers.publisher import ActivityPublisher
 from millrace.producers.window import ReplayWindow
 
 # The loop sleeps between passes and looks without waiting: a waiting poll of a few milliseconds spins in its last one.

@@ -173,7 +173,7 @@ def test_lists_handled_out_of_order_are_resumed_at_the_first_open_one(settings: 
         assert ids(subscriber, 2) == ["r1", "r2"]
 
 
-@pytest.mark.parametrize("arguments", [{"start": "foo"}, {"group": " "}, {"user_id": ""}])
+@pytest.mark.parametrize("arguments", [{"start": "foo"}, {"group": " "}, {"user_id": ""}, {"user_id": 7}])
 def test_arguments_without_a_meaning_are_refused(settings: Settings, arguments: dict[str, Any]) -> None:
     with pytest.raises(ConfigurationError):
         RecommendationSubscriber(settings, **arguments)

@@ -25,7 +25,7 @@ from millrace.kernel.contracts import (
 )
 from millrace.kernel.errors import ConfigurationError, Reason
 from millrace.producers.dead_letters import DeadLetter
-from millrace.producers.publisher import Delivered
+from millrace.producers.delivery import Delivered
 
 # Read as markup, it closes what nobody has opened.
 MARKUP = "[/x]"

@@ -8,7 +8,7 @@ from kafka.errors import KafkaTimeoutError
 
 from millrace.kernel.contracts import ActivityEvent
 from millrace.kernel.settings import Settings
-from millrace.producers.publisher import DeliveryError, Pending
+from millrace.producers.delivery import DeliveryError, Pending
 from millrace.producers.replay import Replayer, ReplayOptions, ReplayResult
 
 EVENTS = 600
