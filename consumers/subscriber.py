@@ -222,18 +222,14 @@ class RecommendationSubscriber:
             self.commit()
 
 
-def _check(start: object, group: object, user_id: object) -> None:
+def _check(start: object, group: str, user_id: str | None) -> None:
     if start not in get_args(Start):
         choices = ", ".join(get_args(Start))
         raise ConfigurationError(f"A subscriber cannot start at {start!r}: choose one of {choices}.")
-    if not _is_name(group):
-        raise ConfigurationError(f"The group of a subscriber must be a text that is not blank; received {group!r}.")
-    if user_id is not None and not _is_name(user_id):
-        raise ConfigurationError(
-            f"The user_id of a subscriber must be a text that is not blank; received {user_id!r}. Leave it out to "
-            "receive the lists of all users."
-        )
-
-
-def _is_name(value: object) -> bool:
-    return isinstance(value, str) and bool(value.strip())
+    for name, value in {"group": group, "user_id": user_id}.items():
+        if value is not None and not isinstance(value, str):
+            raise ConfigurationError(f"The {name} of a subscriber must be text; received {value!r}.")
+    if not group or not group.strip():
+        raise ConfigurationError("The group of a subscriber needs a name.")
+    if user_id is not None and not user_id.strip():
+        raise ConfigurationError("user_id is empty: leave it out to receive the lists of all users.")
