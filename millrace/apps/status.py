@@ -160,7 +160,7 @@ def component(heartbeat: Mapping[str, Any], now_ms: int) -> Component:
     elif heartbeat.get("healthy") is False or (lag and rate is not None and rate == 0):
         state, detail = "stalled", "records wait, none is handled"
     elif heartbeat.get("catching_up"):
-        detail = "works off a backlog: lists nobody waits for are left out"
+        detail = "works off a backlog; skips lists nobody waits for"
     return Component(
         role=heartbeat["role"],
         state=state,

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 _LEGEND = (
     "learned: events it was trained on. offline: hit rate at 10 when it was made. graded: events that have graded its "
-    "lists since. live, popularity: hit rate at 10 of its lists and of the popularity list on the same events."
+    "lists since. live, popular: hit rate at 10 of its lists and of the popularity list on the same events."
 )
 
 
@@ -121,7 +121,7 @@ def render(versions: "list[ListedVersion]") -> "RenderableType":
     if not versions:
         return Text("No model version yet. Make one: millrace train log")
     table = Table(box=None, header_style="bold", pad_edge=False, padding=(0, 1, 0, 0))
-    right = ("learned", "offline", "graded", "live", "popularity")
+    right = ("learned", "offline", "graded", "live", "popular")
     for column in ("version", "role", "parent", "made (UTC)", *right):
         table.add_column(column, justify="right" if column in right else "left", no_wrap=True)
     for each in versions:

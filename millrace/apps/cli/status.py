@@ -41,7 +41,8 @@ def status(
 
             from millrace.apps.cli.status_screen import render
 
-            Console().print(render(_look(settings, probes)))
+            console = Console()
+            console.print(render(_look(settings, probes), console.width))
 
 
 def _look(settings: "Settings", probes: "Probes") -> "Status":
@@ -71,7 +72,7 @@ def _watch(settings: "Settings", probes: "Probes") -> None:
     with Live(console=Console(), auto_refresh=False, screen=True) as live:
         while True:
             try:
-                live.update(render(_look(settings, probes)), refresh=True)
+                live.update(render(_look(settings, probes), live.console.width), refresh=True)
             except TransientError as error:
                 live.update(Text(f"{error}\nLooking again every second; Ctrl-C ends this.", style="red"), refresh=True)
             time.sleep(WATCH_S)

@@ -134,3 +134,51 @@ def test_the_many_addresses_of_a_cluster_leave_room_for_its_name_and_state() -> 
     text = shown(status_of(servers=[Server(name="redis", address=address, ok=True, detail="six nodes")]), width=80)
     assert re.search(r"^redis .* up six nodes", text, re.MULTILINE)
     assert address in re.sub(r"\s", "", text.split("redis ", 1)[1]).replace("upsixnodes", "")
+
+
+def busy_status(partitions: int) -> Status:
+    """Return an installation with long names and large numbers."""
+    beat = {**BEAT, "since_ms": NOW_MS - 10**9, "events_per_s": 1234.5, "lag": 123_456}
+    names = [f"millrace-worker-7d9f8b6c5d-{end}-1" for end in ("abcde", "x2x4q")]
+    lag = lag_of("worker", dict.fromkeys(range(partitions), 12_346) | {3: 99_999}, {})
+    counts = {"events": 1_234_567, "hits": 300_000, "ndcg": 9e4, "popularity_hits": 1e5, "popularity_ndcg": 6e4}
+    return status_of(
+        components=components([{**beat, "instance": name} for name in names], NOW_MS),
+        lags=[lag],
+        versions=[quality("v000002", "champion", counts, True), quality("fallback", "counts", counts, False)],
+    )
+
+
+def test_eighty_columns_hold_every_figure_and_both_ends_of_a_name() -> None:
+    text = shown(busy_status(24), width=80)
+    for part in (
+        "millrace-…-abcde-1 11 d 13 h 1,234 123,456 ok",
+        "millrace-…-x2x4q-1 11 d 13 h 1,234 123,456 ok",
+        "records behind all partitions largest in partition",
+        "worker 383,957 99,999 3",
+        "model version arm graded hits@10 popular ndcg@10 popular",
+        "* v000002 champion 1,234,567 0.2430 0.0810 0.0729 0.0486",
+        " online counts counts 1,234,567 0.2430",
+    ):
+        assert part in text, text
+
+
+def test_a_wide_terminal_shows_whole_names_and_every_partition() -> None:
+    console = Console(width=300, record=True, file=io.StringIO())
+    console.print(render(busy_status(24), 300))
+    text = re.sub(r" +", " ", console.export_text())
+    assert "millrace-worker-7d9f8b6c5d-abcde-1" in text
+    assert re.search(r"worker( 12,346){3} 99,999( 12,346){20} 383,957", text)
+
+
+def test_values_from_outside_cannot_steer_the_terminal() -> None:
+    status = status_of(
+        servers=[Server(name="kafka", address="a\x1b[2J", ok=True, detail="topic\x1b]0;title\x07")],
+        components=components([{**BEAT, "instance": "host\x1b[31m", "waiting_for": "it\r"}], NOW_MS),
+        counters={"mine\x1b[0m": 1},
+        dead_letters={"reason\x9b": 1},
+    )
+    text = shown(status)
+    assert not re.search(r"[\x00-\x09\x0b-\x1f\x7f-\x9f]", text)
+    for part in (r"a\x1b[2J", r"topic\x1b]0;title\x07", r"host\x1b[31m", r"it\r", r"mine\x1b[0m", r"reason\x9b"):
+        assert part in text
