@@ -49,7 +49,7 @@ def demo(
     from rich.markup import escape
 
     from millrace.apps.cli.options import check_writable, write_text
-    from millrace.apps.cli.watching import watch
+    from millrace.apps.cli.supervision import supervise
     from millrace.apps.demo.options import DemoOptions
     from millrace.apps.demo.run import Demo
     from millrace.apps.demo.summary import print_summary
@@ -69,7 +69,7 @@ def demo(
             write_text(report, figures.model_dump_json(indent=2) + "\n")
         if stay:
             console.print(_NEXT.format(home=escape(str(folder))))
-            watch(console, stack, roles)
+            supervise(console, stack, roles)
 
     with ended_by_signals():
         result = Demo(options, console).run(at_the_end)

@@ -8,7 +8,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from millrace.apps.cli.watching import watch
+from millrace.apps.cli.supervision import supervise
 from millrace.apps.stacks.roles import DEFAULT_RETRAIN_EVENTS, Roles, default_roles
 from millrace.kernel.errors import ConfigurationError
 from millrace.kernel.settings import DEFAULT_HOME, load_settings
@@ -65,14 +65,14 @@ def up(
     """
     from millrace.apps.stacks.choosing import StackOptions, make_stack
     from millrace.apps.stacks.detached import start_detached
-    from millrace.apps.stacks.ports import Ports
+    from millrace.apps.stacks.ports import FixedPorts
     from millrace.runtime.interrupts import ended_by_signals
 
     _check_redis(redis)
     console = Console()
     settings = load_settings()
     folder = home or settings.home
-    ports = Ports(redis=redis_port, triton_grpc=triton_port, kafka=kafka_port, cassandra=cassandra_port)
+    ports = FixedPorts(redis=redis_port, triton_grpc=triton_port, kafka=kafka_port, cassandra=cassandra_port)
     chosen = make_stack(stack or settings.stack, folder, StackOptions(ports, fresh, brokers, redis == "cluster"))
     if detach:
         with ended_by_signals():
@@ -87,7 +87,7 @@ def up(
             roles = Roles(running, commands, first_health_port=settings.health_port)
             roles.start()
             _introduce(console, running, roles)
-            watch(console, running, roles)
+            supervise(console, running, roles)
     except KeyboardInterrupt:
         console.print("Stopped; no process is left.")
 

@@ -1,4 +1,4 @@
-"""Processes that Millrace starts, watches and ends."""
+"""Child processes: start, observe, stop."""
 
 import contextlib
 import os
@@ -15,7 +15,7 @@ from millrace.kernel.errors import FatalError
 from millrace.runtime import launcher
 
 LAUNCHER = Path(launcher.__file__)
-# A role has to finish its batch and a server its requests; neither takes more than a second when healthy.
+# A role finishes its batch, a server its requests: less than a second when healthy.
 STOP_DEADLINE_S = 10.0
 # After SIGKILL the kernel needs a moment to free a large process.
 KILL_DEADLINE_S = 5.0
@@ -25,7 +25,7 @@ class Child:
     """One running program with its log file.
 
     Args:
-        name: What people call it; also the stem of its log file.
+        name: Its name, and the stem of its log file.
         process: The started program, leader of its own session.
         log_path: Where its standard output and error go.
     """
@@ -56,11 +56,11 @@ class Child:
         self._process.send_signal(number)
 
     def request_stop(self) -> None:
-        """Ask it to end (SIGTERM) and return at once."""
+        """Send SIGTERM, without waiting."""
         self._process.terminate()
 
     def wait(self, timeout_s: float) -> bool:
-        """Wait for its end; return whether it came in time."""
+        """Wait for its end; return whether it ended in time."""
         try:
             self._process.wait(timeout_s)
         except subprocess.TimeoutExpired:
@@ -68,25 +68,25 @@ class Child:
         return True
 
     def stop(self, deadline_s: float = STOP_DEADLINE_S) -> None:
-        """End it: SIGTERM, then SIGKILL once the deadline has passed, for whatever it started as well."""
+        """Stop it and everything it started: SIGTERM, then SIGKILL after the deadline."""
         self.request_stop()
         if not self.wait(deadline_s):
             self.kill()
         self._kill_group()
 
     def kill(self) -> None:
-        """End it at once, as a crash would."""
+        """Kill it and everything it started, as a crash would."""
         self._process.kill()
         self.wait(KILL_DEADLINE_S)
         self._kill_group()
 
     def _kill_group(self) -> None:
-        """End processes it started and left behind."""
+        """Kill the processes that it left behind."""
         with contextlib.suppress(ProcessLookupError, PermissionError):
             os.killpg(self.pid, signal.SIGKILL)
 
     def cpu_seconds(self) -> float:
-        """Return the CPU seconds used so far by it and everything it started; the last known value after its end."""
+        """Return the CPU seconds that it and everything it started have used; after its end the last known value."""
         import psutil
 
         with contextlib.suppress(psutil.Error):

@@ -1,31 +1,32 @@
-"""From a stack's name to the stack."""
+"""Makes a stack from its name and options."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from millrace.apps.stacks.ports import Ports
+from millrace.apps.stacks.ports import FixedPorts
 from millrace.apps.stacks.stack import Stack
 from millrace.kernel.errors import ConfigurationError
 from millrace.kernel.settings import DEFAULT_HOME
 
-# The stacks that this machine can start by itself.
+# Stacks that start on this machine.
 STARTABLE = ("embedded", "local")
 
 
 @dataclass(frozen=True, slots=True)
 class StackOptions:
-    """What a person may choose about a stack.
+    """Options of a stack.
 
     Args:
         ports: Ports to use instead of free ones.
         fresh: Delete what an earlier run left.
         brokers: Kafka brokers; the embedded stack has one.
-        redis_cluster: Six Redis nodes instead of one server; the local stack alone.
+        redis_cluster: Six Redis nodes instead of one server; local stack only.
+        overrides: Settings fields to give every role.
     """
 
-    ports: Ports = field(default_factory=Ports)
+    ports: FixedPorts = field(default_factory=FixedPorts)
     fresh: bool = False
     brokers: int = 1
     redis_cluster: bool = False
@@ -38,7 +39,7 @@ def make_stack(name: str, home: Path, options: StackOptions | None = None) -> St
     Args:
         name: `embedded` or `local`.
         home: Its folder.
-        options: What to change about it.
+        options: Options; default: those of `StackOptions`.
 
     Raises:
         ConfigurationError: There is no such stack to start, or it cannot have these options.
@@ -86,5 +87,5 @@ def _check_embedded(options: StackOptions) -> None:
 
 
 def measuring_home(command: str, stack: str) -> Path:
-    """Return the folder of a run that starts from nothing: one for each stack, so that none meets another's data."""
+    """Return the home folder of a measurement that starts from nothing; each stack has its own."""
     return DEFAULT_HOME / (command if stack == "embedded" else f"{command}-{stack}")

@@ -1,4 +1,4 @@
-"""A stack that runs on without a terminal, and how it is ended from another one."""
+"""A stack in the background, and how another terminal stops it."""
 
 import contextlib
 import fcntl
@@ -16,25 +16,25 @@ if TYPE_CHECKING:
     import psutil
 
 OUTPUT = "up.log"
-# The servers have their own deadline; roles start after that.
+# Longer than the servers' own deadline: roles start after them.
 _START_DEADLINE_S = 180.0
-# Roles and servers get ten seconds each to end.
+# Roles and servers have 10 s each to end.
 _STOP_DEADLINE_S = 45.0
 _POLL_S = 0.1
-# What `millrace up` prints last, when everything runs.
+# The last line of `millrace up` once everything runs.
 RUNNING = "Ctrl-C ends everything."
 _ALONE = "--detach"
 
 
 def start_detached(home: Path) -> str:
-    """Run this very command line without `--detach` in the background; return what it said once everything runs.
+    """Run this command line without `--detach` in the background; return its output once everything runs.
 
     Args:
-        home: Folder of the stack; what it says later goes to HOME/logs/up.log.
+        home: Folder of the stack; its output goes to HOME/logs/up.log.
 
     Raises:
-        FatalError: It ended, or did not come up in time.
-        BaseException: Whatever interrupts the wait; the stack has been told to end, and has.
+        FatalError: It ended, or did not start in time.
+        BaseException: Whatever interrupted the wait; the stack has been stopped.
     """
     output = home.absolute() / "logs" / OUTPUT
     output.parent.mkdir(parents=True, exist_ok=True)
@@ -60,10 +60,10 @@ def start_detached(home: Path) -> str:
 
 
 def _await_running(process: "subprocess.Popen[bytes]", output: Path) -> str:
-    """Return what it has said once everything runs.
+    """Return its output once everything runs.
 
     Raises:
-        FatalError: It ended, or did not come up in time.
+        FatalError: It ended, or did not start in time.
     """
     deadline_s = time.monotonic() + _START_DEADLINE_S
     while RUNNING not in (said := output.read_text(errors="replace")):
@@ -76,13 +76,13 @@ def _await_running(process: "subprocess.Popen[bytes]", output: Path) -> str:
 
 
 def stop_running(home: Path) -> bool:
-    """End the stack that runs in a folder, and wait until its last process is gone.
+    """Stop the stack that runs in a folder, and wait until its last process has ended.
 
     Returns:
         Whether there was one.
 
     Raises:
-        FatalError: It does not end.
+        FatalError: A process does not end.
     """
     owner = _owner(home)
     if owner is None:

@@ -7,7 +7,7 @@ from typing import Any
 from millrace.apps.stacks.home import StackHome
 from millrace.apps.stacks.kafka_mock import MockKafka
 from millrace.apps.stacks.local import DATA_DIR as LOCAL_DATA_DIR
-from millrace.apps.stacks.ports import Ports
+from millrace.apps.stacks.ports import FixedPorts
 from millrace.apps.stacks.redis_server import RedisServer
 from millrace.apps.stacks.service import Service
 from millrace.apps.stacks.stack import Stack
@@ -38,12 +38,12 @@ class EmbeddedStack(Stack):
         self,
         home: Path | str = DEFAULT_HOME,
         *,
-        ports: Ports | None = None,
+        ports: FixedPorts | None = None,
         triton: bool = True,
         fresh: bool = False,
         overrides: Mapping[str, Any] | None = None,
     ) -> None:
-        ports = ports or Ports()
+        ports = ports or FixedPorts()
         folder = StackHome(Path(home))
         logs, path = folder.log_dir, folder.path
         self._fresh = fresh

@@ -19,9 +19,9 @@ if TYPE_CHECKING:
 
 LOCK_FILE = "stack.lock"
 EARLIER_DIR = "earlier"
-# Below this, logs and the event log of even a short run would fill the disk.
+# With less, even a short run would fill the disk.
 MIN_FREE_BYTES = 64 * 1024 * 1024
-# Children of a killed stack got SIGTERM when it died; they need no longer than a stop does.
+# Children of a killed stack get SIGTERM when it dies, and need as long as in an orderly stop.
 ORPHAN_DEADLINE_S = 10.0
 POLL_S = 0.05
 
@@ -39,9 +39,9 @@ class StackHome:
         self._lock: IO[str] | None = None
 
     def acquire(self) -> None:
-        """Take the folder for this process.
+        """Lock the folder for this process.
 
-        The lock is the kernel's, so that it ends with the process that held it, however that ended.
+        The kernel holds the lock and releases it when this process ends, however it ends.
 
         Raises:
             FatalError: Another stack runs there, the folder cannot be written or the disk is full.
@@ -103,7 +103,7 @@ class StackHome:
             raise FatalError(f"{target} cannot be written: {error.strerror}.") from None
 
     def release(self) -> None:
-        """Give the folder back."""
+        """Unlock the folder."""
         if self._lock is None:
             return
         with contextlib.suppress(OSError):
@@ -144,7 +144,7 @@ class StackHome:
 
 
 def _start_time(pid: int) -> float:
-    """Return when a process started, so that a later one with the same id is not taken for it; 0 if it has ended."""
+    """Return when a process started, 0 if it has ended; tells it from a later process with the same id."""
     import psutil
 
     try:
@@ -154,9 +154,9 @@ def _start_time(pid: int) -> float:
 
 
 def processes_of(home: Path) -> list["psutil.Process"]:
-    """Return the processes that a stack in this folder has started, as far as they are there.
+    """Return the processes that a stack in this folder has started and that still exist.
 
-    A later process with the number of one that has ended is none of them.
+    A later process with the same id is not among them.
     """
     import psutil
 
@@ -174,10 +174,7 @@ def processes_of(home: Path) -> list["psutil.Process"]:
 
 
 def runs(process: "psutil.Process") -> bool:
-    """Return whether a process has not ended, or been replaced by another with its number.
-
-    One that its parent has not asked about has ended: some parents never ask.
-    """
+    """Return whether a process still runs. A zombie does not: some parents never wait for it."""
     import psutil
 
     with contextlib.suppress(psutil.NoSuchProcess):
@@ -186,7 +183,7 @@ def runs(process: "psutil.Process") -> bool:
 
 
 def _wait_for_orphans(processes: Iterable["psutil.Process"]) -> None:
-    """Wait until the children of a killed stack have ended; past the deadline, end them."""
+    """Wait until the children of a killed stack have ended; kill them after the deadline."""
     import psutil
 
     left = list(processes)

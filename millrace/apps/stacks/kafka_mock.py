@@ -1,7 +1,7 @@
 """librdkafka's mock cluster: an in-process broker that speaks the Kafka protocol on a loopback port.
 
-Reached through librdkafka's public C interface, since the Python binding offers only the number of brokers. Found by
-experiment with librdkafka 2.x:
+Called through librdkafka's public C interface: the Python binding only sets the number of brokers. Measured with
+librdkafka 2.x:
 
 - Fetch: without data at the moment of asking, the answer is held for the whole `fetch_max_wait_ms`, even if a record
   arrives meanwhile. The delay of a record is therefore uniform between 0 and that wait. At 100 events/s (p50/p99, and

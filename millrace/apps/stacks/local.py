@@ -5,14 +5,14 @@ from pathlib import Path
 from typing import Any
 
 from millrace.apps.stacks.cassandra_server import CassandraServer
-from millrace.apps.stacks.comeback import Comeback
 from millrace.apps.stacks.home import StackHome
 from millrace.apps.stacks.jars import CASSANDRA_JARS, KAFKA_JARS, ensure_jars
 from millrace.apps.stacks.java import find_java
 from millrace.apps.stacks.kafka_server import KafkaCluster
-from millrace.apps.stacks.ports import Ports
+from millrace.apps.stacks.ports import FixedPorts
 from millrace.apps.stacks.redis_cluster import RedisCluster
 from millrace.apps.stacks.redis_server import RedisServer
+from millrace.apps.stacks.restart_backoff import RestartBackoff
 from millrace.apps.stacks.service import Service
 from millrace.apps.stacks.stack import Stack
 from millrace.apps.stacks.triton_server import TritonServer, unsupported_reason
@@ -49,7 +49,7 @@ class LocalStack(Stack):
         self,
         home: Path | str = DEFAULT_HOME,
         *,
-        ports: Ports | None = None,
+        ports: FixedPorts | None = None,
         brokers: int = 1,
         redis_cluster: bool = False,
         triton: bool = True,
@@ -57,7 +57,7 @@ class LocalStack(Stack):
         overrides: Mapping[str, Any] | None = None,
         jvm_options: Sequence[str] = (),
     ) -> None:
-        ports = ports or Ports()
+        ports = ports or FixedPorts()
         folder = StackHome(Path(home))
         logs, data = folder.log_dir, folder.path / DATA_DIR
         self._fresh = fresh
@@ -78,7 +78,7 @@ class LocalStack(Stack):
         super().__init__(folder, services, {"stack": "local", "triton_url": IN_PROCESS, **(overrides or {})})
         if triton and reason:
             self.notes.append(f"Models run inside the workers: {reason}.")
-        self._comebacks = {service.name: Comeback() for service in services}
+        self._backoffs = {service.name: RestartBackoff() for service in services}
 
     def fetch(self) -> None:
         """Look for Java, and copy the jars that are not here yet.
@@ -127,8 +127,8 @@ class LocalStack(Stack):
         return sentences
 
     def _bring_back(self, service: Service) -> str:
-        child, comeback = service.child, self._comebacks[service.name]
-        if child is None or child.alive or not comeback.due():
+        child, backoff = service.child, self._backoffs[service.name]
+        if child is None or child.alive or not backoff.due():
             return ""
         code, last_words = child.exit_code, child.last_words()
         service.stop()

@@ -7,8 +7,7 @@ from dataclasses import dataclass
 from millrace.kernel.errors import FatalError
 
 LOOPBACK = "127.0.0.1"
-# Below those that Linux gives to outgoing connections: while a server takes seconds to start, one of these could be
-# taken from it.
+# Below Linux's range of ephemeral ports: an outgoing connection could take one of those while a server is starting.
 FIRST_FREE_PORT, LAST_FREE_PORT = 15_000, 32_767
 _ATTEMPTS = 200
 
@@ -16,8 +15,8 @@ _given: set[int] = set()
 
 
 @dataclass(frozen=True, slots=True)
-class Ports:
-    """Ports a person may fix; 0 takes any free one.
+class FixedPorts:
+    """Ports chosen by the user; 0 takes any free one.
 
     Args:
         redis: Redis.
@@ -37,10 +36,10 @@ class Ports:
 
 
 def choose_port(wanted: int, owner: str) -> int:
-    """Return the wanted port, or any free one for 0, never the same one twice.
+    """Return the wanted port, or for 0 a free one that has not been given out before.
 
     Raises:
-        FatalError: Another program listens on the wanted port, or on all of them.
+        FatalError: Another program listens on the wanted port, or no free port was found.
     """
     if wanted == 0:
         return _any_free_port(owner)
@@ -64,7 +63,7 @@ def _any_free_port(owner: str) -> int:
 
 def _bind_error(port: int) -> OSError | None:
     with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as probe:
-        # As servers do: a port whose last connections are still fading counts as free.
+        # Servers set it too: a port with connections in TIME_WAIT counts as free.
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
             probe.bind((LOOPBACK, port))

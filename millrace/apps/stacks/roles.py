@@ -1,4 +1,4 @@
-"""The roles of a running system: started beside a stack's servers, started again when one ends on its own."""
+"""The roles of a running system: started beside a stack's servers and restarted when they end."""
 
 import sys
 import time
@@ -7,19 +7,19 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from millrace.apps.stacks.child import Child
-from millrace.apps.stacks.comeback import Comeback
+from millrace.apps.stacks.restart_backoff import RestartBackoff
 from millrace.kernel.errors import ConfigurationError, FatalError
 
 DEFAULT_RETRAIN_EVENTS = 2000
 MAX_PORT = 65_535
-# A role that has lasted so long has found its settings and servers usable: a start with unusable ones is over sooner.
+# A role that has run for this long has usable settings and servers: a start with unusable ones ends sooner.
 HEALTHY_AFTER_S = 30.0
-# One that gives up again after so many restarts, and has never been healthy, cannot run at all.
+# A role that has never been healthy and ends again after so many restarts cannot run at all.
 MAX_RESTARTS = 3
 
 
 class SpawnsRoles(Protocol):
-    """The side of a stack that roles need."""
+    """What roles need of a stack."""
 
     def spawn(self, role: str, argv: Sequence[str], env: Mapping[str, str] | None = None) -> Child:
         """Start a program beside the servers."""
@@ -44,12 +44,12 @@ def default_roles(retrain_every_events: int | None = DEFAULT_RETRAIN_EVENTS) -> 
 
 @dataclass
 class _Role:
-    """A role and its present process.
+    """A role and its current process.
 
     Args:
         argv: Its command.
         child: Its process.
-        comeback: Says when it may be started again.
+        backoff: Says when it may be started again.
         started_s: When the process was started.
         early_ends: How often in a row it gave up before it was healthy.
         been_healthy: Whether any of its processes was.
@@ -57,7 +57,7 @@ class _Role:
 
     argv: list[str]
     child: Child
-    comeback: Comeback
+    backoff: RestartBackoff
     started_s: float
     early_ends: int = 0
     been_healthy: bool = False
@@ -67,7 +67,7 @@ class Roles:
     """Roles running beside a stack.
 
     Args:
-        stack: What starts them, and ends them when it stops.
+        stack: Starts them, and stops them when it stops.
         commands: Name and command of each.
         now: Clock in seconds.
         first_health_port: Port of the first role's health page; each further role takes the next one. 0: any free
@@ -98,7 +98,7 @@ class Roles:
             FatalError: A program cannot be started.
         """
         for name, argv in self._commands.items():
-            self._roles[name] = _Role(list(argv), self._spawn(name, argv), Comeback(self._now), self._now())
+            self._roles[name] = _Role(list(argv), self._spawn(name, argv), RestartBackoff(self._now), self._now())
 
     @property
     def children(self) -> dict[str, Child]:
@@ -106,13 +106,13 @@ class Roles:
         return {name: role.child for name, role in self._roles.items()}
 
     def supervise(self) -> list[str]:
-        """Start again what has ended, less and less often where it keeps ending; call it every second or so.
+        """Restart roles that have ended, with back-off; call it about once a second.
 
         Returns:
-            A sentence for each role that had to be started again.
+            A sentence for each restarted role.
 
         Raises:
-            FatalError: A role gives up time and again and has never been healthy, so that it cannot run at all.
+            FatalError: A role keeps ending and has never been healthy: it cannot run at all.
         """
         return [sentence for name, role in self._roles.items() if (sentence := self._look_after(name, role))]
 
@@ -122,7 +122,7 @@ class Roles:
                 role.been_healthy, role.early_ends = True, 0
             return ""
         _refuse_hopeless(name, role)
-        return self._restart(name, role) if role.comeback.due() else ""
+        return self._restart(name, role) if role.backoff.due() else ""
 
     def _restart(self, name: str, role: _Role) -> str:
         ended = _how_it_ended(name, role)
@@ -146,24 +146,24 @@ def _health_ports(names: Sequence[str], first: int) -> dict[str, int]:
 
 
 def _refuse_hopeless(name: str, role: _Role) -> None:
-    """Let everything end for a role that has never run: whoever has just started it is there to read why.
+    """Stop everything for a role that has never been healthy: the user has just started it and can read why.
 
-    One that has been healthy takes nothing with it, for what it complains about may pass.
+    A role that has been healthy does not stop the others: the cause may pass.
 
     Raises:
-        FatalError: It has ended by itself, as it did after each restart.
+        FatalError: It has ended by itself after each restart.
     """
     if not role.been_healthy and not _killed(role) and role.early_ends >= MAX_RESTARTS:
         raise FatalError(f"{_how_it_ended(name, role)}.")
 
 
 def _how_it_ended(name: str, role: _Role) -> str:
-    """Return the words for a person, who may have to mend what it complains about."""
+    """Return how it ended, with the last line of its log."""
     repeated = " and keeps doing so" if role.early_ends >= MAX_RESTARTS else ""
     last_words = role.child.last_words() or "it said nothing"
     return f"{name} ended with code {role.child.exit_code}{repeated}: {last_words} (log: {role.child.log_path})"
 
 
 def _killed(role: _Role) -> bool:
-    """Return whether a signal has ended it: the kernel for lack of memory, an operator, a crash of a library."""
+    """Return whether a signal ended it: out of memory, an operator, a crashed library."""
     return (role.child.exit_code or 0) < 0

@@ -1,4 +1,4 @@
-"""What a stack is made of: servers behind one small Protocol, and the wait until all of them answer."""
+"""The servers of a stack: their Protocol, and the wait until all of them answer."""
 
 import time
 from collections.abc import Sequence
@@ -7,7 +7,7 @@ from typing import Any, Protocol
 from millrace.apps.stacks.child import Child
 from millrace.kernel.errors import FatalError
 
-# Between two looks at servers that are still starting.
+# Between two probes of servers that are starting.
 POLL_S = 0.02
 
 
@@ -22,23 +22,23 @@ class Service(Protocol):
         ...
 
     def start(self) -> None:
-        """Begin starting and return at once.
+        """Start it, without waiting until it answers.
 
         Raises:
-            FatalError: It cannot work here; the text says what to do.
+            FatalError: It cannot run here; the text says what to do.
         """
         ...
 
     def ready(self) -> bool:
-        """Look once, briefly, whether it answers."""
+        """Return whether it answers now."""
         ...
 
     def stop(self) -> None:
-        """End it; does nothing if it never started."""
+        """Stop it; does nothing if it never started."""
         ...
 
     def settings(self) -> dict[str, Any]:
-        """Return the settings fields that lead others to it."""
+        """Return the settings fields with its address."""
         ...
 
 

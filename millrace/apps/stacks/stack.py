@@ -1,4 +1,4 @@
-"""A set of servers and the roles beside them, ended with this process: what every stack has in common."""
+"""What every stack has in common: servers and roles that start together and end with this process."""
 
 import logging
 import os
@@ -21,11 +21,11 @@ logger = logging.getLogger(__name__)
 
 
 class Stack:
-    """Servers in the order in which they stop last, and the roles that were started beside them.
+    """Servers and the roles beside them. Roles stop first, then the servers in reverse order.
 
     Args:
         home: Folder for logs and data; one stack at a time runs in it.
-        services: The servers; each contributes the settings that lead to it.
+        services: The servers; each contributes its address to the settings.
         settings: Settings fields to give every role; a server's own come after them.
     """
 
@@ -37,30 +37,30 @@ class Stack:
         self._services = list(services)
         self._given = dict(settings)
         self.notes: list[str] = []
-        """Sentences a person should see once it has started."""
+        """Sentences to show to the user after the start."""
         self.started_in_s = 0.0
-        """How long the start took, from the first process to the last server that answers."""
+        """How long the start took, until the last server answered."""
         self._roles: list[Child] = []
         self._settings: Settings | None = None
         self._lock = threading.RLock()
 
     def fetch(self) -> None:
-        """Bring here what the servers need from a network; for a stack to override.
+        """Download what the servers need; for a stack to override.
 
-        A start does that as well: this is for whoever wants it done, and be told of it, beforehand.
+        A start does that as well. Call this to have it done beforehand.
 
         Raises:
-            FatalError: It cannot be had.
+            FatalError: The download failed.
         """
 
     def prepare(self) -> None:
-        """Put the folder in order before the servers start; for a stack to override."""
+        """Prepare the folder before the servers start; for a stack to override."""
 
     def provision(self) -> None:
-        """Make on the running servers what roles expect to find, e.g. topics; for a stack to override."""
+        """Create what roles expect on the running servers, e.g. topics; for a stack to override."""
 
     def create_topics(self, names: Sequence[str]) -> None:
-        """Create topics beyond the standing ones, with the configured number of partitions; for a measurement.
+        """Create further topics with the configured number of partitions, for a measurement.
 
         Raises:
             TransientError: Kafka does not answer.
@@ -70,13 +70,13 @@ class Stack:
         ensure_topics(self.settings, names)
 
     def supervise(self) -> list[str]:
-        """Start again what has ended and can be; for a stack to override.
+        """Restart servers that have ended; for a stack to override.
 
         Returns:
-            A sentence for each server that had to be started again.
+            A sentence for each restarted server.
 
         Raises:
-            FatalError: One has ended that the others cannot do without.
+            FatalError: A server has ended that cannot be restarted.
         """
         return []
 
@@ -100,7 +100,7 @@ class Stack:
         """Start the servers and wait until all answer.
 
         Raises:
-            FatalError: One cannot start; everything started so far has been ended.
+            FatalError: A server cannot start; everything started so far has been stopped.
         """
         if self._settings is not None:
             return self
@@ -120,7 +120,7 @@ class Stack:
 
     def _start(self) -> None:
         self.prepare()
-        # All are told to start before any is waited for.
+        # They start in parallel.
         for service in self._services:
             service.start()
         wait_ready(self._services, self.ready_deadline_s)
@@ -135,7 +135,7 @@ class Stack:
         self._home.publish(self.settings.shared(), self.children)
 
     def spawn(self, role: str, argv: Sequence[str], env: Mapping[str, str] | None = None) -> Child:
-        """Start a role beside the servers; it gets these settings and ends with this process.
+        """Start a role beside the servers; it gets the stack's settings and ends with this process.
 
         Args:
             role: Its name; its output goes to HOME/logs/ROLE.log.
@@ -150,17 +150,17 @@ class Stack:
         environment = {**os.environ, **self.settings.environment(), **own}
         child = start_child(role, argv, self._home.log_dir, environment)
         with self._lock:
-            # Its number may belong to somebody else by the time this stack ends.
+            # The kernel may reuse the process id of one that has ended.
             self._roles = [*(one for one in self._roles if one.name != role or one.alive), child]
             self._publish()
         return child
 
     def stop(self) -> None:
-        """End the roles, then the servers; safe to call twice."""
+        """Stop the roles, then the servers; safe to call twice."""
         with interrupts.shielded(), self._lock:
             roles, self._roles = self._roles, []
             stop_all(roles)
-            # Nobody needs them any more: they end at the same time.
+            # No role needs them any more: they stop in parallel.
             for child in self.children:
                 child.request_stop()
             for service in reversed(self._services):
@@ -189,7 +189,7 @@ class Stack:
 
 
 def stop_all(children: Sequence[Child], deadline_s: float = STOP_DEADLINE_S) -> None:
-    """End children at the same time, within one deadline for all."""
+    """Stop children in parallel, within one deadline for all."""
     deadline = time.monotonic() + deadline_s
     for child in children:
         child.request_stop()

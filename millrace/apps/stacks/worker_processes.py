@@ -1,4 +1,4 @@
-"""Several workers of one group on this machine, under one process that ends them all and starts again what dies."""
+"""Several workers on this machine, supervised by one process that restarts and stops them."""
 
 import logging
 import os
@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from millrace.apps.stacks.child import Child, start_child
-from millrace.apps.stacks.comeback import Comeback
+from millrace.apps.stacks.restart_backoff import RestartBackoff
 from millrace.apps.stacks.stack import stop_all
 from millrace.kernel.settings import Settings
 from millrace.runtime.interrupts import ended_by_signals
@@ -25,20 +25,20 @@ logger = logging.getLogger(__name__)
 
 @dataclass(slots=True)
 class _Slot:
-    """One worker's place: its processes follow one another under the same name."""
+    """One worker: a name, and the process that runs under it now."""
 
     name: str
     child: Child
-    comeback: Comeback = field(default_factory=Comeback)
+    backoff: RestartBackoff = field(default_factory=RestartBackoff)
 
 
 class WorkerProcesses:
-    """A number of equal workers.
+    """Equal workers of one consumer group.
 
     Args:
         settings: Given to each of them; their logs go to its log folder.
         count: How many.
-        command: What a worker is.
+        command: Starts a worker.
         start: Starts a process that ends with this one.
     """
 
@@ -57,15 +57,15 @@ class WorkerProcesses:
         return [slot.child for slot in self._slots]
 
     def supervise(self) -> list[str]:
-        """Start again what has ended, less and less often where it keeps ending; call it several times a second.
+        """Restart workers that have ended, with back-off; call it several times a second.
 
         Returns:
-            A sentence for each worker that was started again.
+            A sentence for each restarted worker.
         """
-        return [self._bring_back(slot) for slot in self._slots if not slot.child.alive and slot.comeback.due()]
+        return [self._bring_back(slot) for slot in self._slots if not slot.child.alive and slot.backoff.due()]
 
     def stop(self) -> None:
-        """End all at the same time, each after the batch in hand."""
+        """Stop all at the same time, each after its current batch."""
         stop_all(self.children)
 
     def _bring_back(self, slot: _Slot) -> str:
@@ -98,7 +98,7 @@ def _name(number: int) -> str:
 
 
 def run_worker_processes(settings: Settings, count: int) -> None:
-    """Run workers until SIGTERM, SIGINT or SIGHUP, then end them all.
+    """Run workers until SIGTERM, SIGINT or SIGHUP, then stop them all.
 
     Raises:
         FatalError: A process cannot be started.

@@ -23,7 +23,7 @@ from waiting import until
 from millrace.apps.stacks import home as stack_home
 from millrace.apps.stacks.child import start_child
 from millrace.apps.stacks.embedded import EmbeddedStack
-from millrace.apps.stacks.ports import Ports
+from millrace.apps.stacks.ports import FixedPorts
 from millrace.kernel.errors import FatalError
 from millrace.kernel.settings import load_settings
 
@@ -150,7 +150,7 @@ def test_a_busy_port_is_one_sentence_and_leaves_nothing(tmp_path: Path, field: s
         taken.bind(("127.0.0.1", 0))
         taken.listen()
         port = taken.getsockname()[1]
-        stack = EmbeddedStack(tmp_path, ports=Ports(**{field: port}))
+        stack = EmbeddedStack(tmp_path, ports=FixedPorts(**{field: port}))
         with pytest.raises(FatalError, match=f"^Port {port}, asked for ") as caught:
             stack.start()
     assert "\n" not in str(caught.value)

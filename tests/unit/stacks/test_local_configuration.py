@@ -97,7 +97,7 @@ def test_a_server_without_room_to_start_is_tried_again(tmp_path: Path, monkeypat
     stack, server = LocalStack(tmp_path, triton=False), FullDisk()
     monkeypatch.setattr(stack, "_services", [server])
     monkeypatch.setattr(stack, "_publish", lambda: None)
-    monkeypatch.setattr("millrace.apps.stacks.comeback.Comeback.due", lambda _: True)
+    monkeypatch.setattr("millrace.apps.stacks.restart_backoff.RestartBackoff.due", lambda _: True)
     assert stack.supervise() == [
         "cassandra ended with code 3 and cannot be started yet (No space left on device); it is tried again."
     ]

@@ -1,15 +1,15 @@
-"""When something that ended may be started again: soon at first, later and later while it keeps ending."""
+"""When a process that ended may be started again: soon at first, less and less often while it keeps ending."""
 
 import time
 from collections.abc import Callable
 
 FIRST_WAIT_S = 1.0
-# A full disk takes a person minutes to clear.
+# A person needs minutes to clear a full disk.
 LONGEST_WAIT_S = 30.0
 
 
-class Comeback:
-    """The waits before one process's starts.
+class RestartBackoff:
+    """Exponential back-off between the starts of one process.
 
     Args:
         now: Clock in seconds.
@@ -21,11 +21,11 @@ class Comeback:
         self._started_s = float("-inf")
 
     def due(self) -> bool:
-        """Return whether it is time, and if so take note of it."""
+        """Return whether the process may be started now; if so, the next wait counts from this call."""
         lasted_s = self._now() - self._started_s
         if lasted_s < self._wait_s:
             return False
-        forgiven = lasted_s > 2 * LONGEST_WAIT_S
-        self._wait_s = FIRST_WAIT_S if forgiven else min(2 * self._wait_s, LONGEST_WAIT_S)
+        recovered = lasted_s > 2 * LONGEST_WAIT_S
+        self._wait_s = FIRST_WAIT_S if recovered else min(2 * self._wait_s, LONGEST_WAIT_S)
         self._started_s = self._now()
         return True
