@@ -1,10 +1,16 @@
-"""Stopping a long-running process on SIGTERM and SIGINT."""
+"""Stopping a long-running process on SIGTERM and SIGINT.
+
+After SIGTERM it may take the time that it needs; whoever started it has a deadline of its own. After Ctrl-C it is ended
+by force if it is still there a few seconds later, which costs no more than a crash does.
+"""
 
 import asyncio
 import signal
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
 from types import FrameType
+
+from millrace.runtime.interrupts import force_end_later
 
 _SIGNALS = (signal.SIGTERM, signal.SIGINT)
 
@@ -13,7 +19,9 @@ _SIGNALS = (signal.SIGTERM, signal.SIGINT)
 def on_termination(stop: Callable[[], None]) -> Iterator[None]:
     """Call `stop` on SIGTERM and SIGINT inside the block; for the main thread of a process without an event loop."""
 
-    def handle(_: int, __: FrameType | None) -> None:
+    def handle(number: int, _: FrameType | None) -> None:
+        if number == signal.SIGINT:
+            force_end_later()
         stop()
 
     previous = {number: signal.signal(number, handle) for number in _SIGNALS}
@@ -33,9 +41,14 @@ def stop_on_signals() -> asyncio.Event:
 
 def call_on_signals(stop: Callable[[], None]) -> None:
     """Call `stop` on SIGTERM and SIGINT, in the running event loop."""
+
+    def stop_now() -> None:
+        force_end_later()
+        stop()
+
     loop = asyncio.get_running_loop()
-    for number in _SIGNALS:
-        loop.add_signal_handler(number, stop)
+    loop.add_signal_handler(signal.SIGTERM, stop)
+    loop.add_signal_handler(signal.SIGINT, stop_now)
 
 
 async def unless_stopped(stop: asyncio.Event, work: Awaitable[object]) -> None:

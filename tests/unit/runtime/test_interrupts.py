@@ -125,6 +125,29 @@ time.sleep(60)
     assert interrupt(code) == (-signal.SIGINT, "", "")
 
 
+ROLE = f"""
+import asyncio, time
+from millrace.runtime.signals import stop_on_signals
+async def role():
+    stop = stop_on_signals()
+    {_READY}
+    await stop.wait()
+    print("stops", flush=True)
+    await asyncio.to_thread(time.sleep, TIDIES_UP_S)
+asyncio.run(role())
+"""
+
+
+def test_a_role_that_cannot_stop_is_ended_by_force_after_ctrl_c() -> None:
+    code = ROLE.replace("TIDIES_UP_S", "60")
+    assert interrupt(code) == (interrupts.EXIT_INTERRUPTED, "stops\n", "")
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_role_that_stops_in_time_is_left_alone(number: signal.Signals) -> None:
+    assert interrupt(ROLE.replace("TIDIES_UP_S", "0"), number) == (0, "stops\n", "")
+
+
 def test_a_background_job_that_ignores_ctrl_c_goes_on_ignoring_it() -> None:
     code = f"""
 import signal
