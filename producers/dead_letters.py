@@ -125,6 +125,8 @@ def _problem(letter: DeadLetter, settings: Settings) -> str | None:
     topics, policy = settings.topics, settings.event_policy
     if letter.headers.topic not in (topics.events, topics.items):
         return f"It came from the topic {letter.headers.topic}, which is not one of this installation."
+    if letter.headers.key_bytes is not None and letter.key is None:
+        return "Its key was too large to be kept, and the key decides the partition; give a corrected value with --fix."
     try:
         if letter.headers.topic == topics.items:
             decode_item(letter.value, policy)

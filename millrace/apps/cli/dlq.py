@@ -90,11 +90,17 @@ def show(place: Annotated[str, typer.Argument(metavar="PARTITION:OFFSET", help="
         ("error", headers.error),
         ("source", f"{headers.topic}, partition {headers.partition}, offset {headers.offset}"),
         ("time", _time(letter)),
-        ("key", _text(letter.key)),
-        ("value", _text(letter.value)),
+        ("key", _part(letter.key, headers.key_bytes, headers.key_sha256, headers.key_start)),
+        ("value", _part(letter.value, headers.value_bytes, headers.value_sha256, headers.value_start)),
     ):
         out.print(f"[dim]{name:>7}[/dim]  ", end="")
         out.print(printable(text), markup=False)
+
+
+def _part(content: bytes | None, size_bytes: int | None, digest: str | None, start: str | None) -> str:
+    if size_bytes is None:
+        return _text(content)
+    return f"{size_bytes:,} bytes, too large to be kept; SHA-256 {digest}, begins with {start}"
 
 
 def replay(

@@ -12,6 +12,8 @@ from millrace.kernel.settings import Settings
 from millrace.kernel.topic_reader import TopicReader
 from millrace.producers import ActivityPublisher
 from millrace.producers.dead_letters import corrected, read_dead_letters, replay_dead_letters, select
+from millrace.runtime.dead_letters import dead_letter, described
+from millrace.runtime.records import SourceRecord
 
 pytestmark = pytest.mark.services
 
@@ -87,6 +89,20 @@ def test_a_corrected_event_gets_its_users_key(settings: Settings, publisher: Act
     assert events(settings) == [(b"8", fixed)]
     with pytest.raises(PoisonError):
         corrected(letter, b"{", settings)
+
+
+def test_a_letter_whose_key_was_too_large_is_sent_only_with_a_correction(
+    settings: Settings, publisher: ActivityPublisher
+) -> None:
+    value = orjson.dumps(GOOD)
+    record = SourceRecord(settings.topics.events, 0, 0, 0, b"k" * 2000, value)
+    made = described(dead_letter(settings.topics.dead_letters, record, PoisonError(Reason.KEY_MISMATCH, "No.")))
+    publisher.publish_raw(made.key, made.value, topic=made.topic, headers=made.headers)
+    (letter,) = read_dead_letters(settings)
+    ((_, sentence),) = replay_dead_letters(publisher, [letter], settings).unusable
+    assert "key was too large" in sentence
+    assert replay_dead_letters(publisher, [corrected(letter, value, settings)], settings).unusable == ()
+    assert events(settings) == [(b"7", value)]
 
 
 class TestCommands:

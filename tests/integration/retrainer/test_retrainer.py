@@ -9,6 +9,7 @@ import os
 import subprocess
 import sys
 import tempfile
+import time
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -19,7 +20,7 @@ from waiting import until_async
 from millrace.consumers.retrainer import request_retraining
 from millrace.consumers.retrainer.child import TrainingChild
 from millrace.consumers.retrainer.requests import pending_requests
-from millrace.consumers.retrainer.retrainer import Retrainer
+from millrace.consumers.retrainer.retrainer import TRAINING_STALLED_S, TURN_STALLED_S, Retrainer
 from millrace.consumers.retrainer.schedule import Schedule
 from millrace.consumers.retrainer.service import UNLOAD_AFTER_S, Service
 from millrace.kernel.contracts import ActivityEvent
@@ -60,10 +61,10 @@ class Bench:
         self._next += count
         self.log.append([_logged(number) for number in numbers])
 
-    def retrainer(self, schedule: Schedule | None = None) -> Retrainer:
+    def retrainer(self, schedule: Schedule | None = None, now: Callable[[], float] = time.monotonic) -> Retrainer:
         """Return a new one, as after a start of the process."""
         child = TrainingChild(self.settings, module="tiny_training_job")
-        return Retrainer(self.log, self.stores, self.service, child, schedule or Schedule())
+        return Retrainer(self.log, self.stores, self.service, child, schedule or Schedule(), now)
 
 
 def _logged(number: int) -> LoggedEvent:
@@ -307,3 +308,39 @@ async def test_versions_out_of_use_are_unloaded_after_a_grace_period(bench: Benc
     assert await bench.service.clean_up(now_s=UNLOAD_AFTER_S - 1) == []
     assert await bench.service.clean_up(now_s=UNLOAD_AFTER_S) == ["recommender_v000001"]
     assert bench.server.loaded() == ["recommender_v000002", "recommender_v000003"]
+
+
+async def test_a_training_that_says_nothing_for_too_long_is_unhealthy(bench: Bench) -> None:
+    now_s = 0.0
+    retrainer = bench.retrainer(now=lambda: now_s)
+    bench.script({"held": True})
+    async with running(retrainer):
+        await until_async(lambda: retrainer.status.phase == "encoder", "the training has begun")
+        now_s += TURN_STALLED_S + 1
+        assert retrainer.healthy
+        now_s += TRAINING_STALLED_S
+        assert not retrainer.healthy
+        (bench.settings.home / "go").touch()
+        await until_async(lambda: retrainer.healthy, "the training has moved on")
+
+
+async def test_a_turn_that_does_not_end_is_unhealthy_and_one_that_finds_a_server_away_is_not(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    now_s, away, turning = 0.0, True, asyncio.Event()
+
+    async def champion() -> None:
+        if away:
+            raise TransientError("Redis is away.")
+        turning.set()
+        await asyncio.Event().wait()
+
+    monkeypatch.setattr(bench.service, "champion", champion)
+    retrainer = bench.retrainer(now=lambda: now_s)
+    async with running(retrainer):
+        now_s += TURN_STALLED_S + 1
+        await until_async(lambda: retrainer.healthy and retrainer.status.waiting == "Redis is away.", "it tries again")
+        away = False
+        await until_async(turning.is_set, "a turn has begun that does not end")
+        now_s += TURN_STALLED_S + 1
+        assert not retrainer.healthy
