@@ -5,6 +5,8 @@ import textwrap
 from collections.abc import Iterator, Sequence
 from typing import Any
 
+from millrace.apps.help_text import EXAMPLES
+
 _HEAD = """# Command line
 
 This page is written by `millrace schemas --write` from the commands; a test checks that it is current.
@@ -15,10 +17,6 @@ error and an exit code that is not 0; [Troubleshoot](../how-to/troubleshoot.md) 
 _LINE_LENGTH = 118
 _NOTE = re.compile(r"\[dim\](.*?)\[/dim\]")
 _MARKUP = re.compile(r"\[/?(?:bold|dim|italic)[^\]]*\]")
-_EXAMPLES = re.compile(r"^Examples?:?\s*", re.MULTILINE)
-_BOLD_EXAMPLES = re.compile(r"\[bold\]Examples?:?\[/bold\]:?")
-_COMMAND = re.compile(r"((MILLRACE_\w+=\S+ )*|\w.*\| )millrace ")
-_NEXT_EXAMPLE = re.compile(r"(?:, | \| )(?=millrace )")
 _VALUES = {"str": "text", "int": "number", "float": "number", "int range": "number", "float range": "number"}
 
 
@@ -102,19 +100,12 @@ def _paragraphs(text: str) -> list[str]:
     """Return a command's help as Markdown: prose wrapped, examples in a block."""
     prose: list[str] = []
     examples: list[str] = []
-    for paragraph in re.split(r"\n\s*\n", _BOLD_EXAMPLES.sub("Examples", text)):
-        body = _EXAMPLES.sub("", paragraph).strip("\n")
-        lines = [_NOTE.sub(r"# \1", line).strip() for line in body.splitlines()]
-        if lines and all(_COMMAND.match(line) for line in map(_plain, lines)):
-            examples += (example for line in lines for example in _one_by_one(_plain(line)))
-        elif body.strip():
-            prose.append(textwrap.fill(_escaped(_plain(" ".join(lines))), _LINE_LENGTH))
+    for paragraph in re.split(r"\n\s*\n", text):
+        if paragraph.startswith(EXAMPLES):
+            examples += [_plain(_NOTE.sub(r"# \1", line)).strip() for line in paragraph.splitlines()[1:]]
+        elif paragraph.strip():
+            prose.append(textwrap.fill(_escaped(_plain(" ".join(paragraph.split()))), _LINE_LENGTH))
     return [*prose, *_block(examples)]
-
-
-def _one_by_one(line: str) -> list[str]:
-    """Return the commands of a line; one that begins with another program is a pipe."""
-    return _NEXT_EXAMPLE.split(line) if line.startswith("millrace ") else [line]
 
 
 def _escaped(text: str) -> str:

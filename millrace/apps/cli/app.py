@@ -15,6 +15,7 @@ import typer
 from rich.console import Console
 
 from millrace import __version__
+from millrace.apps.help_text import reflowed, use_one_style
 from millrace.kernel.errors import MillraceError
 from millrace.kernel.extras import how_to_install
 from millrace.runtime import interrupts
@@ -82,25 +83,21 @@ _EXTRA_OF = {
 
 _HELP = """A streaming real-time recommender: activity in through Kafka, fresh recommendations out milliseconds later.
 
-[bold]Examples[/bold]
-
-  millrace demo                                     [dim]everything, once[/dim]
-
-  millrace up                                       [dim]start it and stay[/dim]
-
-  millrace publish --user 7 --item 318 --value 4.5  [dim]send one rating[/dim]
-
-  millrace subscribe --user 7                       [dim]watch the answers[/dim]
-
 Addresses come from MILLRACE_* variables or from the stack running in MILLRACE_HOME:
-see docs/reference/configuration.md."""
+see docs/reference/configuration.md.
+
+Examples:
+  millrace demo                                     [dim]everything, once[/dim]
+  millrace up                                       [dim]start it and stay[/dim]
+  millrace publish --user 7 --item 318 --value 4.5  [dim]send one rating[/dim]
+  millrace subscribe --user 7                       [dim]watch the answers[/dim]"""
 
 
 def build_app() -> typer.Typer:
     """Return the command line with every command whose module is there."""
     app = typer.Typer(
         name="millrace",
-        help=_HELP,
+        help=reflowed(_HELP),
         no_args_is_help=True,
         add_completion=False,
         rich_markup_mode="rich",
@@ -114,6 +111,7 @@ def build_app() -> typer.Typer:
             importlib.import_module(module).register(app)
     for command in sorted(entry_points(group=COMMANDS_GROUP), key=lambda one: one.name):
         command.load().register(app)
+    use_one_style(app)
     return app
 
 

@@ -20,24 +20,31 @@ if TYPE_CHECKING:
 
 _HELP = """List, show and replay dead letters: records that could not be used, kept untouched with the reason.
 
-[bold]Examples[/bold]
+docs/reference/event-schema.md explains every reason.
 
+Examples:
   millrace dlq list --reason value_out_of_range
-
   millrace dlq show 0:12
+  millrace dlq replay 0:12 --fix corrected.json"""
 
-  millrace dlq replay --reason unknown_event_type  [dim]after configuring the type[/dim]
+_LIST_HELP = """List dead letters with place, time, reason and error, oldest first.
 
-  millrace dlq replay 0:12 --fix corrected.json
+Examples:
+  millrace dlq list
+  millrace dlq list --reason value_out_of_range --limit 20
+  millrace dlq list --json | jq .error"""
+_SHOW_HELP = """Show one dead letter whole: headers, key and value.
 
-docs/reference/event-schema.md explains every reason."""
-
-_LIST_HELP = "List dead letters with place, time, reason and error, oldest first."
-_SHOW_HELP = "Show one dead letter whole: headers, key and value."
+Examples:
+  millrace dlq show 0:12"""
 _REPLAY_HELP = """Publish dead letters to their topics again.
 
 A record that would come straight back is left where it is, with the reason. --fix replaces the value of one
-record by a corrected one. The dead-letter topic itself never changes: a replayed record stays listed."""
+record by a corrected one. The dead-letter topic itself never changes: a replayed record stays listed.
+
+Examples:
+  millrace dlq replay --reason unknown_event_type  [dim]after configuring the type[/dim]
+  millrace dlq replay 0:12 --fix corrected.json"""
 
 _Places = Annotated[list[str] | None, typer.Argument(metavar="[PARTITION:OFFSET]...", help="Which, as listed.")]
 _ReasonOption = Annotated[Reason | None, typer.Option("--reason", "-r", help="Only this reason.")]

@@ -16,7 +16,8 @@ def down(
 ) -> None:
     """End the stack that `millrace up` started in the home folder, with every role; its data stays.
 
-    Example: millrace down
+    Examples:
+      millrace down
     """
     from rich.console import Console
 

@@ -19,15 +19,12 @@ EXIT_NOT_BELIEVED = 2
 
 _HELP = """Grade the recommender on recorded data; the code that serves makes the lists.
 
-[bold]Examples[/bold]
+docs/how-to/evaluate.md explains the protocols, docs/reference/evaluation-report.md the figures.
 
-  millrace evaluate prequential data/ml-latest-small --report report.json --page report.html
-
-  millrace evaluate prequential data/ml-latest-small --events 5000 --without encoder --baseline none
-
-  millrace evaluate leave-one-out ml-1m.txt --baseline markov
-
-docs/how-to/evaluate.md explains the protocols, docs/reference/evaluation-report.md the figures."""
+Examples:
+  millrace evaluate prequential data/ml-latest-small --report report.json
+  millrace evaluate time-split data/ml-latest-small --cut 0.9
+  millrace evaluate leave-one-out ml-1m.txt --baseline markov"""
 
 
 @dataclass(frozen=True)
@@ -56,8 +53,9 @@ _PROTOCOLS = (
     Baselines are graded on the same events.
 
     Examples:
-      millrace evaluate prequential data/ml-latest-small --parallel 2 --report report.json --page report.html
-      millrace evaluate prequential data/ml-latest-small --moment after-event --delay 0.5 --rate 120
+      millrace evaluate prequential data/ml-latest-small --page report.html
+      millrace evaluate prequential data/ml-latest-small --without encoder
+      millrace evaluate prequential ml-25m --moment after-event --delay 0.5
       millrace evaluate prequential ml-1m --parallel 2 --work run-1m --resume
     """,
         (*_REPLAY, groups.Parts, groups.Baselines, groups.Diversity, groups.Processes),
@@ -97,7 +95,7 @@ _PROTOCOLS = (
         """Hide the last item of each sequence and rank the whole catalogue.
 
     Examples:
-      millrace evaluate leave-one-out ml-1m.txt --baseline popularity --baseline markov
+      millrace evaluate leave-one-out ml-1m.txt --baseline markov
       millrace evaluate leave-one-out ml-1m.txt --sampled 100
     """,
         (groups.Sequences, groups.Seed, groups.Without, groups.Baselines),

@@ -23,7 +23,9 @@ def import_folder(
 
     Doing it again changes nothing. With --log-only Redis follows with the next `millrace rebuild`.
 
-    Example: millrace import data/ml-latest-small --until 0.6
+    Examples:
+      millrace import data/ml-latest-small --until 0.6
+      millrace import data/ml-latest-small --log-only
     """
     from rich.console import Console
 

@@ -25,7 +25,7 @@ def log_schema(
     MILLRACE_CASSANDRA_REPLICATION and counts when the keyspace is created. An event log in SQLite needs none of this.
 
     Examples:
-      MILLRACE_EVENT_LOG='cassandra://db1:9042/millrace?dc=dc1' millrace log-schema
+      MILLRACE_EVENT_LOG='cassandra://db1/millrace?dc=dc1' millrace log-schema
       millrace log-schema --show
     """
     from millrace.kernel.settings import load_settings

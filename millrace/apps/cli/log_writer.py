@@ -14,6 +14,9 @@ def log_writer() -> None:
     The log holds each event under its partition and offset, so running this twice or again changes nothing. Models
     learn from the log, and `millrace rebuild` makes all of Redis from it. While the writer is away recommendations
     go on; it catches up from Kafka.
+
+    Examples:
+      millrace log-writer
     """
     from millrace.apps.cli.logs import log_to_stderr
     from millrace.consumers.log_writer.run import run_log_writer

@@ -18,12 +18,17 @@ _LEGEND = (
     "lists since. live, popular: hit rate at 10 of its lists and of the popularity list on the same events."
 )
 
+_HELP = """List model versions, put one in charge, go back to the one before.
+
+Examples:
+  millrace models list
+  millrace models promote v000003
+  millrace models rollback"""
+
 
 def register(app: typer.Typer) -> None:
     """Add the commands."""
-    models = typer.Typer(
-        help="List model versions, put one in charge, go back to the one before.", no_args_is_help=True
-    )
+    models = typer.Typer(help=_HELP, no_args_is_help=True, rich_markup_mode="rich")
     models.command("list")(list_versions)
     models.command()(promote)
     models.command()(rollback)
@@ -35,7 +40,8 @@ def list_versions(
 ) -> None:
     """List every version: what it was made from, its figures when it was made, and its live quality.
 
-    Example: millrace models list
+    Examples:
+      millrace models list
     """
     from millrace.kernel.settings import load_settings
 
@@ -55,7 +61,8 @@ def promote(version: Annotated[str, typer.Argument(metavar="VERSION", help="For 
 
     It is loaded into the model server first if it is not there. A challenger's trial ends.
 
-    Example: millrace models promote v000003
+    Examples:
+      millrace models promote v000003
     """
     from millrace.kernel.settings import load_settings
 
@@ -65,7 +72,8 @@ def promote(version: Annotated[str, typer.Argument(metavar="VERSION", help="For 
 def rollback() -> None:
     """Give the champion's place back to the version that had it before.
 
-    Example: millrace models rollback
+    Examples:
+      millrace models rollback
     """
     from millrace.kernel.settings import load_settings
 

@@ -25,18 +25,14 @@ _OPTIONAL = ", ".join(name for name in ActivityEvent.model_fields if name not in
 _BATCH = 500
 _HELP = """Send activity: one event from options, or many from a file of JSON lines.
 
-[bold]Examples[/bold]
-
-  millrace publish --user 7 --item 318 --value 4.5
-
-  millrace publish --user 7 --item 318 --type purchase
-
-  millrace publish events.jsonl
-
-  zcat events.jsonl.gz | millrace publish -
-
 A line holds user_id and item_id, and value for a rating; event_id, ts_ms, type and context may be left out.
-Every event is checked before it is sent, and the command ends when the broker has confirmed it."""
+Every event is checked before it is sent, and the command ends when the broker has confirmed it.
+
+Examples:
+  millrace publish --user 7 --item 318 --value 4.5
+  millrace publish --user 7 --item 318 --type purchase
+  millrace publish events.jsonl
+  zcat events.jsonl.gz | millrace publish -"""
 
 
 def register(app: typer.Typer) -> None:

@@ -35,7 +35,9 @@ def rebuild(
     what is there until it is exchanged. A role that has not begun resumes right behind the end of the log. Item indexes
     that Redis has are kept, and so are model versions. If this is killed, call it again: it goes on where it was.
 
-    Examples: millrace rebuild, millrace rebuild --new-topic
+    Examples:
+      millrace rebuild
+      millrace rebuild --new-topic
     """
     from rich.console import Console
 

@@ -27,7 +27,8 @@ def repartition(
     come in another partition. Killed half-way, it is called again. Afterwards set MILLRACE_TOPIC_PARTITIONS to the same
     number everywhere, and start workers and publishers.
 
-    Example: millrace repartition --partitions 8
+    Examples:
+      millrace repartition --partitions 8
     """
     from rich.console import Console
 

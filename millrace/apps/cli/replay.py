@@ -18,17 +18,13 @@ if TYPE_CHECKING:
 _SPEED = re.compile(r"^(\d+(?:\.\d+)?)x?$")
 _HELP = """Replay recorded ratings, or a synthetic stream, into Kafka: items first, then events in time order.
 
-[bold]Examples[/bold]
+Reads ml-latest-small and ml-25m, ml-1m and ml-100k. Ctrl-C stops; --resume goes on from there.
 
-  millrace replay data/ml-latest-small --closed-loop      [dim]as people would[/dim]
-
-  millrace replay data/ml-latest-small --rate 200         [dim]200 events a second[/dim]
-
-  millrace replay ~/ml-25m --speed 10000x --start 0.9     [dim]the newest tenth[/dim]
-
-  millrace replay --synthetic users=1000,items=5000,events=100000,seed=1
-
-Reads ml-latest-small and ml-25m, ml-1m and ml-100k. Ctrl-C stops; --resume goes on from there."""
+Examples:
+  millrace replay data/ml-latest-small --closed-loop    [dim]as people would[/dim]
+  millrace replay data/ml-latest-small --rate 200       [dim]200 events a second[/dim]
+  millrace replay ~/ml-25m --speed 10000x --start 0.9   [dim]the newest tenth[/dim]
+  millrace replay --synthetic users=1000,items=5000,events=100000,seed=1"""
 
 
 def register(app: typer.Typer) -> None:

@@ -25,7 +25,10 @@ def retrainer(
     reason in its card, and does not serve. Without a model yet, the first one is trained as soon as there are events;
     without --every and --every-events, later ones only when asked for with --trigger.
 
-    Examples: millrace retrainer --every 10m | millrace retrainer --every-events 5000 | millrace retrainer --trigger
+    Examples:
+      millrace retrainer --every 10m
+      millrace retrainer --every-events 5000
+      millrace retrainer --trigger
     """
     from millrace.kernel.settings import load_settings
 

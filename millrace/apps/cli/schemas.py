@@ -10,10 +10,8 @@ from millrace.kernel.errors import ConfigurationError
 
 _HELP = """Write or check the generated part of docs/: JSON Schemas of the records, pages of all settings and commands.
 
-[bold]Examples[/bold]
-
+Examples:
   millrace schemas --write
-
   millrace schemas --check  [dim]exit code 1 when something is out of date[/dim]"""
 
 

@@ -13,7 +13,8 @@ def statistics() -> None:
 
     One keeper runs per installation. It ends on SIGTERM or Ctrl-C after writing what it has learned.
 
-    Example: millrace statistics
+    Examples:
+      millrace statistics
     """
     from millrace.apps.cli.logs import log_to_stderr
     from millrace.kernel.settings import load_settings

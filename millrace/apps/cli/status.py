@@ -25,7 +25,10 @@ def status(
 ) -> None:
     """Show every component, its lag and rate, the model versions and their live quality.
 
-    Example: millrace status --watch
+    Examples:
+      millrace status
+      millrace status --watch
+      millrace status --json
     """
     from millrace.apps.probes import Probes
     from millrace.kernel.settings import load_settings

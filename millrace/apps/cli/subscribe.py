@@ -12,17 +12,13 @@ from millrace.kernel.settings import load_settings
 
 _HELP = """Show recommendations as they are published, with titles, scores, reasons and latency.
 
-[bold]Examples[/bold]
+Ctrl-C stops.
 
-  millrace subscribe --user 7                     [dim]one user's lists from now on[/dim]
-
-  millrace subscribe --from earliest --limit 3    [dim]the first three that are kept[/dim]
-
-  millrace subscribe --from resume --group mail   [dim]go on where this group stopped[/dim]
-
-  millrace subscribe --json | jq .items           [dim]one JSON object per line[/dim]
-
-Ctrl-C stops."""
+Examples:
+  millrace subscribe --user 7                    [dim]one user's lists from now on[/dim]
+  millrace subscribe --from earliest --limit 3   [dim]the oldest three lists[/dim]
+  millrace subscribe --from resume --group mail  [dim]from where the group stopped[/dim]
+  millrace subscribe --json | jq .items          [dim]one JSON object per line[/dim]"""
 
 
 class From(StrEnum):

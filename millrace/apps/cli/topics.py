@@ -13,7 +13,8 @@ def topics() -> None:
 
     A topic that is there is left as it is. The local stack does this by itself.
 
-    Example: MILLRACE_TOPIC_REPLICATION=3 millrace topics
+    Examples:
+      MILLRACE_TOPIC_REPLICATION=3 millrace topics
     """
     from millrace.apps.cli.options import quiet_kafka
     from millrace.kernel.settings import load_settings

@@ -42,7 +42,9 @@ def train(
     From a folder, items are numbered in the order of its movies file, as in an empty installation that imports that
     folder; `log` uses the numbers that Redis has given.
 
-    Example: millrace train data/ml-latest-small --until 0.6
+    Examples:
+      millrace train data/ml-latest-small --until 0.6
+      millrace train log --parent latest --deploy
     """
     from rich.console import Console
 

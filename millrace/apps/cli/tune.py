@@ -36,7 +36,7 @@ def tune(
 
     Examples:
       millrace tune data/ml-latest-small --budget 30m --jobs 2
-      millrace evaluate prequential data/ml-latest-small --configuration model.toml
+      millrace evaluate prequential ml-25m --configuration model.toml
       MILLRACE_MODEL_CONFIGURATION=model.toml millrace retrainer
     """
     from millrace.apps.cli.blas import use_one_thread

@@ -37,7 +37,9 @@ def verify(
     Changes nothing, and may run while everything else does: each part is compared as of the watermarks it was read
     with. Ends with exit code 0 if all is equal, with 1 if not.
 
-    Examples: millrace verify --wait 30, millrace verify --json
+    Examples:
+      millrace verify --wait 30
+      millrace verify --json
     """
     from rich.console import Console
 

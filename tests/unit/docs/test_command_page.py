@@ -8,11 +8,11 @@ from millrace.apps.command_page import command_page
 
 _HELP = """Count things.
 
-[bold]Examples[/bold]
+Prose with [bold]bold[/bold] words.
 
+Examples:
   shop count --top 3    [dim]the three most frequent[/dim]
-
-Prose with [bold]bold[/bold] words."""
+  cat things | shop count -"""
 
 
 def count(
@@ -37,6 +37,7 @@ def page() -> str:
         "## millrace count",
         "Prose with bold words.",
         "millrace count --top 3    # the three most frequent",
+        "cat things | millrace count -",
         "| `THING ...` | What to count. |",
         "| `--top`, `-n` | number | `10` | How many\\|at most. |",
         "| `--loud` |  |  | Say so. |",
