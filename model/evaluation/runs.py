@@ -18,7 +18,7 @@ from millrace.model.evaluation.leaks import LeakProbe
 from millrace.model.evaluation.options import EvaluateOptions
 from millrace.model.evaluation.outcomes import SystemOutcomes
 from millrace.model.evaluation.past import PastEvents
-from millrace.model.evaluation.split import Split
+from millrace.model.evaluation.split import Split, check_learnable
 from millrace.model.evaluation.system import System
 from millrace.model.evaluation.test_then_train import Moment, Replay, Watch, go_on
 from millrace.model.stream import RecordedStream, load_stream
@@ -70,8 +70,14 @@ class MakeSystem(Protocol):
 
 
 def split_of(stream: RecordedStream, options: EvaluateOptions) -> Split:
-    """Return the parts of the stream."""
-    return Split.of(len(stream.events), options.training, options.warm_up, options.events)
+    """Return the parts of the stream.
+
+    Raises:
+        ConfigurationError: Nothing is left to grade, or too little to learn from.
+    """
+    split = Split.of(len(stream.events), options.training, options.warm_up, options.events)
+    check_learnable(split)
+    return split
 
 
 def run_one(

@@ -8,6 +8,8 @@ from millrace.kernel.errors import ConfigurationError
 
 TRAINING_SHARE = 0.2
 WARM_UP_SHARE = 0.1
+# With fewer, the encoder may find no user with two events to learn from.
+LEAST_TRAINING_EVENTS = 50
 _Event = TypeVar("_Event")
 
 
@@ -48,6 +50,19 @@ class Split:
                 f"of {events} events; choose shares that sum to less than 1."
             )
         return cls(first, second, stop)
+
+
+def check_learnable(split: Split) -> None:
+    """Refuse a split whose training part is too short for a first model.
+
+    Raises:
+        ConfigurationError: The text says how many events there are and how many are needed.
+    """
+    if split.warm_up < LEAST_TRAINING_EVENTS:
+        raise ConfigurationError(
+            f"The training part of this stream has {split.warm_up} events, and a first model needs "
+            f"{LEAST_TRAINING_EVENTS}; use a longer stream or a larger training share."
+        )
 
 
 def before_graded(events: Sequence[_Event], split: Split) -> Sequence[_Event]:

@@ -14,8 +14,8 @@ from pathlib import Path
 
 import numpy as np
 from rich.console import Console
-from rich.progress import Progress
 
+from millrace.kernel.progress import share_bars
 from millrace.model.baselines.registry import BASELINES
 from millrace.model.evaluation.options import EvaluateOptions
 from millrace.model.evaluation.outcomes import GradedEvents, SystemOutcomes
@@ -144,7 +144,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     everything = [*(f"{_WITHOUT}{part}" for part in ABLATIONS), *reversed(list(BASELINES))]
     names = [SERVED, *(given.systems or everything)]
     make = partial(make_variant, shelf=_shelf(given.work, stream, options)) if given.work else make_variant
-    with Progress(console=Console(stderr=True)) as bars:
+    with share_bars(Console(stderr=True)) as bars:
         tasks = {name: bars.add_task(name, total=1.0) for name in names}
         results = run_all(names, stream, options, make, lambda name, share: bars.update(tasks[name], completed=share))
     graded = graded_events(stream.events, split_of(stream, options))

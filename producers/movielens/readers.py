@@ -149,6 +149,8 @@ def detect_reader(folder: Path) -> Reader:
     Raises:
         ConfigurationError: The folder is missing, or holds none of the formats.
     """
+    if folder.is_file():
+        raise ConfigurationError(f"{folder} is a file; give the folder that holds the MovieLens files.")
     if not folder.is_dir():
         raise ConfigurationError(f"The data folder {folder} does not exist; give the path of a MovieLens folder.")
     for reader in READERS:

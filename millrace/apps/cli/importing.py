@@ -29,9 +29,9 @@ def import_folder(
     """
     from rich.console import Console
 
-    from millrace.apps.cli.progress import progress_bar
     from millrace.apps.cli.rebuild import rebuild_and_report
     from millrace.consumers.importing import import_history
+    from millrace.kernel.progress import counting_bar
     from millrace.kernel.settings import load_settings
     from millrace.producers.movielens import load_movielens
     from millrace.stores.event_log import open_event_log
@@ -41,7 +41,7 @@ def import_folder(
     first, last = data.bounds(0.0, until)
     log = open_event_log(settings)
     try:
-        with progress_bar(console) as bar:
+        with counting_bar(console) as bar:
             task = bar.add_task("Importing", total=last - first)
             new = import_history(
                 log, data.items, data.slice(first, last), lambda done: bar.update(task, completed=done)

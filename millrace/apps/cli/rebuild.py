@@ -57,9 +57,9 @@ def rebuild(
 
 def rebuild_and_report(log: "EventLog", settings: "Settings", console: "Console") -> None:
     """Rebuild with a progress bar and say what came of it."""
-    from millrace.apps.cli.progress import progress_bar
+    from millrace.kernel.progress import counting_bar
 
-    with progress_bar(console) as bar:
+    with counting_bar(console) as bar:
         task = bar.add_task("Rebuilding", total=None)
         report = asyncio.run(_rebuild(log, settings, lambda done, total: bar.update(task, completed=done, total=total)))
     resumed = f", {report.resumed_events} of them applied before a kill" if report.resumed_events else ""

@@ -33,12 +33,12 @@ def repartition(
     from rich.console import Console
 
     from millrace.apps.cli.options import quiet_kafka
-    from millrace.apps.cli.progress import progress_bar
+    from millrace.kernel.progress import counting_bar
     from millrace.kernel.settings import load_settings
 
     quiet_kafka()
     settings, console = load_settings(), Console(stderr=True)
-    with progress_bar(console) as bar:
+    with counting_bar(console) as bar:
         task = bar.add_task("Moving users", total=None)
         done = asyncio.run(_repartition(settings, partitions, lambda moved: bar.update(task, completed=moved)))
     before = "none so far" if done.before is None else str(done.before)

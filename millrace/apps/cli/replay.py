@@ -6,10 +6,11 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
+from rich.progress import BarColumn, MofNCompleteColumn, TaskID, TextColumn, TimeElapsedColumn
 
 from millrace.apps.cli.options import PANEL_APP, check_writable, quiet_kafka, stop_on_signals, write_report
 from millrace.kernel.errors import ConfigurationError
+from millrace.kernel.progress import LineProgress
 from millrace.kernel.settings import load_settings
 
 if TYPE_CHECKING:
@@ -95,15 +96,15 @@ class _Bar:
 
     def __init__(self, console: Console, total: int, done: int) -> None:
         self._done = done
-        self._progress = Progress(
-            TextColumn("Replaying"),
+        self._progress = LineProgress(
+            TextColumn("{task.description}"),
             BarColumn(),
             MofNCompleteColumn(),
             TextColumn("{task.fields[figures]}"),
             TimeElapsedColumn(),
             console=console,
         )
-        self._task: TaskID = self._progress.add_task("", total=total, completed=done, figures="")
+        self._task: TaskID = self._progress.add_task("Replaying", total=total, completed=done, figures="")
 
     def __enter__(self) -> "_Bar":
         self._progress.start()

@@ -75,12 +75,12 @@ def _trained(
 ) -> "Version":
     """Train with a progress bar on stderr; a folder named `log` is written `./log`."""
     from rich.console import Console
-    from rich.progress import Progress
 
+    from millrace.kernel.progress import share_bars
     from millrace.model.configuration import read_configuration
 
     configuration = read_configuration(settings.model_configuration)
-    with Progress(console=Console(stderr=True), transient=True) as bars:
+    with share_bars(Console(stderr=True), transient=True) as bars:
         tasks = {}
 
         def told(phase: str, share: float) -> None:

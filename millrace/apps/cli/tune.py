@@ -45,8 +45,8 @@ def tune(
     from rich.console import Console
 
     from millrace.apps.cli.options import check_writable, write_report
-    from millrace.apps.cli.progress import progress_bar
     from millrace.kernel.durations import seconds_of
+    from millrace.kernel.progress import counting_bar
     from millrace.kernel.settings import load_settings
     from millrace.model.tuning.processes import SearchOptions, search
 
@@ -54,7 +54,7 @@ def tune(
     check_writable(report)
     stream = _stream(path, seed)
     options = SearchOptions(work or load_settings().home / "tuning", trials, budget_s, jobs, seed)
-    with progress_bar(Console(stderr=True)) as bar:
+    with counting_bar(Console(stderr=True)) as bar:
         task = bar.add_task("trials", total=trials)
         from millrace.model.tuning.served import make_served  # it imports TensorFlow: seconds
 
@@ -66,12 +66,14 @@ def tune(
 
 def _stream(path: Path, seed: int) -> "WarmUpStream":
     """Return the part before the graded one; what lies behind is out of reach of everything called with it."""
-    from millrace.model.evaluation.split import Split
+    from millrace.model.evaluation.split import Split, check_learnable
     from millrace.model.stream import load_stream
     from millrace.model.tuning.warm_up import warm_up_stream
 
     whole = load_stream(path, seed)
-    return warm_up_stream(whole.events, whole.catalogue, Split.of(len(whole.events)))
+    split = Split.of(len(whole.events))
+    check_learnable(split)
+    return warm_up_stream(whole.events, whole.catalogue, split)
 
 
 def _write(output: Path, found: "Found", path: Path, stream: "WarmUpStream") -> None:

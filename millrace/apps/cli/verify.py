@@ -64,12 +64,12 @@ def verify(
 
 
 def _verify(log: "EventLog", settings: "Settings", wait_s: float, console: "Console") -> "Verification":
-    from millrace.apps.cli.progress import progress_bar
+    from millrace.kernel.progress import counting_bar
     from millrace.stores.redis.stores import open_stores
     from millrace.streams.verify import verify as run
 
     async def main() -> "Verification":
-        with progress_bar(console) as bar:
+        with counting_bar(console) as bar:
             task = bar.add_task("Recomputing", total=None)
             async with open_stores(settings) as stores:
                 return await run(

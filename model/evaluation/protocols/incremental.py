@@ -11,9 +11,9 @@ from typing import Any
 
 import numpy as np
 from rich.console import Console
-from rich.progress import Progress
 
 from millrace.kernel.errors import ConfigurationError
+from millrace.kernel.progress import share_bars
 from millrace.kernel.user_state import ResolvedEvent, UserState
 from millrace.model.evaluation.options import EvaluateOptions
 from millrace.model.evaluation.outcomes import GradedEvents, SystemOutcomes
@@ -126,10 +126,10 @@ def run(options: EvaluateOptions, console: Console) -> TablesReport:
         ConfigurationError: No folder was given, or it cannot be used.
     """
     if options.path is None:
-        raise ConfigurationError("The incremental protocol needs a MovieLens folder: millrace evaluate incremental PATH.")
+        raise ConfigurationError("A MovieLens folder is missing: millrace evaluate incremental PATH.")
     stream = load_stream(options.path, options.seed)
     split = split_of(stream, options)
-    with Progress(console=console, transient=True) as bars:
+    with share_bars(console, transient=True) as bars:
         tasks = {name: bars.add_task(name, total=1.0) for name in VARIANTS}
         results = run_all(
             VARIANTS,

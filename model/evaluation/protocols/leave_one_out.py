@@ -14,6 +14,7 @@ from rich.console import Console
 from rich.progress import Progress
 
 from millrace.kernel.errors import ConfigurationError
+from millrace.kernel.progress import share_bars
 from millrace.kernel.user_state import ResolvedEvent, UserState, apply_event
 from millrace.model.baselines.registry import BASELINES, BaselineSetup
 from millrace.model.evaluation.options import EvaluateOptions
@@ -151,12 +152,12 @@ def run(options: EvaluateOptions, console: Console) -> TablesReport:
     """
     if options.sequences is None:
         raise ConfigurationError(
-            "The leave-one-out protocol needs --sequences FILE with lines 'user item' in order of time."
+            "A file with lines 'user item' in order of time is missing: millrace evaluate leave-one-out FILE."
         )
     sequences = read_sequences(options.sequences)
     parts = leave_one_out(sequences, options.seed)
     catalogue = sequences.catalogue()
-    with Progress(console=console, transient=True) as bars:
+    with share_bars(console, transient=True) as bars:
         tasks: dict[str, Any] = {}
 
         def told(phase: str, share: float) -> None:

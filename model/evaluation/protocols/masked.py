@@ -11,6 +11,7 @@ from rich.console import Console
 from rich.progress import Progress
 
 from millrace.kernel.errors import ConfigurationError
+from millrace.kernel.progress import share_bars
 from millrace.kernel.user_state import ResolvedEvent, UserState, apply_event
 from millrace.model.baselines.registry import BASELINES, BaselineSetup
 from millrace.model.evaluation.options import EvaluateOptions
@@ -162,7 +163,7 @@ def run(options: EvaluateOptions, console: Console) -> TablesReport:
         ConfigurationError: No folder was given, or it or the candidates cannot be used.
     """
     if options.path is None:
-        raise ConfigurationError("The masked protocol needs a MovieLens folder: millrace evaluate masked PATH.")
+        raise ConfigurationError("A MovieLens folder is missing: millrace evaluate masked PATH.")
     stream = load_stream(options.path, options.seed)
     events = list(stream.events)
     hidden = hidden_rows(events, options.hide, options.seed)
@@ -182,7 +183,7 @@ def run(options: EvaluateOptions, console: Console) -> TablesReport:
     systems += [
         BaselineOnSequences(name, BASELINES[name](setup), stream.catalogue, options.seed) for name in options.baselines
     ]
-    with Progress(console=console, transient=True) as bars:
+    with share_bars(console, transient=True) as bars:
         states = _learn(systems, visible, bars)
         figures = {system.name: _grade(system, baskets, states, options.seed, bars) for system in systems}
     served.finish()

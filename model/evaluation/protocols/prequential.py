@@ -6,9 +6,9 @@ from pathlib import Path
 from typing import Any
 
 from rich.console import Console
-from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
 from millrace.kernel.errors import ConfigurationError
+from millrace.kernel.progress import share_bars
 from millrace.model.evaluation.options import EvaluateOptions
 from millrace.model.evaluation.outcomes import GradedEvents, SystemOutcomes
 from millrace.model.evaluation.report.build import Evaluated, build_report
@@ -69,11 +69,11 @@ def run(options: EvaluateOptions, console: Console, make: MakeSystem = make_syst
         ConfigurationError: No folder was given, or it cannot be used.
     """
     if options.path is None:
-        raise ConfigurationError("The prequential protocol needs a MovieLens folder: millrace evaluate prequential PATH.")
+        raise ConfigurationError("A MovieLens folder is missing: millrace evaluate prequential PATH.")
     stream = load_stream(options.path, options.seed)
     split = split_of(stream, options)
     names = (SERVED, *options.baselines)
-    with _bars(console) as bars:
+    with share_bars(console) as bars:
         tasks = {name: bars.add_task(name, total=1.0) for name in names}
         results = run_all(names, stream, options, make, lambda name, share: bars.update(tasks[name], completed=share))
     graded = graded_events(stream.events, split)
@@ -114,14 +114,3 @@ def _ratings(
     others: Mapping[str, Any] = {"bias": BiasModel(), "mean": GlobalMean()}
     beside = predicted_first(stream.events, graded, others)
     return compare(system.predicted, beside["bias"], beside["mean"], graded, split.stop, bootstrap)
-
-
-def _bars(console: Console) -> Progress:
-    return Progress(
-        TextColumn("{task.description}"),
-        BarColumn(),
-        TaskProgressColumn(),
-        TimeElapsedColumn(),
-        TimeRemainingColumn(),
-        console=console,
-    )

@@ -101,6 +101,33 @@ def test_bad_arguments_are_one_sentence(arguments: list[str], sentence: str) -> 
     assert "Traceback" not in result.stderr
 
 
+FIVE_RATINGS = "userId,movieId,rating,timestamp\n1,1,4.0,100\n1,2,3.0,200\n2,1,5.0,300\n2,2,2.0,400\n3,1,4.5,500\n"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "sentence"),
+    [
+        (["evaluate", "prequential", "FOLDER"], "a first model needs 50"),
+        (["evaluate", "time-split", "FOLDER"], "a first model needs 50"),
+        (["evaluate", "incremental", "FOLDER"], "a first model needs 50"),
+        (["evaluate", "masked", "FOLDER"], "No user of"),
+        (["tune", "FOLDER"], "a first model needs 50"),
+        (["train", "FOLDER"], "at least 200 events"),
+        (["evaluate", "prequential", "FOLDER/ratings.csv"], "is a file; give the folder"),
+        (["evaluate", "prequential", "FOLDER/nowhere"], "does not exist"),
+        (["evaluate", "leave-one-out", "FOLDER/ratings.csv"], "line 1"),
+        (["evaluate", "ratings", "FOLDER/movies.csv", "FOLDER/movies.csv"], "Line 2 of"),
+    ],
+)
+def test_too_little_data_is_one_sentence(arguments: list[str], sentence: str, tmp_path: Path) -> None:
+    (tmp_path / "movies.csv").write_text("movieId,title,genres\n1,A (1999),Drama\n2,B (2000),War\n")
+    (tmp_path / "ratings.csv").write_text(FIVE_RATINGS)
+    result = run(*(part.replace("FOLDER", str(tmp_path)) for part in arguments), MILLRACE_HOME=str(tmp_path / "home"))
+    assert result.returncode == 1
+    assert sentence in result.stderr
+    assert "Traceback" not in result.stderr
+
+
 def test_schemas_are_current_by_the_command() -> None:
     assert run("schemas", "--check").returncode == 0
 

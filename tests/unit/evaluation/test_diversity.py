@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from rich.console import Console
 
-from millrace.apps.cli.evaluate import parse_weights
+from millrace.apps.cli.evaluate_options import parse_weights
 from millrace.kernel.errors import ConfigurationError
 from millrace.kernel.user_state import UserState
 from millrace.model.evaluation.diversity import DiversityWatch

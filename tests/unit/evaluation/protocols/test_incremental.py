@@ -13,5 +13,5 @@ def test_points_are_spread_evenly_over_the_graded_part() -> None:
 
 
 def test_a_folder_is_needed() -> None:
-    with pytest.raises(ConfigurationError, match="needs a MovieLens folder"):
+    with pytest.raises(ConfigurationError, match="A MovieLens folder is missing"):
         incremental.run(EvaluateOptions(protocol="incremental"), Console())

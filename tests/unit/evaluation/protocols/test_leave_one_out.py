@@ -98,5 +98,5 @@ def test_a_markov_chain_finds_the_next_item_of_a_chain(tmp_path: Path) -> None:
 
 
 def test_the_file_has_to_be_given() -> None:
-    with pytest.raises(ConfigurationError, match="--sequences FILE"):
+    with pytest.raises(ConfigurationError, match="leave-one-out FILE"):
         protocol.run(EvaluateOptions(protocol="leave-one-out"), Console())
