@@ -1,5 +1,6 @@
 """How far the consumer groups of a topic are behind, from their committed offsets."""
 
+import threading
 from collections.abc import Iterable, Mapping
 from typing import Any
 
@@ -11,6 +12,7 @@ from millrace.kernel.topic_reader import connect_consumer
 
 # The roles that read `events`; their groups are named after them.
 READER_ROLES = ("worker", "statistics", "log-writer")
+_LAG_EVERY_S = 1.0
 
 
 def lag_behind(ends: Mapping[Any, int], committed: Mapping[Any, int | None]) -> int | None:
@@ -53,3 +55,31 @@ class LagMeter:
             return lag_behind(consumer.end_offsets(partitions), committed)
         except KafkaError:
             return None  # an unreachable coordinator says nothing about the lag; the next measurement will
+
+
+class BackgroundLag:
+    """Measures the lag of the events topic on a thread of its own: asking the broker takes longer than a replay may pause.
+
+    Args:
+        settings: Addresses.
+    """
+
+    def __init__(self, settings: Settings) -> None:
+        self._meter = LagMeter(settings, settings.topics.events)
+        self._stop = threading.Event()
+        self.worst: tuple[int | None, str | None] = (None, None)
+        self._thread = threading.Thread(target=self._run, name="replay-lag", daemon=True)
+        self._thread.start()
+
+    def close(self) -> None:
+        """End the thread and close the connection."""
+        self._stop.set()
+        self._thread.join()
+        self._meter.close()
+
+    def _run(self) -> None:
+        while not self._stop.wait(_LAG_EVERY_S):
+            lags = self._meter.lags()
+            if lags:
+                role = max(lags, key=lambda name: lags[name])
+                self.worst = (lags[role], role)

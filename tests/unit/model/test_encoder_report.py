@@ -11,7 +11,9 @@ from millrace.model.dataset.windows import cut_windows
 from millrace.model.training.encoder import EncoderTrainer
 from millrace.model.training.encoder_report import last_events_last, main
 from millrace.model.training.first import IN_SERVICE, OFFLINE, HeldOut, train_first
-from millrace.producers.dense import DenseOptions, make_world, write_folder
+from millrace.producers.synthetic import SyntheticOptions
+from millrace.producers.synthetic.world import make_world
+from millrace.producers.synthetic.write import write_folder
 from tests.unit.model.small import small_recommender
 
 
@@ -60,7 +62,7 @@ def test_the_report_has_a_row_for_each_training(
     short = replace(IN_SERVICE, round_targets=1000, most_epochs=1, least_rounds=1)
     monkeypatch.setattr("millrace.model.training.first.IN_SERVICE", short)
     monkeypatch.setenv("COLUMNS", "200")
-    write_folder(make_world(DenseOptions(events=800, users=30, items=100, seed=1)), tmp_path)
+    write_folder(make_world(SyntheticOptions(events=800, users=30, items=100, seed=1)), tmp_path)
     main([str(tmp_path), "--growth", "0.2", "--length", "12", *options])
     lines = [line.split("│") for line in capsys.readouterr().out.splitlines() if line.startswith("│")]
     assert len(lines) == (3 if options[0] == "--start" else 2)

@@ -1,8 +1,8 @@
 import pytest
 
 from millrace.kernel.errors import ConfigurationError
-from millrace.producers.pacing import FixedRate, RecordedSpeed, Unpaced
 from millrace.producers.replay import ReplayOptions, percentiles_ms
+from millrace.producers.replay.pacing import FixedRate, RecordedSpeed, Unpaced
 
 
 def send_times(pacer: FixedRate, events: int, delays_s: dict[int, float]) -> list[float]:

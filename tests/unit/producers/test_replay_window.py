@@ -4,7 +4,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from millrace.kernel.contracts import ActivityEvent
-from millrace.producers.window import ReplayWindow
+from millrace.producers.replay.window import ReplayWindow
 
 
 def event(number: int, user: int) -> ActivityEvent:

@@ -51,7 +51,7 @@ def test_sizes_are_read() -> None:
 
 @pytest.mark.parametrize("text", ["users=0", "users=x", "films=3", "users", "users=-1", "events=1.5"])
 def test_unusable_sizes_are_named(text: str) -> None:
-    with pytest.raises(ConfigurationError, match="--synthetic is unusable"):
+    with pytest.raises(ConfigurationError, match="of the sizes is unusable"):
         parse_synthetic(text)
 
 

@@ -1,14 +1,17 @@
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 from millrace.kernel.errors import ConfigurationError
-from millrace.producers.dense import DenseOptions, World, make_world, write_folder
-from millrace.producers.dense.__main__ import main
 from millrace.producers.movielens import load_movielens
+from millrace.producers.synthetic import SyntheticOptions
+from millrace.producers.synthetic.__main__ import main
+from millrace.producers.synthetic.world import World, make_world
+from millrace.producers.synthetic.write import write_folder
 
-OPTIONS = DenseOptions(events=12_000, users=120, items=400, seed=5)
+OPTIONS = SyntheticOptions(events=12_000, users=120, items=400, seed=5)
 
 
 @pytest.fixture(scope="module")
@@ -23,7 +26,7 @@ def test_the_sizes_are_as_wanted_and_no_pair_occurs_twice(world: World) -> None:
 
 
 def test_the_same_seed_makes_the_same_world(world: World) -> None:
-    again, other = make_world(OPTIONS), make_world(DenseOptions(12_000, 120, 400, seed=6))
+    again, other = make_world(OPTIONS), make_world(replace(OPTIONS, seed=6))
     assert np.array_equal(world.movies, again.movies)
     assert np.array_equal(world.times_s, again.times_s)
     assert not np.array_equal(world.movies, other.movies)
@@ -66,8 +69,25 @@ def test_the_folder_is_read_as_ml_1m(world: World, tmp_path: Path) -> None:
     assert int(age) == world.people.age[0]
 
 
-def test_sizes_that_do_not_fit_are_refused(tmp_path: Path) -> None:
+def test_sizes_that_do_not_fit_are_refused() -> None:
     with pytest.raises(ConfigurationError, match="events do not fit"):
-        DenseOptions(events=1_000_000, users=10, items=100)
+        make_world(SyntheticOptions(events=1_000_000, users=10, items=100))
+    with pytest.raises(ConfigurationError, match="at least one event, one user and 50 items"):
+        make_world(SyntheticOptions(events=10, users=10, items=49))
+
+
+def test_the_command_takes_the_sizes_as_replay_does(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    main([str(tmp_path / "made"), "users=30,items=100,events=800,seed=1"])
+    assert len(load_movielens(tmp_path / "made")) == 800
+    assert capsys.readouterr().out == f"Wrote 800 ratings of 30 users to {tmp_path / 'made'}\n"
+
+
+@pytest.mark.parametrize(
+    ("sizes", "said"), [("events=5,users=50", "events do not fit"), ("movies=5", "'movies=5' of the sizes is unusable")]
+)
+def test_the_command_refuses_unusable_sizes(
+    sizes: str, said: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     with pytest.raises(SystemExit):
-        main([str(tmp_path), "--events", "5", "--users", "50"])
+        main([str(tmp_path), sizes])
+    assert said in capsys.readouterr().err

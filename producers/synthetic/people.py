@@ -5,8 +5,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from millrace.producers.dense.items import FACTORS, unit
-from millrace.producers.dense.options import MAX_SHARE_OF_ITEMS, DenseOptions
+from millrace.producers.synthetic.items import FACTORS, unit
+from millrace.producers.synthetic.options import SyntheticOptions
 
 # ml-1m's codes of age groups, and about their shares.
 AGES = (1, 18, 25, 35, 45, 50, 56)
@@ -17,6 +17,8 @@ _TASTE_GROUPS = 30
 # Spread of the log of a user's events: median 96 at a mean of 166, as in ml-1m.
 _ACTIVITY_SPREAD = 1.04
 _LEAST_SHARE_OF_MEAN = 0.12
+# A user can have rated at most this share of the catalogue.
+MAX_SHARE_OF_ITEMS = 0.6
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,7 +42,7 @@ class People:
     events: NDArray[np.int64]
 
 
-def make_people(options: DenseOptions, rng: np.random.Generator) -> People:
+def make_people(options: SyntheticOptions, rng: np.random.Generator) -> People:
     """Draw the users; taste depends on the group of like-minded people and a little on gender and age."""
     count = options.users
     female = rng.random(count) < _FEMALE_SHARE
@@ -60,7 +62,7 @@ def make_people(options: DenseOptions, rng: np.random.Generator) -> People:
     )
 
 
-def _activity(options: DenseOptions, rng: np.random.Generator) -> NDArray[np.int64]:
+def _activity(options: SyntheticOptions, rng: np.random.Generator) -> NDArray[np.int64]:
     """Return events per user: log-normal with a floor and a ceiling, adjusted one by one to the exact sum."""
     mean = options.events / options.users
     least, most = max(int(mean * _LEAST_SHARE_OF_MEAN), 1), int(MAX_SHARE_OF_ITEMS * options.items)

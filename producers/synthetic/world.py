@@ -1,19 +1,21 @@
-"""Everything of a dense data set: catalogue, users and ratings."""
+"""A data set with the density of ml-1m: catalogue, users and ratings."""
 
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
-from millrace.producers.dense.choices import Chooser
-from millrace.producers.dense.clock import arrivals, event_times
-from millrace.producers.dense.items import Items, make_items
-from millrace.producers.dense.options import DenseOptions
-from millrace.producers.dense.people import People, make_people
+from millrace.kernel.errors import ConfigurationError
+from millrace.producers.synthetic.choices import Chooser
+from millrace.producers.synthetic.clock import arrivals, event_times
+from millrace.producers.synthetic.items import Items, make_items
+from millrace.producers.synthetic.options import SyntheticOptions
+from millrace.producers.synthetic.people import MAX_SHARE_OF_ITEMS, People, make_people
 
 _MEAN_STARS = 3.3
 _LIKING_STARS = 1.2
 _NOISE_STARS = 0.8
+_LEAST_ITEMS = 50
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,8 +39,13 @@ class World:
     times_s: NDArray[np.int64]
 
 
-def make_world(options: DenseOptions) -> World:
-    """Draw a data set."""
+def make_world(options: SyntheticOptions) -> World:
+    """Draw a data set.
+
+    Raises:
+        ConfigurationError: The sizes do not fit together.
+    """
+    _check_sizes(options)
     rng = np.random.default_rng(options.seed)
     items, people = make_items(options.items, rng), make_people(options, rng)
     chooser, coming = Chooser(items), arrivals(options.users, rng)
@@ -66,3 +73,16 @@ def _stars(
     noisy = np.round(stars + rng.normal(0, _NOISE_STARS, len(users)))
     whole: NDArray[np.int8] = np.clip(noisy, 1, 5).astype(np.int8)
     return whole
+
+
+def _check_sizes(options: SyntheticOptions) -> None:
+    if min(options.events, options.users) < 1 or options.items < _LEAST_ITEMS or options.seed < 0:
+        raise ConfigurationError(
+            f"A data set needs at least one event, one user and {_LEAST_ITEMS} items, and a seed of 0 or more."
+        )
+    most = MAX_SHARE_OF_ITEMS / 2
+    if not options.users <= options.events <= most * options.users * options.items:
+        raise ConfigurationError(
+            f"{options.events} events do not fit {options.users} users and {options.items} items: give at least one "
+            f"event per user, and at most {most:g} of all pairs of a user and an item."
+        )

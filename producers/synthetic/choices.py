@@ -5,7 +5,7 @@ from collections.abc import Iterator
 import numpy as np
 from numpy.typing import NDArray
 
-from millrace.producers.dense.items import FOLLOWERS, Items
+from millrace.producers.synthetic.items import FOLLOWERS, Items
 
 # Share of the events that follow one of the last items, if they lead to anything the user wants.
 _FOLLOW = 0.6

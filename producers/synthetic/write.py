@@ -2,9 +2,9 @@
 
 from pathlib import Path
 
-from millrace.producers.dense.items import GENRES, Items
-from millrace.producers.dense.people import People
-from millrace.producers.dense.world import World
+from millrace.producers.synthetic.items import GENRES, Items
+from millrace.producers.synthetic.people import People
+from millrace.producers.synthetic.world import World
 
 _ENCODING = "latin-1"
 

@@ -1,13 +1,13 @@
-"""A synthetic stream for load: taste clusters that drift, sessions, a long tail and items that arrive on the way."""
+"""A stream for load: taste clusters that drift, sessions, a long tail and items that arrive during the stream."""
 
 import random
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from heapq import heapify, heapreplace
 
 from millrace.kernel.contracts import ActivityEvent, CatalogueItem
 from millrace.kernel.contracts.event import MAX_RATING, MIN_RATING, RATING
-from millrace.kernel.errors import ConfigurationError
+from millrace.producers.synthetic.options import SyntheticOptions
 
 _START_TS_MS = 1_577_836_800_000  # 2020-01-01
 _CLUSTERS = (
@@ -15,7 +15,7 @@ _CLUSTERS = (
     *("Horror", "Musical", "Mystery", "Romance", "Sci-Fi", "Western"),
 )
 _TASTES_PER_USER = 2
-# A tenth of the catalogue is not there at the beginning and arrives evenly over the stream.
+# A tenth of the catalogue arrives during the stream, evenly.
 _LATE_ITEMS = 0.1
 _NEW_ITEM_SHARE = 0.03  # of all events go to one of the items that arrived last
 _SESSION_EVENTS = 8.0  # mean
@@ -27,23 +27,6 @@ _FOLLOW = 0.4  # of the events go to a neighbour of the one before: what a seque
 _FOLLOW_REACH = 5
 _TAIL = 4.0  # popularity: position = n * u**_TAIL favours the first items of a cluster
 _ATTEMPTS = 8  # at finding an item the user has not had
-
-
-@dataclass(frozen=True, slots=True)
-class SyntheticOptions:
-    """The size of a stream.
-
-    Args:
-        users: How many users.
-        items: How many items, late ones included.
-        events: How many events.
-        seed: The same seed makes the same stream.
-    """
-
-    users: int = 1_000
-    items: int = 5_000
-    events: int = 100_000
-    seed: int = 0
 
 
 @dataclass(slots=True)
@@ -159,22 +142,3 @@ class SyntheticStream:
         liked = item % self._clusters in user.tastes
         value = round(2 * chance.gauss(4.0 if liked else 3.0, 0.7)) / 2
         return min(MAX_RATING, max(MIN_RATING, value))
-
-
-def parse_synthetic(text: str) -> SyntheticOptions:
-    """Read `users=1000,items=5000,events=100000,seed=1`; what is left out keeps its default.
-
-    Raises:
-        ConfigurationError: A name is unknown or a number is unusable.
-    """
-    names = [field.name for field in fields(SyntheticOptions)]
-    given: dict[str, int] = {}
-    for part in filter(None, text.split(",")):
-        name, _, number = part.partition("=")
-        smallest = 0 if name == "seed" else 1
-        if name not in names or not number.isdigit() or int(number) < smallest:
-            raise ConfigurationError(
-                f"The part {part!r} of --synthetic is unusable; expected {', '.join(names)}, each with a whole number."
-            )
-        given[name] = int(number)
-    return SyntheticOptions(**given)
