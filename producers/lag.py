@@ -58,7 +58,7 @@ class LagMeter:
 
 
 class BackgroundLag:
-    """Measures the lag of the events topic on a thread of its own: asking the broker takes longer than a replay may pause.
+    """Measures the lag of the events topic on its own thread: asking the broker takes longer than a replay may pause.
 
     Args:
         settings: Addresses.

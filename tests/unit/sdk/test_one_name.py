@@ -1,8 +1,10 @@
 """`millrace` is the only name: what an app imports, and what its own folders may be called."""
 
+import ast
 import json
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -73,11 +75,20 @@ print(early, [name for name in millrace.__all__ if not callable(getattr(millrace
     assert run_python(code, tmp_path).stdout.strip() == "[] []"
 
 
+def arguments_of_python(tree: ast.AST) -> Iterator[tuple[int, list[object]]]:
+    """Yield line and literal arguments of every list or tuple that begins with this interpreter."""
+    for node in ast.walk(tree):
+        if isinstance(node, ast.List | ast.Tuple) and node.elts and ast.unparse(node.elts[0]) == "sys.executable":
+            yield node.lineno, [one.value for one in node.elts if isinstance(one, ast.Constant)]
+
+
 def test_child_processes_keep_the_working_directory_off_the_path() -> None:
-    """An app's own folder `model.py` must not stand in for a library that a role imports."""
-    missing = []
-    for path in sorted((ROOT / "millrace").rglob("*.py")) + sorted((ROOT / "load_tests").rglob("*.py")):
-        for number, line in enumerate(path.read_text().splitlines(), 1):
-            if "sys.executable" in line and '"-m"' in line and '"-P"' not in line:
-                missing.append(f"{path}:{number}")
-    assert not missing
+    """An app's own `model.py` must not stand in for a library that a role imports."""
+    files = [path for folder in ("millrace", *FOLDERS) for path in sorted((ROOT / folder).rglob("*.py"))]
+    started = [
+        (f"{path.relative_to(ROOT)}:{line}", arguments)
+        for path in files
+        for line, arguments in arguments_of_python(ast.parse(path.read_text()))
+    ]
+    assert len(started) >= 8
+    assert not [place for place, arguments in started if not {"-P", "-I"} & set(arguments)]
