@@ -68,7 +68,7 @@ def gather(events: Sequence[ActivityEvent], policy: EventPolicy) -> Evidence:
     types = tuple(sorted({event.type for event in events}))
     number = {name: place for place, name in enumerate(types)}
     valued = {(event.user_id, event.item_id) for event in events if policy.value_of(event) >= _VALUED}
-    counts = _Counts(len(types))
+    counts = _FollowCounts(len(types))
     noted: list[tuple[NDArray[np.float64], ...]] = []
     recent: defaultdict[str, deque[str]] = defaultdict(lambda: deque(maxlen=_LAGS))
     touched: set[tuple[str, str]] = set()
@@ -87,7 +87,7 @@ def gather(events: Sequence[ActivityEvent], policy: EventPolicy) -> Evidence:
     return Evidence(types, followed, rows, popular, totals, lags, len({event.item_id for event in events}))
 
 
-class _Counts:
+class _FollowCounts:
     """Decayed transitions and popularity by event type."""
 
     def __init__(self, types: int) -> None:

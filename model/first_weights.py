@@ -14,7 +14,7 @@ from rich.console import Console
 from rich.progress import track
 
 from millrace.kernel.user_state import ResolvedEvent, UserState, apply_event
-from millrace.model.stream import load_stream
+from millrace.model.recorded_stream import load_stream
 from millrace.streams.catalogue import Catalogue
 from millrace.streams.ranking import CONTEXT_NAMES, FEATURE_NAMES, CandidateBatch, CandidateStep, FusionWeights
 from millrace.streams.ranking.online_fusion import OnlineFusion

@@ -11,9 +11,9 @@ from numpy.typing import NDArray
 from millrace.kernel.contracts import CatalogueItem
 from millrace.kernel.errors import ConfigurationError
 from millrace.model.content import content_matrix, genre_vocabulary
-from millrace.model.export import Exporter, export
 from millrace.model.network.config import NetworkConfig
 from millrace.model.network.recommender import Recommender
+from millrace.model.onnx_export import Exporter, export
 from millrace.model.registry import Registry, Version, VersionCard
 from millrace.streams.scoring.card import ServingCard
 

@@ -18,8 +18,8 @@ from rich.table import Table
 
 from millrace.kernel.user_state import ResolvedEvent, UserState, apply_event
 from millrace.model.configuration import ModelConfiguration
-from millrace.model.learning.learner import Learner
-from millrace.model.stream import RecordedStream, load_stream
+from millrace.model.learning.model_learner import ModelLearner
+from millrace.model.recorded_stream import RecordedStream, load_stream
 from millrace.streams.ranking import CandidateStep, FusionWeights
 from millrace.streams.scoring.onnx import OnnxScorer
 from millrace.streams.scoring.protocol import PROPOSALS
@@ -103,7 +103,7 @@ def _untrained_scorer(stream: RecordedStream) -> OnnxScorer:
     """Return a scorer of a network with random weights: they cost as much as learned ones."""
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "network.onnx"
-        Learner(stream.items(), ModelConfiguration()).write(path)
+        ModelLearner(stream.items(), ModelConfiguration()).write(path)
         scorer = OnnxScorer(paths={"network": path}, threads=1)
         scorer.load("network")
     return scorer

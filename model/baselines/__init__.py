@@ -1,11 +1,11 @@
 """Baselines that every model has to beat, with one interface; `BASELINES` names them all."""
 
+from millrace.model.baselines.baseline import Baseline, FittedBaseline
+from millrace.model.baselines.by_name import BASELINES, BaselineSetup
 from millrace.model.baselines.ease import Ease
 from millrace.model.baselines.item_knn import ItemKnn
 from millrace.model.baselines.markov import DecayedMarkov
-from millrace.model.baselines.popularity import Popularity, RecentPopularity
-from millrace.model.baselines.protocol import Baseline, FittedBaseline
-from millrace.model.baselines.registry import BASELINES, BaselineSetup
+from millrace.model.baselines.popularity import AllTimePopularity, RecentPopularity
 
 __all__ = [
     "BASELINES",
@@ -15,6 +15,6 @@ __all__ = [
     "Ease",
     "FittedBaseline",
     "ItemKnn",
-    "Popularity",
+    "AllTimePopularity",
     "RecentPopularity",
 ]

@@ -10,7 +10,7 @@ from millrace.model.baselines.back_off import BackOff
 from millrace.model.baselines.history_sums import WINDOWS, HistorySums
 from millrace.model.baselines.interactions import MAX_ITEMS, Interactions, interactions_of
 from millrace.model.baselines.selection import best_setting
-from millrace.model.dataset.events import EventTable
+from millrace.model.dataset.event_table import EventTable
 
 # From the paper's range and below it, for logs with few users.
 _PENALTIES = (10.0, 30.0, 100.0, 300.0, 1_000.0, 3_000.0)

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from millrace.model.dataset.events import EventTable
+from millrace.model.dataset.event_table import EventTable
 
 # A [M, M] float32 matrix of this many items takes 256 MiB.
 MAX_ITEMS = 8_192

@@ -10,7 +10,7 @@ from millrace.model.baselines.back_off import BackOff
 from millrace.model.baselines.history_sums import WINDOWS, HistorySums
 from millrace.model.baselines.interactions import MAX_ITEMS, Interactions, interactions_of
 from millrace.model.baselines.selection import best_setting
-from millrace.model.dataset.events import EventTable
+from millrace.model.dataset.event_table import EventTable
 
 _NEIGHBOURS = 100
 _SHRINKAGES = (0.0, 3.0, 10.0, 30.0, 100.0)

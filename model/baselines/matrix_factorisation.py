@@ -7,7 +7,7 @@ from millrace.kernel.user_state import UserState
 from millrace.model.baselines.back_off import BackOff
 from millrace.model.baselines.ridge import solve_one, solve_side
 from millrace.model.baselines.selection import newest_from, newest_moments
-from millrace.model.dataset.events import EventTable
+from millrace.model.dataset.event_table import EventTable
 from millrace.streams.statistics.growing import grown
 
 Doubles = NDArray[np.float64]

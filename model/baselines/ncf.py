@@ -18,7 +18,7 @@ from millrace.model.baselines.ncf_network import (
     prepare_items,
 )
 from millrace.model.baselines.selection import best_setting
-from millrace.model.dataset.events import EventTable
+from millrace.model.dataset.event_table import EventTable
 from millrace.streams.statistics.growing import grown
 
 # As the paper: drawn for each touched item, uniformly.

@@ -1,4 +1,4 @@
-"""Popularity, of all time and of late."""
+"""AllTimePopularity, of all time and of late."""
 
 import numpy as np
 from numpy.typing import NDArray
@@ -9,7 +9,7 @@ from millrace.streams.statistics.growing import grown
 _RESCALE_AT = 1e100
 
 
-class Popularity:
+class AllTimePopularity:
     """The number of events of each item.
 
     Args:

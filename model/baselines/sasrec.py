@@ -9,13 +9,13 @@ from numpy.typing import NDArray
 from millrace.kernel.user_state import UserState
 from millrace.model.baselines.back_off import BackOff
 from millrace.model.baselines.sasrec_inference import SasrecConfig, SasrecWeights, next_item_logits
-from millrace.model.dataset.events import EventTable
+from millrace.model.dataset.event_table import EventTable
 from millrace.model.dataset.windows import Windows, cut_windows
 from millrace.streams.statistics.growing import grown
 
 if TYPE_CHECKING:
     from millrace.model.baselines.sasrec_network import SasrecNetwork
-    from millrace.model.training.steps import Fitter
+    from millrace.model.training.fitter import Fitter
 
 # Every second position of a window predicts, so that each prediction sees at least half a window.
 _TARGETS_SHARE = 2
@@ -56,7 +56,7 @@ class Sasrec:
         # Row of each item in the network's table, 0 before it was met, and the item of each row.
         self._rows: NDArray[np.int32] = np.zeros(size, np.int32)
         self._items: NDArray[np.int32] = np.zeros(1, np.int32)
-        self._training: _Training | None = None
+        self._training: _NetworkTraining | None = None
         self._arrays: list[Any] | None = None
         self._weights: SasrecWeights | None = None
         self._learned = 0
@@ -113,22 +113,22 @@ class Sasrec:
         self._rows[new] = len(self._items) + np.arange(len(new))
         self._items = np.append(self._items, new)
 
-    def _training_for(self, events: EventTable) -> "_Training":
+    def _training_for(self, events: EventTable) -> "_NetworkTraining":
         """Return what trains, with a row for every item: the last one, or a larger one."""
         if self._training is not None and len(self._items) <= self._training.rows:
             return self._training
         # TensorFlow takes seconds to load: only who fits pays for it.
         from millrace.model.baselines.sasrec_network import SasrecNetwork
-        from millrace.model.training.steps import Fitter
+        from millrace.model.training.fitter import Fitter
 
         rows = -(-len(self._items) // _ROWS_STEP) * _ROWS_STEP
         targets = self._config.length // _TARGETS_SHARE
         network = SasrecNetwork(self._config, rows, targets, _dropout(events), self._seed)
-        return _Training(network, Fitter(network, _WEIGHT_DECAY, "sasrec"), rows)
+        return _NetworkTraining(network, Fitter(network, _WEIGHT_DECAY, "sasrec"), rows)
 
 
 @dataclass(frozen=True, slots=True)
-class _Training:
+class _NetworkTraining:
     network: "SasrecNetwork"
     fitter: "Fitter"
     rows: int

@@ -30,7 +30,7 @@ class SasrecNetwork(keras.Model):  # type: ignore[misc]
         self.items = self.add_weight(shape=(rows, config.width), initializer=spread, name="items")
         self.positions = self.add_weight(shape=(config.length, config.width), initializer=spread, name="positions")
         self.blocks = [
-            _Block(config, dropout, seed + 10 * number, f"block_{number}") for number in range(config.blocks)
+            _TransformerBlock(config, dropout, seed + 10 * number, f"block_{number}") for number in range(config.blocks)
         ]
         self.drop = keras.layers.Dropout(dropout, seed=seed)
         self.norm = _norm(config.width, "last_norm")
@@ -90,7 +90,7 @@ class SasrecNetwork(keras.Model):  # type: ignore[misc]
             variable.assign(ops.zeros_like(variable))
 
 
-class _Block(keras.layers.Layer):  # type: ignore[misc]
+class _TransformerBlock(keras.layers.Layer):  # type: ignore[misc]
     """One head of causal softmax attention, then a position-wise network; both with a norm before and a residual."""
 
     def __init__(self, config: SasrecConfig, dropout: float, seed: int, name: str) -> None:

@@ -8,8 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from millrace.kernel.user_state import HISTORY_LENGTH, UserState
-from millrace.model.baselines.protocol import FittedBaseline, top_untouched
-from millrace.model.dataset.events import EventTable
+from millrace.model.baselines.baseline import FittedBaseline, top_untouched
+from millrace.model.dataset.event_table import EventTable
 from millrace.model.metrics import RankingMetrics
 
 Setting = TypeVar("Setting")

@@ -5,7 +5,7 @@ from dataclasses import dataclass, fields
 import numpy as np
 from numpy.typing import NDArray
 
-from millrace.model.dataset.events import EventTable
+from millrace.model.dataset.event_table import EventTable
 
 _MS_PER_S = 1000.0
 

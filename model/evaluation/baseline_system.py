@@ -6,10 +6,10 @@ from dataclasses import replace
 import numpy as np
 
 from millrace.kernel.user_state import ResolvedEvent, UserState
-from millrace.model.baselines.protocol import Baseline, FittedBaseline, top_untouched
+from millrace.model.baselines.baseline import Baseline, FittedBaseline, top_untouched
 from millrace.model.evaluation.lateness import Lateness
 from millrace.model.evaluation.outcomes import LISTED
-from millrace.model.evaluation.system import Ranking, Told
+from millrace.model.evaluation.system import Ranking, SystemNotes
 from millrace.model.learning.log import GrowingLog
 from millrace.streams.catalogue import Catalogue
 from millrace.streams.scoring.protocol import RANKED
@@ -40,7 +40,7 @@ class BaselineSystem:
     ) -> None:
         self.name = name
         self.lists_from = lists_from
-        self.told = Told()
+        self.notes = SystemNotes()
         self._baseline = baseline
         self._catalogue = catalogue
         self._seed = seed
@@ -58,8 +58,8 @@ class BaselineSystem:
         began = time.perf_counter()
         baseline.fit(self._log.table(), self._seed)
         self._fitted_at = count
-        self.told.seconds["learning"] = self.told.seconds.get("learning", 0.0) + time.perf_counter() - began
-        self.told.counts["fits"] = self.told.counts.get("fits", 0.0) + 1.0
+        self.notes.seconds["learning"] = self.notes.seconds.get("learning", 0.0) + time.perf_counter() - began
+        self.notes.counts["fits"] = self.notes.counts.get("fits", 0.0) + 1.0
 
     def recommend(self, state: UserState, now_ms: int) -> tuple[Ranking, UserState]:
         """Return the best available items that are not touched."""

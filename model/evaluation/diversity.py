@@ -45,7 +45,7 @@ class DiverseLists:
         return np.asarray((self.shown == self.targets[None, :, None]).any(axis=2))
 
 
-class DiversityWatch:
+class DiversityObserver:
     """Makes every few lists again.
 
     Args:
@@ -61,7 +61,7 @@ class DiversityWatch:
         self._targets: list[int] = []
         self._shown: list[list[tuple[int, ...]]] = []
 
-    def look(self, system: System, target: int) -> None:
+    def observe(self, system: System, target: int) -> None:
         """Make the list just made again at every setting; `target` is the item of the event that follows."""
         place, self._asked = self._asked, self._asked + 1
         if self._settings and place % self._every == 0 and isinstance(system, Relists):

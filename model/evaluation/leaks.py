@@ -12,10 +12,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from millrace.kernel.user_state import ResolvedEvent, UserState
+from millrace.model.evaluation.grading import grade
 from millrace.model.evaluation.outcomes import SystemOutcomes
 from millrace.model.evaluation.split import Split
-from millrace.model.evaluation.system import Ranking, ShowsFeatures, System, Told
-from millrace.model.evaluation.test_then_train import grade
+from millrace.model.evaluation.system import Ranking, ShowsFeatures, System, SystemProxy
 
 # The best first places seen on MovieLens streams are below .1; half of them is out of reach of any honest system there.
 IMPLAUSIBLE_FIRST_PLACES = 0.5
@@ -46,7 +46,7 @@ class LeakProbe:
         self._singled_out: NDArray[np.int64] = np.zeros(0, np.int64)
         self._names: tuple[str, ...] = ()
 
-    def look(self, system: System, target: int) -> None:
+    def observe(self, system: System, target: int) -> None:
         """Look at the list just made; `target` is the item of the event that follows."""
         self._asked += 1
         if self._asked % self._every or not isinstance(system, ShowsFeatures):
@@ -127,38 +127,22 @@ def future_dependence(
     return None
 
 
-class _Recorder:
-    """Passes everything on and keeps the lists."""
+class _Recorder(SystemProxy):
+    """Records each list of a system with the row it was made for."""
 
     def __init__(self, system: System) -> None:
-        self.name = system.name
-        self.lists_from = system.lists_from
+        super().__init__(system)
         self.lists: list[tuple[int, Ranking]] = []
-        self._system = system
         self._row = 0
-
-    @property
-    def told(self) -> Told:
-        return self._system.told
-
-    @told.setter
-    def told(self, told: Told) -> None:
-        self._system.told = told
 
     def prepare(self, row: int) -> None:
         self._row = row
-        self._system.prepare(row)
+        super().prepare(row)
 
     def recommend(self, state: UserState, now_ms: int) -> tuple[Ranking, UserState]:
-        ranking, kept = self._system.recommend(state, now_ms)
+        ranking, kept = super().recommend(state, now_ms)
         self.lists.append((self._row, ranking))
         return ranking, kept
-
-    def learn(self, row: int, before: UserState, event: ResolvedEvent, first_touch: bool) -> None:
-        self._system.learn(row, before, event, first_touch)
-
-    def finish(self) -> None:
-        self._system.finish()
 
 
 def _lists_up_to(

@@ -3,7 +3,7 @@
 from typing import Protocol
 
 from millrace.kernel.user_state import ResolvedEvent, UserState
-from millrace.model.evaluation.system import PassedOn, Ranking, System
+from millrace.model.evaluation.system import Ranking, System, SystemProxy
 
 
 class Observer(Protocol):
@@ -18,7 +18,7 @@ class Observer(Protocol):
         ...
 
 
-class ObservedSystem(PassedOn):
+class ObservedSystem(SystemProxy):
     """To the evaluator the system itself; what it grades is shown to an observer first.
 
     Args:

@@ -3,8 +3,8 @@
 from dataclasses import dataclass
 from pathlib import Path
 
+from millrace.model.evaluation.grading import ListTiming
 from millrace.model.evaluation.split import TRAINING_SHARE, WARM_UP_SHARE
-from millrace.model.evaluation.test_then_train import Moment
 
 # Cheap and always worth a look; the others are asked for by name.
 DEFAULT_BASELINES = ("popularity", "recent_popularity", "markov")
@@ -53,7 +53,7 @@ class EvaluateOptions:
     training: float = TRAINING_SHARE
     warm_up: float = WARM_UP_SHARE
     events: int | None = None
-    moment: Moment = Moment.ON_REQUEST
+    moment: ListTiming = ListTiming.ON_REQUEST
     delay_s: float = 0.0
     rate_per_s: float | None = None
     request_time: bool = True

@@ -7,12 +7,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from millrace.kernel.user_state import ResolvedEvent, UserState, apply_event
-from millrace.model.dataset.events import EventTable
+from millrace.model.dataset.event_table import EventTable
 from millrace.model.network.config import NetworkConfig
-from millrace.model.network.rating import RatingHead
+from millrace.model.network.rating_head import RatingHead
 from millrace.model.rating.bias import BiasModel
-from millrace.model.rating.errors import RatingErrors, errors_of
-from millrace.model.training.rating import fit_rating_head
+from millrace.model.rating.error_metrics import RatingErrors, errors_of
+from millrace.model.training.fit_rating_head import fit_rating_head
 from millrace.streams.ranking.features import CONTEXT_NAMES, context_of
 from millrace.streams.scoring.protocol import HISTORY_TENSOR_LENGTH
 
@@ -70,7 +70,7 @@ def rating_stream(
     config = NetworkConfig(items=len(content) - 1, genres=genres, features=1, context=len(CONTEXT_NAMES))
     head = RatingHead(config)
     predicted = np.empty(len(events) - first)
-    requests = _Requests(events)
+    requests = _RatingRequests(events)
     for start in range(first, len(events), every):
         end = min(start + every, len(events))
         fit_rating_head(head, content, events.head(start), seed=seed)
@@ -89,7 +89,7 @@ def _baselines(events: EventTable, first: int) -> tuple[NDArray[np.float64], NDA
     return bias[first:], mean[first:]
 
 
-class _Requests:
+class _RatingRequests:
     """Users' states along the stream, and the requests that a worker would make of them.
 
     Args:

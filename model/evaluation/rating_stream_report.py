@@ -8,8 +8,8 @@ from rich.table import Table
 
 from millrace.model.content import content_matrix, genre_vocabulary
 from millrace.model.evaluation.rating_stream import RatingStream, rating_stream
-from millrace.model.rating.errors import calibration, calibration_error
-from millrace.model.stream import load_stream
+from millrace.model.rating.error_metrics import calibration, calibration_error
+from millrace.model.recorded_stream import load_stream
 
 
 def main() -> None:

@@ -13,19 +13,19 @@ from typing import Protocol
 import millrace.model
 import millrace.streams
 from millrace.model.evaluation.checkpoints import Checkpoints
-from millrace.model.evaluation.diversity import DiverseLists, DiversityWatch
+from millrace.model.evaluation.diversity import DiverseLists, DiversityObserver
+from millrace.model.evaluation.grading import GradingRun, ListObserver, ListTiming, continue_grading
 from millrace.model.evaluation.leaks import LeakProbe
 from millrace.model.evaluation.options import EvaluateOptions
 from millrace.model.evaluation.outcomes import SystemOutcomes
 from millrace.model.evaluation.past import PastEvents
 from millrace.model.evaluation.split import Split, check_learnable
 from millrace.model.evaluation.system import System
-from millrace.model.evaluation.test_then_train import Moment, Replay, Watch, go_on
-from millrace.model.stream import RecordedStream, load_stream
+from millrace.model.recorded_stream import RecordedStream, load_stream
 
 _LOOK_EVERY_S = 0.25
 
-Told = Callable[[str, float], None]
+SystemProgress = Callable[[str, float], None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +44,7 @@ class Result:
 
 
 @dataclass(frozen=True, slots=True)
-class Watches:
+class ListObservers:
     """Everything that looks on.
 
     Args:
@@ -53,12 +53,12 @@ class Watches:
     """
 
     leaks: LeakProbe
-    diversity: DiversityWatch
+    diversity: DiversityObserver
 
-    def look(self, system: System, target: int) -> None:
+    def observe(self, system: System, target: int) -> None:
         """Pass on."""
-        self.leaks.look(system, target)
-        self.diversity.look(system, target)
+        self.leaks.observe(system, target)
+        self.diversity.observe(system, target)
 
 
 class MakeSystem(Protocol):
@@ -81,7 +81,7 @@ def split_of(stream: RecordedStream, options: EvaluateOptions) -> Split:
 
 
 def run_one(
-    name: str, stream: RecordedStream, options: EvaluateOptions, make: MakeSystem, told: Callable[[float], None]
+    name: str, stream: RecordedStream, options: EvaluateOptions, make: MakeSystem, progress: Callable[[float], None]
 ) -> Result:
     """Grade one system.
 
@@ -90,30 +90,30 @@ def run_one(
         stream: What is replayed.
         options: How.
         make: Makes the system.
-        told: Hears the share that is done.
+        progress: Called with the share that is done.
     """
     split = split_of(stream, options)
     past = PastEvents(stream.events)
     shared = {"events": stream.events, "past": past, "catalogue": stream.catalogue}
-    replay, keeps = None, None
+    replay, checkpoints = None, None
     if options.work is not None:
-        keeps = Checkpoints(options.work / name, identity_of(name, stream, options), shared)
-        kept = keeps.load() if options.resume else None
+        checkpoints = Checkpoints(options.work / name, identity_of(name, stream, options), shared)
+        kept = checkpoints.load() if options.resume else None
         if isinstance(kept, Result):
             return kept
         replay = kept
     if replay is None:
         system = make(name, replace(stream, events=past), split, options)
-        replay = Replay(system, watch=_watches(stream, split, options))
-    outcomes = go_on(past, replay, split, options.moment, told, keeps)
-    result = _result(outcomes, replay.watch)
-    if keeps is not None:
-        keeps.save(result)
+        replay = GradingRun(system, observer=_observers(stream, split, options))
+    outcomes = continue_grading(past, replay, split, options.moment, progress, checkpoints)
+    result = _result(outcomes, replay.observer)
+    if checkpoints is not None:
+        checkpoints.save(result)
     return result
 
 
 def run_all(
-    names: Sequence[str], stream: RecordedStream, options: EvaluateOptions, make: MakeSystem, told: Told
+    names: Sequence[str], stream: RecordedStream, options: EvaluateOptions, make: MakeSystem, progress: SystemProgress
 ) -> dict[str, Result]:
     """Grade systems, in `options.parallel` processes if that is more than one; the figures are the same.
 
@@ -122,24 +122,26 @@ def run_all(
         stream: What `load_stream` returns for these options.
         options: How.
         make: Makes the systems.
-        told: Hears a system's name and the share that is done.
+        progress: Called with a system's name and the share that is done.
     """
     if options.parallel == 1 or len(names) < 2:
-        return {name: run_one(name, stream, options, make, partial(told, name)) for name in names}
+        return {name: run_one(name, stream, options, make, partial(progress, name)) for name in names}
     context = multiprocessing.get_context("spawn")  # TensorFlow does not survive a fork
     shares: SynchronizedArray[float] = context.Array("d", len(names))
     workers = min(options.parallel, len(names))
     with ProcessPoolExecutor(workers, context, _share_progress, (shares,)) as pool:
         running = {name: pool.submit(_run_elsewhere, place, name, options, make) for place, name in enumerate(names)}
         try:
-            _follow(running, shares, told)
+            _follow(running, shares, progress)
             return {name: future.result() for name, future in running.items()}
         except BaseException:
             pool.shutdown(wait=False, cancel_futures=True)
             raise
 
 
-def _follow(running: Mapping[str, "Future[Result]"], shares: "SynchronizedArray[float]", told: Told) -> None:
+def _follow(
+    running: Mapping[str, "Future[Result]"], shares: "SynchronizedArray[float]", progress: SystemProgress
+) -> None:
     """Tell how far everyone is until all are done or one has failed."""
     waiting = set(running.values())
     while waiting:
@@ -147,7 +149,7 @@ def _follow(running: Mapping[str, "Future[Result]"], shares: "SynchronizedArray[
         for future in done:
             future.result()
         for place, name in enumerate(running):
-            told(name, shares[place])
+            progress(name, shares[place])
 
 
 _shares: "SynchronizedArray[float] | None" = None
@@ -160,12 +162,12 @@ def _share_progress(shares: "SynchronizedArray[float]") -> None:
 
 
 def _run_elsewhere(place: int, name: str, options: EvaluateOptions, make: MakeSystem) -> Result:
-    def told(share: float) -> None:
+    def progress(share: float) -> None:
         if _shares is not None:
             _shares[place] = share
 
     assert options.path is not None  # noqa: S101 - the protocol has read it
-    return run_one(name, _stream(options.path, options.seed), options, make, told)
+    return run_one(name, _stream(options.path, options.seed), options, make, progress)
 
 
 @cache
@@ -173,17 +175,17 @@ def _stream(path: Path, seed: int) -> RecordedStream:
     return load_stream(path, seed)
 
 
-def _watches(stream: RecordedStream, split: Split, options: EvaluateOptions) -> Watches:
+def _observers(stream: RecordedStream, split: Split, options: EvaluateOptions) -> ListObservers:
     graded = split.stop - split.graded
     # In the other moment a list is older than the events that are graded with it.
-    settings = options.diversities if options.moment is Moment.ON_REQUEST else ()
-    return Watches(LeakProbe(int(stream.catalogue.available.sum()), graded), DiversityWatch(settings, graded))
+    settings = options.diversities if options.moment is ListTiming.ON_REQUEST else ()
+    return ListObservers(LeakProbe(int(stream.catalogue.available.sum()), graded), DiversityObserver(settings, graded))
 
 
-def _result(outcomes: SystemOutcomes, watch: Watch | None) -> Result:
-    if not isinstance(watch, Watches):
+def _result(outcomes: SystemOutcomes, observer: ListObserver | None) -> Result:
+    if not isinstance(observer, ListObservers):
         return Result(outcomes, ())
-    return Result(outcomes, watch.leaks.findings(outcomes), watch.diversity.lists())
+    return Result(outcomes, observer.leaks.findings(outcomes), observer.diversity.lists())
 
 
 def identity_of(name: str, stream: RecordedStream, options: EvaluateOptions) -> str:

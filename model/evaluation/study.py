@@ -16,23 +16,23 @@ import numpy as np
 from rich.console import Console
 
 from millrace.kernel.progress import share_bars
-from millrace.model.baselines.registry import BASELINES
+from millrace.model.baselines.by_name import BASELINES
+from millrace.model.evaluation.grading import graded_events
 from millrace.model.evaluation.options import EvaluateOptions
 from millrace.model.evaluation.outcomes import GradedEvents, SystemOutcomes
 from millrace.model.evaluation.report.intervals import UserBootstrap
 from millrace.model.evaluation.runs import identity_of, run_all, split_of
-from millrace.model.evaluation.served import ABLATIONS
+from millrace.model.evaluation.served_system import ABLATIONS
 from millrace.model.evaluation.split import Split
 from millrace.model.evaluation.system import System
 from millrace.model.evaluation.systems import SERVED, make_system, served_options
-from millrace.model.evaluation.test_then_train import graded_events
-from millrace.model.stream import RecordedStream, load_stream
+from millrace.model.recorded_stream import RecordedStream, load_stream
 
 _WITHOUT = "without "
 
 
 @dataclass(frozen=True, slots=True)
-class Row:
+class StudyRow:
     """One line of the table.
 
     Args:
@@ -71,7 +71,7 @@ HEADER = "| system | HR@10 | 95 % interval | NDCG@10 | first-ever HR@10 | differ
 
 
 def make_variant(
-    name: str, stream: RecordedStream, split: Split, options: EvaluateOptions, shelf: Path | None = None
+    name: str, stream: RecordedStream, split: Split, options: EvaluateOptions, encoder_cache: Path | None = None
 ) -> System:
     """Return a baseline, the served system, or the served system without a part.
 
@@ -80,23 +80,26 @@ def make_variant(
         stream: As `MakeSystem` has it.
         split: Its parts.
         options: How systems are run.
-        shelf: Folder of trained encoders. What is left out never changes what they learn from: all variants share them.
+        encoder_cache: Folder of trained encoders. All variants share them: what is left out never changes what an
+            encoder learns from.
     """
     if name != SERVED and not name.startswith(_WITHOUT):
         return make_system(name, stream, split, options)
-    from millrace.model.evaluation.served import ServedSystem  # it imports TensorFlow
+    from millrace.model.evaluation.served_system import ServedSystem  # it imports TensorFlow
 
     without = frozenset[str]() if name == SERVED else frozenset([name.removeprefix(_WITHOUT)])
-    return ServedSystem(stream.catalogue, replace(served_options(split, options), without=without, shelf=shelf), name)
+    return ServedSystem(
+        stream.catalogue, replace(served_options(split, options), without=without, encoder_cache=encoder_cache), name
+    )
 
 
-def _shelf(work: Path, stream: RecordedStream, options: EvaluateOptions) -> Path:
+def _encoder_folder(work: Path, stream: RecordedStream, options: EvaluateOptions) -> Path:
     """Return the folder of the encoders of this study: other options, data or code have another."""
     digest = blake2b(identity_of("encoders", stream, options).encode(), digest_size=8).hexdigest()
     return work / f"encoders-{digest}"
 
 
-def rows_of(graded: GradedEvents, outcomes: dict[str, SystemOutcomes], seed: int) -> list[Row]:
+def rows_of(graded: GradedEvents, outcomes: dict[str, SystemOutcomes], seed: int) -> list[StudyRow]:
     """Return a row for each system; differences are paired over users."""
     bootstrap = UserBootstrap(graded.users, seed)
     every, first = np.ones(len(graded), bool), graded.item_counts == 0
@@ -106,7 +109,7 @@ def rows_of(graded: GradedEvents, outcomes: dict[str, SystemOutcomes], seed: int
         hits = outcome.hits.astype(np.float64)
         (interval,) = bootstrap.intervals([hits], every)
         rows.append(
-            Row(
+            StudyRow(
                 name,
                 float(hits.mean()),
                 interval.low,
@@ -143,7 +146,11 @@ def main(argv: Sequence[str] | None = None) -> None:
     stream = load_stream(given.path, given.seed)
     everything = [*(f"{_WITHOUT}{part}" for part in ABLATIONS), *reversed(list(BASELINES))]
     names = [SERVED, *(given.systems or everything)]
-    make = partial(make_variant, shelf=_shelf(given.work, stream, options)) if given.work else make_variant
+    make = (
+        partial(make_variant, encoder_cache=_encoder_folder(given.work, stream, options))
+        if given.work
+        else make_variant
+    )
     with share_bars(Console(stderr=True)) as bars:
         tasks = {name: bars.add_task(name, total=1.0) for name in names}
         results = run_all(names, stream, options, make, lambda name, share: bars.update(tasks[name], completed=share))
@@ -153,7 +160,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     console.print(f"{len(graded)} graded events; * = worse than {SERVED}, 95 % interval of the difference below 0")
     console.print("\n".join([HEADER, *(row.markdown() for row in rows)]), markup=False)
     if given.report:
-        given.report.write_text(json.dumps([{name: getattr(row, name) for name in Row.__slots__} for row in rows]))
+        given.report.write_text(json.dumps([{name: getattr(row, name) for name in StudyRow.__slots__} for row in rows]))
 
 
 if __name__ == "__main__":

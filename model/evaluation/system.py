@@ -31,7 +31,7 @@ class Ranking:
 
 
 @dataclass(slots=True)
-class Told:
+class SystemNotes:
     """What a system has to say besides its lists.
 
     Args:
@@ -51,12 +51,12 @@ class System(Protocol):
     Attributes:
         name: Shown in the report.
         lists_from: First row for which `recommend` has to be called, graded or not.
-        told: Complete after `finish`.
+        notes: Complete after `finish`.
     """
 
     name: str
     lists_from: int
-    told: Told
+    notes: SystemNotes
 
     def prepare(self, row: int) -> None:
         """Do what is due before the event at `row`: trainings at their rhythm."""
@@ -71,11 +71,11 @@ class System(Protocol):
         ...
 
     def finish(self) -> None:
-        """Complete `told`."""
+        """Complete `notes`."""
         ...
 
 
-class PassedOn:
+class SystemProxy:
     """A system behind another one, which changes some of what is asked of it.
 
     Args:
@@ -88,13 +88,13 @@ class PassedOn:
         self.lists_from = system.lists_from
 
     @property
-    def told(self) -> Told:
+    def notes(self) -> SystemNotes:
         """What the system has to say."""
-        return self._system.told
+        return self._system.notes
 
-    @told.setter
-    def told(self, told: Told) -> None:
-        self._system.told = told
+    @notes.setter
+    def notes(self, notes: SystemNotes) -> None:
+        self._system.notes = notes
 
     def prepare(self, row: int) -> None:
         """Pass on."""

@@ -3,17 +3,17 @@
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from millrace.model.baselines.registry import BASELINES, BaselineSetup
+from millrace.model.baselines.by_name import BASELINES, BaselineSetup
 from millrace.model.configuration import ModelConfiguration, read_configuration
 from millrace.model.evaluation.baseline_system import BaselineSystem
 from millrace.model.evaluation.options import EvaluateOptions
 from millrace.model.evaluation.split import Split
 from millrace.model.evaluation.system import System
-from millrace.model.stream import RecordedStream
+from millrace.model.recorded_stream import RecordedStream
 from millrace.streams.ranking import ListRules
 
 if TYPE_CHECKING:
-    from millrace.model.evaluation.served import ServedOptions
+    from millrace.model.evaluation.served_system import ServedOptions
 
 SERVED = "millrace"
 
@@ -25,14 +25,14 @@ def make_system(name: str, stream: RecordedStream, split: Split, options: Evalua
         return BaselineSystem(
             name, baseline, stream.catalogue, split.graded, options.seed, options.delay_s, options.rate_per_s
         )
-    from millrace.model.evaluation.served import ServedSystem  # it imports TensorFlow
+    from millrace.model.evaluation.served_system import ServedSystem  # it imports TensorFlow
 
     return ServedSystem(stream.catalogue, served_options(split, options), SERVED)
 
 
 def served_options(split: Split, options: EvaluateOptions) -> "ServedOptions":
     """Return how the served system is run."""
-    from millrace.model.evaluation.served import ServedOptions
+    from millrace.model.evaluation.served_system import ServedOptions
 
     configuration = configuration_of(options)
     return ServedOptions(

@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from millrace.kernel.contracts import CatalogueItem
 from millrace.kernel.user_state import ResolvedEvent, UserState, apply_event
-from millrace.model.learning.learner import Learner
+from millrace.model.learning.model_learner import ModelLearner
 from millrace.model.learning.moments import Moment
 from millrace.streams.catalogue import Catalogue
 from millrace.streams.ranking import CandidateStep
@@ -35,7 +35,7 @@ class LogFollower:
         items: Dense index -> item.
     """
 
-    def __init__(self, learner: Learner, items: Mapping[int, CatalogueItem]) -> None:
+    def __init__(self, learner: ModelLearner, items: Mapping[int, CatalogueItem]) -> None:
         self._learner = learner
         self._statistics = ItemStatistics()
         self._catalogue = Catalogue()

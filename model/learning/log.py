@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from millrace.model.dataset.events import EventTable
+from millrace.model.dataset.event_table import EventTable
 from millrace.streams.statistics.growing import grown
 
 _FIRST_ROWS = 1024

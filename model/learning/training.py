@@ -8,7 +8,7 @@ from millrace.kernel.errors import ConfigurationError
 from millrace.kernel.user_state import ResolvedEvent
 from millrace.model.configuration import ModelConfiguration
 from millrace.model.learning.follower import LogFollower
-from millrace.model.learning.learner import Learner
+from millrace.model.learning.model_learner import ModelLearner
 from millrace.model.learning.rhythm import LEAST_EVENTS, first_moments
 from millrace.model.registry import Registry, Version, VersionCard
 from millrace.model.training.progress import Progress, silent
@@ -55,7 +55,7 @@ class Training:
         self._registry = registry
         self._seed = seed
         self._progress = progress
-        self._learner = Learner(
+        self._learner = ModelLearner(
             self._items, configuration or ModelConfiguration(), parent=parent, seed=seed, progress=progress
         )
         self._follower = LogFollower(self._learner, self._items)

@@ -10,7 +10,7 @@ from millrace.model.backend import gather, keras, ops
 from millrace.model.network.config import NetworkConfig
 from millrace.model.network.encoder import SequenceEncoder
 from millrace.model.network.ranker import PADDED_SCORE, FusionRanker
-from millrace.model.network.rating import RatingHead
+from millrace.model.network.rating_head import RatingHead
 from millrace.model.network.tower import NO_ITEM_LOGIT, ItemTower
 from millrace.streams.scoring.protocol import PROPOSALS, RANKED
 

@@ -3,7 +3,7 @@
 import numpy as np
 from numpy.typing import NDArray
 
-from millrace.model.dataset.events import EventTable
+from millrace.model.dataset.event_table import EventTable
 from millrace.model.rating.consumption_kernel import spread_to_items, spread_to_users
 
 # Items with few users would otherwise have the longest vectors.

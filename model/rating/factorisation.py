@@ -18,7 +18,7 @@ _LEAST_VARIANCE = 1e-6
 
 
 @dataclass(slots=True)
-class _Side:
+class _FittedFactors:
     """Posterior of one side: users or items.
 
     Args:
@@ -45,7 +45,7 @@ class _Side:
         self.variance = np.maximum(second.mean(axis=0), _LEAST_VARIANCE)
 
 
-class MatrixFactorisation:
+class RatingFactorisation:
     """Rating = mean + user bias + item bias + user factors . item factors, by mean-field variational inference.
 
     Y. J. Lim and Y. W. Teh, Variational Bayesian Approach to Movie Rating Prediction, 2007. The variance of each
@@ -63,10 +63,10 @@ class MatrixFactorisation:
         self._rank, self._sweeps, self._seed = rank, sweeps, seed
         self.mean = 0.0
         self.noise = _START_NOISE
-        self._users: _Side | None = None
-        self._items: _Side | None = None
+        self._users: _FittedFactors | None = None
+        self._items: _FittedFactors | None = None
 
-    def fit(self, users: NDArray[Any], items: NDArray[Any], values: NDArray[Any]) -> "MatrixFactorisation":
+    def fit(self, users: NDArray[Any], items: NDArray[Any], values: NDArray[Any]) -> "RatingFactorisation":
         """Learn from ratings; numbers of users and items are not negative.
 
         Args:
@@ -109,16 +109,16 @@ class MatrixFactorisation:
         """[items] posterior mean of the item biases."""
         return self._fitted(self._items).mean[:, 0]
 
-    def _side(self, ratings: Grouped, rng: np.random.Generator) -> _Side:
+    def _side(self, ratings: Grouped, rng: np.random.Generator) -> _FittedFactors:
         count, size = len(ratings.starts) - 1, self._rank + 1
         mean = rng.normal(0.0, _START_SPREAD, (count, size))
         mean[:, 0] = 0.0
         mean[np.diff(ratings.starts) == 0] = 0.0
         variance = np.full(size, 1.0 / max(self._rank, 1))
         variance[0] = _START_BIAS_VARIANCE
-        return _Side(ratings, mean, np.zeros((count, size, size)), variance)
+        return _FittedFactors(ratings, mean, np.zeros((count, size, size)), variance)
 
-    def _update(self, side: _Side, other: _Side, values: NDArray[np.float64]) -> None:
+    def _update(self, side: _FittedFactors, other: _FittedFactors, values: NDArray[np.float64]) -> None:
         ratings = side.ratings
         rests = values[ratings.order] - self.mean - other.mean[ratings.others, 0]
         # This side's bias meets a constant; the other side's bias is already taken off.
@@ -137,7 +137,12 @@ class MatrixFactorisation:
         side.mean[~side.used] = 0.0
 
     def _expected_square(
-        self, users: _Side, items: _Side, user: NDArray[Any], item: NDArray[Any], values: NDArray[np.float64]
+        self,
+        users: _FittedFactors,
+        items: _FittedFactors,
+        user: NDArray[Any],
+        item: NDArray[Any],
+        values: NDArray[np.float64],
     ) -> float:
         """Return the mean expected squared residual, the most likely noise."""
         total = 0.0
@@ -157,13 +162,13 @@ class MatrixFactorisation:
         return total / len(values)
 
     @staticmethod
-    def _fitted(side: _Side | None) -> _Side:
+    def _fitted(side: _FittedFactors | None) -> _FittedFactors:
         if side is None:
             raise ConfigurationError("The factorisation has not learned anything yet; call fit first.")
         return side
 
 
-def _rows(side: _Side, numbers: NDArray[Any]) -> NDArray[np.float64]:
+def _rows(side: _FittedFactors, numbers: NDArray[Any]) -> NDArray[np.float64]:
     """Return [M, D + 1] vectors; zero where the number was never met."""
     known = numbers < len(side.mean)
     rows: NDArray[np.float64] = np.where(known[:, None], side.mean[np.where(known, numbers, 0)], 0.0)

@@ -35,7 +35,7 @@ class Ratings:
     asked_items: NDArray[np.int64]
 
 
-class _Side:
+class _SampledFactors:
     """Users or items: vectors (bias first, then factors) around what their features say.
 
     Vectors are N(centre + features @ link, 1 / precision); link and precision have conjugate priors, as in Macau
@@ -125,7 +125,7 @@ def sample_predictions(
     """Return [M] the mean over samples of the predictions of the asked pairs.
 
     Salakhutdinov and Mnih, Bayesian Probabilistic Matrix Factorization using Markov Chain Monte Carlo, 2008, with the
-    features of `_Side` and moods on top.
+    features of `_SampledFactors` and moods on top.
 
     Args:
         ratings: To learn from, and pairs to predict.
@@ -139,8 +139,8 @@ def sample_predictions(
         bounds: Lowest and highest rating; each sample's predictions are cut to them.
     """
     rng = np.random.default_rng(seed)
-    users = _Side(grouped(ratings.users, ratings.items, len(user_features)), user_features, rank + 1, rng)
-    items = _Side(grouped(ratings.items, ratings.users, len(item_features)), item_features, rank + 1, rng)
+    users = _SampledFactors(grouped(ratings.users, ratings.items, len(user_features)), user_features, rank + 1, rng)
+    items = _SampledFactors(grouped(ratings.items, ratings.users, len(item_features)), item_features, rank + 1, rng)
     mean, known, noise = float(ratings.values.mean()), len(ratings.values), float(ratings.values.var())
     total = np.zeros(len(ratings.asked_users))
     for number in range(burn_in + samples):

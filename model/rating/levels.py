@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from millrace.model.dataset.events import EventTable
+from millrace.model.dataset.event_table import EventTable
 
 # A bias counts as if so many ratings of the average had been seen; both chosen on the oldest 30 % of ml-latest-small.
 _USER_PRIOR = 5.0

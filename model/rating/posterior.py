@@ -7,7 +7,7 @@ import numpy as np
 
 from millrace.model.backend import ops
 from millrace.model.rating.chebyshev import solve
-from millrace.model.rating.process import Settings
+from millrace.model.rating.process import ProcessSettings
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +55,7 @@ class Feeling:
     taste: Any
 
 
-def level_before(settings: Settings, count: Any, total: Any) -> Level:
+def level_before(settings: ProcessSettings, count: Any, total: Any) -> Level:
     """Return the level by what is known of the ratings before the history: prior, if there are none.
 
     Observing their mean first and the history then is the same as observing both together, as only the lasting level
@@ -70,7 +70,7 @@ def level_before(settings: Settings, count: Any, total: Any) -> Level:
     return Level(weight * total, settings.level * (1.0 - weight * count))
 
 
-def feeling(settings: Settings, history: History, level: Level) -> Feeling:
+def feeling(settings: ProcessSettings, history: History, level: Level) -> Feeling:
     """Return the posterior mean of everything that a rating to come is made of.
 
     Args:
@@ -89,7 +89,7 @@ def feeling(settings: Settings, history: History, level: Level) -> Feeling:
     return Feeling(level.mean + now, ops.matmul(weights * taste_kept[length:], history.factors))
 
 
-def _by_place(settings: Settings, length: int) -> tuple[Any, Any]:
+def _by_place(settings: ProcessSettings, length: int) -> tuple[Any, Any]:
     """Return [L + 1, L] what is kept of taste, and covariance, between ratings by their places; the last row is now."""
     places = np.arange(length + 1, dtype=np.float32)
     apart = np.abs(places[:, None] - places[None, :-1])
@@ -97,7 +97,7 @@ def _by_place(settings: Settings, length: int) -> tuple[Any, Any]:
     return taste_kept, settings.recent * ops.exp(-apart / settings.recent_places)
 
 
-def _by_time(settings: Settings, age: Any) -> Any:
+def _by_time(settings: ProcessSettings, age: Any) -> Any:
     """Return [B, L + 1, L] covariance between ratings by their times; the last row is now."""
     with_now = ops.pad(age, ((0, 0), (0, 1)))
     seconds = ops.abs(ops.expand_dims(with_now, 2) - ops.expand_dims(age, 1))

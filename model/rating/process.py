@@ -43,7 +43,7 @@ def first_settings() -> np.ndarray[Any, np.dtype[np.float32]]:
     return np.array([*np.log(list(_POSITIVE.values())), *_FREE.values()], np.float32)
 
 
-class Settings:
+class ProcessSettings:
     """The learned numbers by name.
 
     Args:
@@ -98,7 +98,7 @@ class Older:
         return ops.cast(self.count > 0, "float32")
 
 
-def covariance(settings: Settings, left: Points, right: Points) -> Any:
+def covariance(settings: ProcessSettings, left: Points, right: Points) -> Any:
     """Return [B, N, M] the prior covariance of two sets of points, 0 where one is padded."""
     seconds = ops.abs(ops.expand_dims(left.age, 2) - ops.expand_dims(right.age, 1))
     places = ops.abs(ops.expand_dims(left.place, 1) - ops.expand_dims(right.place, 0))
@@ -124,7 +124,7 @@ def observed(mean: Any, given: Points, values: Any, older: Older) -> Any:
     return ops.concatenate([ops.expand_dims(older_rest, 1), rest], axis=1)
 
 
-def system(settings: Settings, given: Points, older: Older) -> Any:
+def system(settings: ProcessSettings, given: Points, older: Older) -> Any:
     """Return [B, 1 + N, 1 + N] the covariance of what `observed` returns, noise included."""
     size = given.place.shape[0] + 1
     inner = covariance(settings, given, given)
@@ -138,7 +138,7 @@ def system(settings: Settings, given: Points, older: Older) -> Any:
     return whole + ops.expand_dims(diagonal, 2) * np.eye(size, dtype=np.float32)
 
 
-def one_step_ahead(settings: Settings, given: Points, older: Older, rest: Any) -> tuple[Any, Any]:
+def one_step_ahead(settings: ProcessSettings, given: Points, older: Older, rest: Any) -> tuple[Any, Any]:
     """Return errors and standard deviations, both [B, N], of predicting each rating from those before it.
 
     The Cholesky factor of the covariance holds them all: its diagonal has the deviations, and solving with it gives

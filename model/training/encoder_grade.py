@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from millrace.model.backend import ops
-from millrace.model.dataset.events import EventTable
+from millrace.model.dataset.event_table import EventTable
 from millrace.model.dataset.windows import Windows, cut_windows
 from millrace.model.network.recommender import Recommender
 

@@ -12,13 +12,13 @@ from rich.table import Table
 
 from millrace.kernel.contracts import CatalogueItem
 from millrace.model.content import content_matrix, genre_vocabulary
-from millrace.model.dataset.events import EventTable
+from millrace.model.dataset.event_table import EventTable
 from millrace.model.dataset.windows import cut_windows
 from millrace.model.network.config import NetworkConfig
 from millrace.model.network.recommender import Recommender
-from millrace.model.stream import load_stream
-from millrace.model.training.encoder import EncoderTrainer
+from millrace.model.recorded_stream import load_stream
 from millrace.model.training.encoder_grade import EncoderGrade, grade_encoder
+from millrace.model.training.encoder_trainer import EncoderTrainer
 from millrace.model.training.first import train_first
 from millrace.model.training.plan import TrainingPlan, plan_training
 from millrace.model.training.progress import silent

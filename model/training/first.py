@@ -5,11 +5,11 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from millrace.model.dataset.events import EventTable
+from millrace.model.dataset.event_table import EventTable
 from millrace.model.dataset.windows import Windows, cut_windows
 from millrace.model.network.recommender import Recommender
-from millrace.model.training.encoder import EncoderPass, EncoderTrainer
 from millrace.model.training.encoder_grade import grade_encoder
+from millrace.model.training.encoder_trainer import EncoderPass, EncoderTrainer
 from millrace.model.training.progress import Progress
 
 # The newest part of the log, held out while passes are counted; the last pass learns it too.

@@ -4,9 +4,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from millrace.model.dataset.events import EventTable
+from millrace.model.dataset.event_table import EventTable
 from millrace.model.network.config import DEFAULT_LENGTH
-from millrace.model.training.encoder import EncoderPass
+from millrace.model.training.encoder_trainer import EncoderPass
 
 # Encoder: about this many targets in total, so that a small log is seen often and a large one is seen in time.
 _ENCODER_TARGETS = 150_000

@@ -5,16 +5,16 @@ from collections.abc import Callable
 
 from millrace.kernel.user_state import ResolvedEvent, UserState
 from millrace.model.configuration import ModelConfiguration
+from millrace.model.evaluation.grading import grade
 from millrace.model.evaluation.observed import ObservedSystem
 from millrace.model.evaluation.outcomes import LISTED
 from millrace.model.evaluation.system import Ranking, System
-from millrace.model.evaluation.test_then_train import grade
 from millrace.model.tuning.warm_up import WarmUpStream
 
 # The warm-up is cut into this many slices; after each a trial may be given up.
 SLICES = 5
 MakeSystem = Callable[[ModelConfiguration, WarmUpStream], System]
-ToldSlice = Callable[[int, float], None]
+ReportSlice = Callable[[int, float], None]
 
 
 class SliceGains:
@@ -22,12 +22,12 @@ class SliceGains:
 
     Args:
         bounds: First row after each slice but the last.
-        told: Told the number of the slice and the mean so far.
+        report: Called with the number of the slice and the mean so far.
     """
 
-    def __init__(self, bounds: tuple[int, ...], told: ToldSlice) -> None:
+    def __init__(self, bounds: tuple[int, ...], report: ReportSlice) -> None:
         self._bounds = bounds
-        self._told = told
+        self._report = report
         self._slice = 0
         self._gain_sum = 0.0
         self._count = 0
@@ -40,7 +40,7 @@ class SliceGains:
     def passed(self, row: int) -> None:
         """Tell of a slice that is over."""
         while self._slice < len(self._bounds) and row >= self._bounds[self._slice]:
-            self._told(self._slice, self.mean)
+            self._report(self._slice, self.mean)
             self._slice += 1
 
     def graded(self, row: int, ranking: Ranking, before: UserState, event: ResolvedEvent) -> None:
@@ -51,7 +51,7 @@ class SliceGains:
 
 
 def ndcg_on_warm_up(
-    configuration: ModelConfiguration, stream: WarmUpStream, make: MakeSystem, told: ToldSlice
+    configuration: ModelConfiguration, stream: WarmUpStream, make: MakeSystem, report: ReportSlice
 ) -> float:
     """Return NDCG@10 on the warm-up.
 
@@ -59,10 +59,10 @@ def ndcg_on_warm_up(
         configuration: What is tried.
         stream: Training and warm-up.
         make: Makes a fresh system.
-        told: Told the mean after each slice but the last; what it raises is passed on.
+        report: Called with the mean after each slice but the last; what it raises is passed on.
     """
     first, last = stream.split.graded, stream.split.stop
     bounds = tuple(first + (last - first) * number // SLICES for number in range(1, SLICES))
-    gains = SliceGains(bounds, told)
+    gains = SliceGains(bounds, report)
     grade(stream.events, ObservedSystem(make(configuration, stream), gains, first), stream.split)
     return gains.mean

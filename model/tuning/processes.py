@@ -39,7 +39,7 @@ def search(
     make: MakeSystem,
     options: SearchOptions,
     space: Space = SEARCH_SPACE,
-    told: Callable[[int], None] = lambda finished: None,
+    progress: Callable[[int], None] = lambda finished: None,
 ) -> Found:
     """Search, in this process or in several.
 
@@ -48,7 +48,7 @@ def search(
         make: Makes a fresh system; a function of a module, so that a new process finds it.
         options: How long, where.
         space: What is tried.
-        told: Told the number of finished trials now and then.
+        progress: Called with the number of finished trials now and then.
 
     Raises:
         FatalError: A process failed.
@@ -57,7 +57,7 @@ def search(
     own = Search(options.work, stream, space, options.seed)
     own.begin()
     if options.jobs == 1:
-        own.run(make, Budget(options.trials, began + options.budget_s), told)
+        own.run(make, Budget(options.trials, began + options.budget_s), progress)
         return own.found()
     context = multiprocessing.get_context("spawn")
     workers = [
@@ -69,7 +69,7 @@ def search(
     try:
         while any(worker.is_alive() for worker in workers):
             next(worker for worker in workers if worker.is_alive()).join(_POLL_S)
-            told(own.finished)
+            progress(own.finished)
     finally:
         for worker in workers:
             worker.terminate()

@@ -106,13 +106,13 @@ class Search:
         """Trials run to the end or given up."""
         return len(self.study.get_trials(deepcopy=False, states=_FINISHED))
 
-    def run(self, make: MakeSystem, budget: Budget, told: Callable[[int], None] = lambda finished: None) -> None:
+    def run(self, make: MakeSystem, budget: Budget, progress: Callable[[int], None] = lambda finished: None) -> None:
         """Try configurations until the budget is used up.
 
         Args:
             make: Makes a fresh system of a configuration.
             budget: When to end.
-            told: Told the number of finished trials after each.
+            progress: Called with the number of finished trials after each.
 
         Raises:
             MillraceError: A trial cannot be run at all.
@@ -131,7 +131,7 @@ class Search:
 
         while self.finished < budget.trials and time.monotonic() < budget.deadline_s:
             self.study.optimize(objective, n_trials=1, catch=(OutOfTimeError,))
-            told(self.finished)
+            progress(self.finished)
 
     def found(self) -> Found:
         """Return the best configuration so far.

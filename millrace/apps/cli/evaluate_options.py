@@ -14,7 +14,7 @@ import typer
 from millrace.kernel.errors import ConfigurationError
 
 if TYPE_CHECKING:
-    from millrace.model.evaluation.test_then_train import Moment
+    from millrace.model.evaluation.grading import ListTiming
 
 SYSTEM_PANEL = "The system"
 RUN_PANEL = "The run"
@@ -72,18 +72,18 @@ def parse_weights(text: str) -> tuple[float, ...]:
     return tuple(sorted(set(weights)))
 
 
-def parse_moment(text: str) -> "Moment":
+def parse_moment(text: str) -> "ListTiming":
     """Return the moment of a name.
 
     Raises:
         ConfigurationError: There is no such moment.
     """
-    from millrace.model.evaluation.test_then_train import Moment
+    from millrace.model.evaluation.grading import ListTiming
 
     try:
-        return Moment(text)
+        return ListTiming(text)
     except ValueError:
-        raise ConfigurationError(f"There is no moment {text}; choose one of: {', '.join(Moment)}.") from None
+        raise ConfigurationError(f"There is no moment {text}; choose one of: {', '.join(ListTiming)}.") from None
 
 
 def parse_baselines(names: list[str] | None) -> tuple[str, ...]:
@@ -92,7 +92,7 @@ def parse_baselines(names: list[str] | None) -> tuple[str, ...]:
     Raises:
         ConfigurationError: A baseline is unknown.
     """
-    from millrace.model.baselines.registry import BASELINES
+    from millrace.model.baselines.by_name import BASELINES
     from millrace.model.evaluation.options import ALL_BASELINES, DEFAULT_BASELINES
 
     if not names:

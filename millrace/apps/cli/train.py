@@ -108,7 +108,7 @@ def _news(
         log = LogReader(settings)
         news = asyncio.run(log.read())
         return news.events, news.items, log.position
-    from millrace.model.stream import load_stream
+    from millrace.model.recorded_stream import load_stream
 
     stream = load_stream(Path(source), seed)
     return stream.events[: round(until * len(stream.events))], stream.catalogue.items(), {}

@@ -56,9 +56,9 @@ def tune(
     options = SearchOptions(work or load_settings().home / "tuning", trials, budget_s, jobs, seed)
     with counting_bar(Console(stderr=True)) as bar:
         task = bar.add_task("trials", total=trials)
-        from millrace.model.tuning.served import make_served  # it imports TensorFlow: seconds
+        from millrace.model.tuning.make_served import make_served  # it imports TensorFlow: seconds
 
-        found = search(stream, make_served, options, told=lambda finished: bar.update(task, completed=finished))
+        found = search(stream, make_served, options, progress=lambda finished: bar.update(task, completed=finished))
     _write(output, found, path, stream)
     write_report(report, as_json(found, stream))
     Console(markup=False).print(summary(found, stream, output))
@@ -67,7 +67,7 @@ def tune(
 def _stream(path: Path, seed: int) -> "WarmUpStream":
     """Return the part before the graded one; what lies behind is out of reach of everything called with it."""
     from millrace.model.evaluation.split import Split, check_learnable
-    from millrace.model.stream import load_stream
+    from millrace.model.recorded_stream import load_stream
     from millrace.model.tuning.warm_up import warm_up_stream
 
     whole = load_stream(path, seed)

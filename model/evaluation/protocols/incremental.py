@@ -15,6 +15,7 @@ from rich.console import Console
 from millrace.kernel.errors import ConfigurationError
 from millrace.kernel.progress import share_bars
 from millrace.kernel.user_state import ResolvedEvent, UserState
+from millrace.model.evaluation.grading import graded_events
 from millrace.model.evaluation.options import EvaluateOptions
 from millrace.model.evaluation.outcomes import GradedEvents, SystemOutcomes
 from millrace.model.evaluation.protocols.steered import SteeredSystem
@@ -27,13 +28,12 @@ from millrace.model.evaluation.protocols.tables import (
 )
 from millrace.model.evaluation.report.intervals import UserBootstrap
 from millrace.model.evaluation.runs import run_all, split_of
-from millrace.model.evaluation.served import ServedOptions, ServedSystem
+from millrace.model.evaluation.served_system import ServedOptions, ServedSystem
 from millrace.model.evaluation.split import Split
 from millrace.model.evaluation.system import System
 from millrace.model.evaluation.systems import served_options
-from millrace.model.evaluation.test_then_train import graded_events
 from millrace.model.learning.moments import Moment
-from millrace.model.stream import RecordedStream, load_stream
+from millrace.model.recorded_stream import RecordedStream, load_stream
 from millrace.streams.catalogue import Catalogue
 
 NAME = "incremental"
@@ -79,7 +79,7 @@ class IncrementalSystem(SteeredSystem):
             elif self._variant == FULL:
                 before = 0.0
                 self._learn_anew()
-            self.told.seconds[f"point_{self._points.index(row)}"] = sum(self.learner.seconds.values()) - before
+            self.notes.seconds[f"point_{self._points.index(row)}"] = sum(self.learner.seconds.values()) - before
             self.learns_weights = self._variant != FROZEN
 
     def learn(self, row: int, before: UserState, event: ResolvedEvent, first_touch: bool) -> None:

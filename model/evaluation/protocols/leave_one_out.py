@@ -16,10 +16,16 @@ from rich.progress import Progress
 from millrace.kernel.errors import ConfigurationError
 from millrace.kernel.progress import share_bars
 from millrace.kernel.user_state import ResolvedEvent, UserState, apply_event
-from millrace.model.baselines.registry import BASELINES, BaselineSetup
+from millrace.model.baselines.by_name import BASELINES, BaselineSetup
 from millrace.model.evaluation.options import EvaluateOptions
+from millrace.model.evaluation.protocols.item_sequences import (
+    HeldOutEvents,
+    LeaveOneOut,
+    Sequences,
+    leave_one_out,
+    read_sequences,
+)
 from millrace.model.evaluation.protocols.sequence_systems import BaselineOnSequences, SequenceSystem, ServedOnSequences
-from millrace.model.evaluation.protocols.sequences import HeldOut, LeaveOneOut, Sequences, leave_one_out, read_sequences
 from millrace.model.evaluation.protocols.tables import (
     RANKING_COLUMNS,
     FigureTable,
@@ -29,7 +35,7 @@ from millrace.model.evaluation.protocols.tables import (
 )
 from millrace.model.evaluation.report.intervals import UserBootstrap
 from millrace.model.evaluation.sampled import NegativeSampler, SampledGrades
-from millrace.model.evaluation.served import ServedOptions
+from millrace.model.evaluation.served_system import ServedOptions
 from millrace.model.evaluation.systems import configuration_of
 from millrace.streams.catalogue import Catalogue
 
@@ -103,14 +109,14 @@ class _Course:
             system.trained()
             self.seconds[system.name] += time.perf_counter() - began
 
-    def grade(self, held_out: HeldOut, what: str) -> tuple[list[ResolvedEvent], dict[str, _Graded]]:
+    def grade(self, held_out: HeldOutEvents, what: str) -> tuple[list[ResolvedEvent], dict[str, _Graded]]:
         """Rank the held-out item of every user, learning nothing; returns the graded events and what came of them."""
         moments = self._moments(held_out)
         graded = [event for before, event in moments if not (before.touched == event.item).any()]
         rows = [(before, event) for before, event in moments if not (before.touched == event.item).any()]
         return graded, {system.name: self._grade(system, rows, what) for system in self._systems}
 
-    def learn_held_out(self, held_out: HeldOut) -> None:
+    def learn_held_out(self, held_out: HeldOutEvents) -> None:
         """Let every system learn the held-out items; histories advance."""
         moments = self._moments(held_out)
         for system in self._systems:
@@ -120,7 +126,7 @@ class _Course:
         for before, event in moments:
             self._states[event.user_id] = apply_event(before, event).state
 
-    def _moments(self, held_out: HeldOut) -> _Moments:
+    def _moments(self, held_out: HeldOutEvents) -> _Moments:
         return [(self._states[event.user_id], event) for event in held_out.events]
 
     def _grade(self, system: SequenceSystem, moments: _Moments, what: str) -> _Graded:
@@ -160,12 +166,12 @@ def run(options: EvaluateOptions, console: Console) -> TablesReport:
     with share_bars(console, transient=True) as bars:
         tasks: dict[str, Any] = {}
 
-        def told(phase: str, share: float) -> None:
+        def show(phase: str, share: float) -> None:
             if phase not in tasks:
                 tasks[phase] = bars.add_task(phase, total=1.0)
             bars.update(tasks[phase], completed=share)
 
-        served = ServedOnSequences(catalogue, parts, _served(options, parts), told)
+        served = ServedOnSequences(catalogue, parts, _served(options, parts), show)
         setup = BaselineSetup(catalogue.max_index + 1, options.seed)
         baselines = [
             BaselineOnSequences(name, BASELINES[name](setup), catalogue, options.seed) for name in options.baselines
@@ -214,7 +220,7 @@ def _report(
         "encoder_gains_by_round": list(first.gains) if first else [],
         "seconds": seconds[served.name],
         "seconds_by_system": seconds,
-        "seconds_by_phase": dict(served.told.seconds),
+        "seconds_by_phase": dict(served.notes.seconds),
         "seed": options.seed,
     }
     recall = f"The candidates held {figures['candidate_recall']:.1%} of the test items; the encoder was trained for "

@@ -13,19 +13,19 @@ from rich.progress import Progress
 from millrace.kernel.errors import ConfigurationError
 from millrace.kernel.progress import share_bars
 from millrace.kernel.user_state import ResolvedEvent, UserState, apply_event
-from millrace.model.baselines.registry import BASELINES, BaselineSetup
+from millrace.model.baselines.by_name import BASELINES, BaselineSetup
 from millrace.model.evaluation.options import EvaluateOptions
 from millrace.model.evaluation.outcomes import LISTED
+from millrace.model.evaluation.protocols.item_sequences import read_sequences
 from millrace.model.evaluation.protocols.sequence_systems import BaselineOnSequences, SequenceLearner, ServedOnStream
-from millrace.model.evaluation.protocols.sequences import read_sequences
 from millrace.model.evaluation.protocols.tables import FigureTable, TablesReport
 from millrace.model.evaluation.report.intervals import UserBootstrap
 from millrace.model.evaluation.sampled import NegativeSampler
-from millrace.model.evaluation.served import ServedOptions
+from millrace.model.evaluation.served_system import ServedOptions
 from millrace.model.evaluation.split import Split
 from millrace.model.evaluation.systems import served_options
 from millrace.model.learning.moments import Moment
-from millrace.model.stream import RecordedStream, load_stream
+from millrace.model.recorded_stream import RecordedStream, load_stream
 from millrace.streams.catalogue import Catalogue
 
 NAME = "masked"

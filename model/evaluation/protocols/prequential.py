@@ -9,19 +9,19 @@ from rich.console import Console
 
 from millrace.kernel.errors import ConfigurationError
 from millrace.kernel.progress import share_bars
+from millrace.model.evaluation.grading import graded_events
 from millrace.model.evaluation.options import EvaluateOptions
 from millrace.model.evaluation.outcomes import GradedEvents, SystemOutcomes
 from millrace.model.evaluation.report.build import Evaluated, build_report
 from millrace.model.evaluation.report.figures import PredictedRatings, PrequentialReport
 from millrace.model.evaluation.report.intervals import UserBootstrap
-from millrace.model.evaluation.report.ratings import GlobalMean, compare, predicted_first
+from millrace.model.evaluation.report.rating_figures import GlobalMean, compare, predicted_first
 from millrace.model.evaluation.report.table import show_report
 from millrace.model.evaluation.runs import MakeSystem, run_all, split_of
 from millrace.model.evaluation.split import Split
 from millrace.model.evaluation.systems import SERVED, make_system
-from millrace.model.evaluation.test_then_train import graded_events
 from millrace.model.rating.bias import BiasModel
-from millrace.model.stream import RecordedStream, load_stream
+from millrace.model.recorded_stream import RecordedStream, load_stream
 
 # Options that change nothing about the figures.
 _NOT_PART_OF_IT = frozenset({"parallel", "work", "resume", "sequences", "train", "test", "cut"})

@@ -8,8 +8,8 @@ from rich.console import Console
 from millrace.kernel.errors import ConfigurationError
 from millrace.model.evaluation.options import EvaluateOptions
 from millrace.model.evaluation.protocols.tables import FigureTable, TablesReport
-from millrace.model.rating.errors import CalibrationBin, RatingErrors
-from millrace.model.rating.protocol import RatingReport, evaluate_ratings
+from millrace.model.rating.error_metrics import CalibrationBin, RatingErrors
+from millrace.model.rating.offline_evaluation import RatingReport, evaluate_ratings
 
 NAME = "ratings"
 _BIAS = "user_item_bias"

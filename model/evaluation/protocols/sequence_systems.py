@@ -8,11 +8,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from millrace.kernel.user_state import ResolvedEvent, UserState
-from millrace.model.baselines.protocol import Baseline, FittedBaseline
-from millrace.model.dataset.events import EventTable
-from millrace.model.evaluation.protocols.sequences import LeaveOneOut
+from millrace.model.baselines.baseline import Baseline, FittedBaseline
+from millrace.model.dataset.event_table import EventTable
+from millrace.model.evaluation.protocols.item_sequences import LeaveOneOut
 from millrace.model.evaluation.protocols.steered import SteeredSystem
-from millrace.model.evaluation.served import ServedOptions
+from millrace.model.evaluation.served_system import ServedOptions
 from millrace.model.evaluation.system import Ranking
 from millrace.model.learning.log import GrowingLog
 from millrace.model.training.first import HeldOut
@@ -179,13 +179,13 @@ class ServedOnSequences(ServedOnStream):
         catalogue: Items.
         parts: The split sequences.
         options: How the system is run.
-        told: Told phase and share.
+        progress: Called with phase and share.
     """
 
-    def __init__(self, catalogue: Catalogue, parts: LeaveOneOut, options: ServedOptions, told: Progress) -> None:
+    def __init__(self, catalogue: Catalogue, parts: LeaveOneOut, options: ServedOptions, progress: Progress) -> None:
         super().__init__(catalogue, len(parts.training), options)
         self._parts = parts
-        self.learner.progress = told
+        self.learner.progress = progress
 
     def train_encoder(self) -> None:
         """Train in rounds until the validation items say that it is enough."""

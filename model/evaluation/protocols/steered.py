@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 
 from millrace.kernel.user_state import ResolvedEvent, UserState
 from millrace.model.evaluation.outcomes import LISTED
-from millrace.model.evaluation.served import ServedSystem
+from millrace.model.evaluation.served_system import ServedSystem
 from millrace.streams.ranking import CandidateBatch
 from millrace.streams.scoring.protocol import CANDIDATES, RANKED, ScoreRequest
 

@@ -10,18 +10,18 @@ from millrace.model.evaluation.options import EvaluateOptions
 from millrace.model.evaluation.protocols import prequential
 from millrace.model.evaluation.protocols.prequential import PrequentialResult
 from millrace.model.evaluation.protocols.steered import SteeredSystem
-from millrace.model.evaluation.served import ServedOptions
+from millrace.model.evaluation.served_system import ServedOptions
 from millrace.model.evaluation.split import Split
-from millrace.model.evaluation.system import PassedOn, System
+from millrace.model.evaluation.system import System, SystemProxy
 from millrace.model.evaluation.systems import SERVED, make_system, served_options
-from millrace.model.stream import RecordedStream
+from millrace.model.recorded_stream import RecordedStream
 from millrace.streams.catalogue import Catalogue
 
 # Of what lies before the cut, the part before any list is made.
 _TRAINING_SHARE = 0.5
 
 
-class FrozenBaseline(PassedOn):
+class FrozenBaseline(SystemProxy):
     """A baseline that learns nothing from the cut on, or that goes on learning.
 
     Args:

@@ -24,9 +24,9 @@ from millrace.model.evaluation.report.figures import (
     SliceFigures,
 )
 from millrace.model.evaluation.report.intervals import UserBootstrap, none_of
-from millrace.model.evaluation.report.lists import diversity, list_figures, shown_share_curve
+from millrace.model.evaluation.report.list_figures import diversity, list_figures, shown_share_curve
 from millrace.model.evaluation.split import Split
-from millrace.model.stream import RecordedStream
+from millrace.model.recorded_stream import RecordedStream
 
 _BLOCKS = 40
 # A group with fewer events has a hit rate of pure noise.
@@ -128,7 +128,7 @@ class _Slicer:
         self._baselines = {name: one.hits.astype(np.float64) for name, one in baselines.items()}
         self._bootstrap = bootstrap
 
-    def figures(self, cut: slices.Cut) -> dict[str, SliceFigures]:
+    def figures(self, cut: slices.Slicing) -> dict[str, SliceFigures]:
         return {label: self.group(mask) for label, mask in cut.groups.items()}
 
     def group(self, mask: NDArray[np.bool_]) -> SliceFigures:
@@ -144,11 +144,11 @@ class _Slicer:
             baselines={name: _mean(values[mask]) for name, values in self._baselines.items()},
         )
 
-    def largest_gaps(self, cuts: list[slices.Cut]) -> dict[str, Gap]:
+    def largest_gaps(self, cuts: list[slices.Slicing]) -> dict[str, Gap]:
         gaps = {cut.by: self._largest_gap(cut) for cut in cuts}
         return {by: gap for by, gap in gaps.items() if gap is not None}
 
-    def _largest_gap(self, cut: slices.Cut) -> Gap | None:
+    def _largest_gap(self, cut: slices.Slicing) -> Gap | None:
         rates = {label: _mean(self._hits[mask]) for label, mask in cut.groups.items() if mask.sum() >= _LEAST_EVENTS}
         if len(rates) < 2:
             return None

@@ -6,7 +6,7 @@ from numpy.typing import NDArray
 from millrace.model.evaluation.outcomes import GradedEvents
 from millrace.model.evaluation.report.figures import DataFacts
 from millrace.model.evaluation.split import Split
-from millrace.model.stream import RecordedStream
+from millrace.model.recorded_stream import RecordedStream
 
 SESSION_GAP_S = 1_800.0
 _DAY_MS = 86_400_000

@@ -24,7 +24,7 @@ _UNITS_S = {"d": 86_400.0, "h": 3_600.0, "min": 60.0, "s": 1.0}
 
 
 @dataclass(frozen=True, slots=True)
-class Cut:
+class Slicing:
     """One way of cutting the graded events into groups.
 
     Args:
@@ -36,37 +36,37 @@ class Cut:
     groups: Mapping[str, Mask]
 
 
-def by_history_length(graded: GradedEvents) -> Cut:
+def by_history_length(graded: GradedEvents) -> Slicing:
     """Cut by the user's events before, in the buckets that the features know."""
-    return Cut("history length", _buckets(graded.history_lengths, HISTORY_BUCKET_BOUNDS, _range_labels()))
+    return Slicing("history length", _buckets(graded.history_lengths, HISTORY_BUCKET_BOUNDS, _range_labels()))
 
 
-def first_events(graded: GradedEvents) -> Cut:
+def first_events(graded: GradedEvents) -> Slicing:
     """Cut by which of its user's events an event is: the first one is answered without any history."""
-    return Cut(
+    return Slicing(
         "event of the user", _buckets(graded.history_lengths, tuple(_FIRST_EVENTS.values()), [*_FIRST_EVENTS, "later"])
     )
 
 
-def by_gap(graded: GradedEvents) -> Cut:
+def by_gap(graded: GradedEvents) -> Slicing:
     """Cut by the time since the user's event before."""
     bounds = [_duration(bound) for bound in GAP_BOUNDS_S]
     labels = [f"up to {bound}" for bound in bounds] + [f"over {bounds[-1]}"]
     groups = {"first event": np.isinf(graded.gaps_s)}
     groups |= _buckets(np.where(np.isinf(graded.gaps_s), np.nan, graded.gaps_s), GAP_BOUNDS_S, labels)
-    return Cut("time since the user's last event", groups)
+    return Slicing("time since the user's last event", groups)
 
 
-def by_genre(graded: GradedEvents, catalogue: Catalogue) -> Cut:
+def by_genre(graded: GradedEvents, catalogue: Catalogue) -> Slicing:
     """Cut by the genres of the event's item; an item with two genres is in two groups."""
     genres = catalogue.genres[graded.items]
     groups = {name: (genres == number).any(axis=1) for number, name in enumerate(catalogue.genre_names, start=1)}
     groups = dict(sorted(groups.items()))
     groups["no genre"] = (genres == 0).all(axis=1)
-    return Cut("genre of the item", _not_empty(groups))
+    return Slicing("genre of the item", _not_empty(groups))
 
 
-def by_activity(graded: GradedEvents) -> Cut:
+def by_activity(graded: GradedEvents) -> Slicing:
     """Cut by how many graded events the user has in all: fifths of the users."""
     present, places, counts = np.unique(graded.users, return_inverse=True, return_counts=True)
     shares = np.arange(1, _ACTIVITY_GROUPS) / _ACTIVITY_GROUPS
@@ -74,19 +74,19 @@ def by_activity(graded: GradedEvents) -> Cut:
     edges = [*bounds, int(counts.max())]
     starts = [int(counts.min()), *(bound + 1 for bound in bounds)]
     labels = [_range(first, last) for first, last in zip(starts, edges, strict=True)]
-    return Cut("graded events of the user", _not_empty(_buckets(counts[places], tuple(bounds), labels)))
+    return Slicing("graded events of the user", _not_empty(_buckets(counts[places], tuple(bounds), labels)))
 
 
-def by_gender(graded: GradedEvents, facts: Mapping[str, UserFacts]) -> Cut:
+def by_gender(graded: GradedEvents, facts: Mapping[str, UserFacts]) -> Slicing:
     """Cut by gender, as far as the data knows it."""
     known = np.array([_gender(facts.get(user)) for user in graded.user_ids])[graded.users]
-    return Cut("gender", _not_empty({name: known == name for name in sorted(set(known.tolist()) - {""})}))
+    return Slicing("gender", _not_empty({name: known == name for name in sorted(set(known.tolist()) - {""})}))
 
 
-def by_age(graded: GradedEvents, facts: Mapping[str, UserFacts]) -> Cut:
+def by_age(graded: GradedEvents, facts: Mapping[str, UserFacts]) -> Slicing:
     """Cut by age in years, as far as the data knows it."""
     ages = np.array([_age(facts.get(user)) for user in graded.user_ids])[graded.users]
-    return Cut("age", _not_empty(_buckets(ages, tuple(_AGE_BOUNDS.values()), [*_AGE_BOUNDS, _OLDEST])))
+    return Slicing("age", _not_empty(_buckets(ages, tuple(_AGE_BOUNDS.values()), [*_AGE_BOUNDS, _OLDEST])))
 
 
 def _gender(facts: UserFacts | None) -> str:

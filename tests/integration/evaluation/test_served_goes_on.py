@@ -6,11 +6,11 @@ from pathlib import Path
 
 import pytest
 
+from millrace.model.evaluation.grading import GradingRun, continue_grading
 from millrace.model.evaluation.outcomes import SystemOutcomes
 from millrace.model.evaluation.past import PastEvents
-from millrace.model.evaluation.served import ServedOptions, ServedSystem
+from millrace.model.evaluation.served_system import ServedOptions, ServedSystem
 from millrace.model.evaluation.split import Split
-from millrace.model.evaluation.test_then_train import Replay, go_on
 from tests.integration.evaluation.tiny import TINY
 from tests.unit.evaluation.plain_system import small_stream
 
@@ -44,7 +44,7 @@ class KeepOnce:
 
 def run(options: ServedOptions) -> tuple[ServedSystem, SystemOutcomes]:
     system = ServedSystem(STREAM.catalogue, options)
-    return system, go_on(PastEvents(STREAM.events), Replay(system), SPLIT)
+    return system, continue_grading(PastEvents(STREAM.events), GradingRun(system), SPLIT)
 
 
 @pytest.fixture(scope="module")
@@ -58,19 +58,24 @@ def assert_same(one: SystemOutcomes, other: SystemOutcomes) -> None:
 
 
 def test_an_interrupted_run_ends_as_an_uninterrupted_one(whole: SystemOutcomes) -> None:
-    keeps = KeepOnce()
+    checkpoints = KeepOnce()
     with pytest.raises(EndedError):
-        go_on(PastEvents(STREAM.events), Replay(ServedSystem(STREAM.catalogue, OPTIONS)), SPLIT, keeps=keeps)
-    replay = pickle.loads(keeps.kept)  # noqa: S301 - written above
+        continue_grading(
+            PastEvents(STREAM.events),
+            GradingRun(ServedSystem(STREAM.catalogue, OPTIONS)),
+            SPLIT,
+            checkpoints=checkpoints,
+        )
+    replay = pickle.loads(checkpoints.kept)  # noqa: S301 - written above
     assert 0 < replay.row < SPLIT.stop
     learned_before = replay.system.learner.refreshes["encoder"]
-    outcomes = go_on(PastEvents(STREAM.events), replay, SPLIT)
+    outcomes = continue_grading(PastEvents(STREAM.events), replay, SPLIT)
     assert 0 < learned_before < replay.system.learner.refreshes["encoder"]
     assert_same(outcomes, whole)
 
 
 def test_a_system_with_shared_encoders_serves_the_same_lists(whole: SystemOutcomes, tmp_path: Path) -> None:
-    shared = replace(OPTIONS, shelf=tmp_path)
+    shared = replace(OPTIONS, encoder_cache=tmp_path)
     first, written = run(shared)
     second, read = run(shared)
     assert first.learner.seconds["encoder"] > 0.0

@@ -6,12 +6,12 @@ from typing import Any
 import pytest
 
 from millrace.kernel.user_state import ResolvedEvent
+from millrace.model.evaluation.grading import GradingRun, continue_grading
 from millrace.model.evaluation.leaks import LeakProbe, future_dependence
 from millrace.model.evaluation.past import PastEvents
-from millrace.model.evaluation.served import ServedOptions, ServedSystem
+from millrace.model.evaluation.served_system import ServedOptions, ServedSystem
 from millrace.model.evaluation.split import Split
 from millrace.model.evaluation.system import System
-from millrace.model.evaluation.test_then_train import Replay, go_on
 from millrace.streams.ranking import FEATURE_NAMES, CandidateBatch, CandidateStep
 from tests.integration.evaluation.tiny import TINY
 from tests.unit.evaluation.plain_system import small_stream
@@ -60,7 +60,7 @@ class ToldSystem(ServedSystem):
 def findings(system: System) -> tuple[str, ...]:
     past = PastEvents(STREAM.events)
     probe = LeakProbe(ITEMS, SPLIT.stop - SPLIT.graded)
-    return probe.findings(go_on(past, Replay(system, watch=probe), SPLIT))
+    return probe.findings(continue_grading(past, GradingRun(system, observer=probe), SPLIT))
 
 
 @pytest.mark.slow

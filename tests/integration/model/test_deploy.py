@@ -38,7 +38,7 @@ def version(tmp_path_factory: pytest.TempPathFactory) -> Version:
 
 
 async def test_triton_serves_what_keras_says_and_the_plan_follows(settings: Settings, version: Version) -> None:
-    from millrace.model.export import random_request
+    from millrace.model.onnx_export import random_request
 
     recommender = resume(version, ITEMS, seed=0)
     tensors = random_request(recommender, 6, 64, 0.8, np.random.default_rng(2))

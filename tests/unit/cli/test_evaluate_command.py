@@ -12,10 +12,10 @@ from millrace.apps.cli.app import build_app
 from millrace.apps.cli.evaluate import EXIT_NOT_BELIEVED
 from millrace.apps.cli.evaluate_options import parse_baselines, parse_every, parse_moment
 from millrace.kernel.errors import ConfigurationError, MillraceError
-from millrace.model.baselines.registry import BASELINES
+from millrace.model.baselines.by_name import BASELINES
 from millrace.model.evaluation import protocols
+from millrace.model.evaluation.grading import ListTiming
 from millrace.model.evaluation.options import DEFAULT_BASELINES, EvaluateOptions
-from millrace.model.evaluation.test_then_train import Moment
 
 
 class Report:
@@ -74,7 +74,7 @@ def test_options_arrive(asked: Asked, tmp_path: Path) -> None:
         protocol="time-split",
         seed=3,
         events=9,
-        moment=Moment.AFTER_EVENT,
+        moment=ListTiming.AFTER_EVENT,
         delay_s=0.5,
         rate_per_s=120.0,
         request_time=False,

@@ -7,13 +7,13 @@ import numpy as np
 
 from millrace.kernel.contracts import CatalogueItem
 from millrace.kernel.user_state import ResolvedEvent, UserState
+from millrace.model.baselines.baseline import Baseline, top_untouched
 from millrace.model.baselines.markov import DecayedMarkov
-from millrace.model.baselines.popularity import Popularity
-from millrace.model.baselines.protocol import Baseline, top_untouched
+from millrace.model.baselines.popularity import AllTimePopularity
 from millrace.model.evaluation.options import EvaluateOptions
 from millrace.model.evaluation.split import Split
-from millrace.model.evaluation.system import Ranking, System, Told
-from millrace.model.stream import RecordedStream
+from millrace.model.evaluation.system import Ranking, System, SystemNotes
+from millrace.model.recorded_stream import RecordedStream
 from millrace.producers.movielens import UserFacts
 from millrace.streams.catalogue import Catalogue
 
@@ -27,7 +27,7 @@ class PlainSystem:
     def __init__(self, name: str, baseline: Baseline, catalogue: Catalogue, lists_from: int) -> None:
         self.name = name
         self.lists_from = lists_from
-        self.told = Told()
+        self.notes = SystemNotes()
         self._baseline = baseline
         self._catalogue = catalogue
         self._lists = 0
@@ -42,17 +42,17 @@ class PlainSystem:
 
     def learn(self, row: int, before: UserState, event: ResolvedEvent, first_touch: bool) -> None:
         if row >= self.lists_from:
-            self.told.ratings[row] = before.mean_value or 3.0
+            self.notes.ratings[row] = before.mean_value or 3.0
         self._baseline.learn(before, event.item, event.value, event.ts_ms)
 
     def finish(self) -> None:
-        self.told.counts["lists"] = float(self._lists)
+        self.notes.counts["lists"] = float(self._lists)
 
 
 def make_plain(name: str, stream: RecordedStream, split: Split, options: EvaluateOptions) -> System:
     """Return a plain system by name; what is called millrace is a Markov chain."""
     size = stream.catalogue.max_index + 1
-    baseline = Popularity(size) if name == "popularity" else DecayedMarkov(size)
+    baseline = AllTimePopularity(size) if name == "popularity" else DecayedMarkov(size)
     return PlainSystem(name, baseline, stream.catalogue, split.graded)
 
 

@@ -10,13 +10,13 @@ from rich.console import Console
 from millrace.apps.cli.evaluate_options import parse_weights
 from millrace.kernel.errors import ConfigurationError
 from millrace.kernel.user_state import UserState
-from millrace.model.evaluation.diversity import DiversityWatch
+from millrace.model.evaluation.diversity import DiversityObserver
+from millrace.model.evaluation.grading import ListTiming
 from millrace.model.evaluation.options import EvaluateOptions
 from millrace.model.evaluation.protocols.prequential import run
 from millrace.model.evaluation.split import Split
 from millrace.model.evaluation.system import Ranking, System
-from millrace.model.evaluation.test_then_train import Moment
-from millrace.model.stream import RecordedStream
+from millrace.model.recorded_stream import RecordedStream
 from tests.unit.evaluation.plain_system import PlainSystem, make_plain, small_stream, write_movielens
 
 
@@ -56,16 +56,16 @@ def test_the_setting_that_serves_has_the_figures_of_the_system(tmp_path: Path) -
 
 
 def test_lists_made_earlier_cannot_be_made_again(tmp_path: Path) -> None:
-    assert evaluate(tmp_path, moment=Moment.AFTER_EVENT).diversity_curve == []  # type: ignore[attr-defined]
+    assert evaluate(tmp_path, moment=ListTiming.AFTER_EVENT).diversity_curve == []  # type: ignore[attr-defined]
 
 
 def test_a_long_part_is_thinned_evenly() -> None:
-    watch = DiversityWatch((0.0,), graded=30_000)
+    watch = DiversityObserver((0.0,), graded=30_000)
     stream = small_stream()
     system = Rotating("any", make_plain("popularity", stream, Split(1, 2, 3), None)._baseline, stream.catalogue, 0)  # type: ignore[attr-defined, arg-type]
     system.recommend(UserState("anyone"), 0)
     for target in range(1, 10):
-        watch.look(system, target)
+        watch.observe(system, target)
     lists = watch.lists()
     assert lists is not None
     assert lists.events.tolist() == [0, 3, 6]

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from rich.console import Console
 
+from millrace.model.evaluation.grading import grade
 from millrace.model.evaluation.options import EvaluateOptions
 from millrace.model.evaluation.outcomes import SystemOutcomes
 from millrace.model.evaluation.protocols.prequential import PrequentialResult, run
@@ -16,8 +17,7 @@ from millrace.model.evaluation.report.__main__ import main as draw
 from millrace.model.evaluation.report.build import ms_per_event
 from millrace.model.evaluation.report.plots import calibration_plot
 from millrace.model.evaluation.split import Split
-from millrace.model.evaluation.test_then_train import grade
-from millrace.model.stream import load_stream
+from millrace.model.recorded_stream import load_stream
 from tests.unit.evaluation.plain_system import make_plain, small_stream, write_movielens
 
 BASELINES = ("popularity",)

@@ -8,13 +8,13 @@ import pytest
 
 from millrace.kernel.user_state import ResolvedEvent, UserState
 from millrace.model.baselines.markov import DecayedMarkov
-from millrace.model.baselines.popularity import Popularity
+from millrace.model.baselines.popularity import AllTimePopularity
+from millrace.model.evaluation.grading import GradingRun, ListTiming, continue_grading, grade
 from millrace.model.evaluation.leaks import LeakProbe, future_dependence
 from millrace.model.evaluation.past import LeakError, PastEvents
 from millrace.model.evaluation.split import Split, before_graded
 from millrace.model.evaluation.system import CandidateFeatures, Ranking, System
-from millrace.model.evaluation.test_then_train import Moment, Replay, go_on, grade
-from millrace.model.stream import RecordedStream
+from millrace.model.recorded_stream import RecordedStream
 from tests.unit.evaluation.plain_system import PlainSystem, small_stream
 
 STREAM = small_stream(events=3_000, users=40, items=150)
@@ -30,7 +30,7 @@ class Peeking(PlainSystem):
     """Reads the next event and shows its item, now and then."""
 
     def __init__(self, events: Sequence[ResolvedEvent], ahead: int = 0) -> None:
-        super().__init__("peeking", Popularity(ITEMS + 1), STREAM.catalogue, SPLIT.warm_up)
+        super().__init__("peeking", AllTimePopularity(ITEMS + 1), STREAM.catalogue, SPLIT.warm_up)
         self._events = events
         self._ahead = ahead
         self._row = 0
@@ -76,7 +76,7 @@ class WithFeatures(PlainSystem):
 
 def findings(system: System) -> tuple[str, ...]:
     probe = LeakProbe(ITEMS, SPLIT.stop - SPLIT.graded)
-    outcomes = go_on(STREAM.events, Replay(system, watch=probe), SPLIT)
+    outcomes = continue_grading(STREAM.events, GradingRun(system, observer=probe), SPLIT)
     return probe.findings(outcomes)
 
 
@@ -108,8 +108,8 @@ def test_the_future_cannot_be_read(ahead: int) -> None:
         grade(past, Peeking(past, ahead), SPLIT)
 
 
-@pytest.mark.parametrize("moment", list(Moment))
-def test_the_past_can_be_read(moment: Moment) -> None:
+@pytest.mark.parametrize("moment", list(ListTiming))
+def test_the_past_can_be_read(moment: ListTiming) -> None:
     past = PastEvents(STREAM.events)
     grade(past, Peeking(past, ahead=-1), Split(SPLIT.warm_up, SPLIT.graded, SPLIT.graded + 50), moment)
 

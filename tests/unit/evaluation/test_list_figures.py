@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from millrace.kernel.contracts import CatalogueItem
-from millrace.model.evaluation.report.lists import diversity, list_figures, novelty, shown_share_curve
+from millrace.model.evaluation.report.list_figures import diversity, list_figures, novelty, shown_share_curve
 from millrace.streams.catalogue import Catalogue
 
 GENRES = {1: ("Comedy",), 2: ("Comedy", "Drama"), 3: ("War",), 4: (), 5: ("Comedy",)}

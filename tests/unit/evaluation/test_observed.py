@@ -2,7 +2,7 @@ import numpy as np
 
 from millrace.kernel.user_state import ResolvedEvent, UserState
 from millrace.model.evaluation.observed import ObservedSystem
-from millrace.model.evaluation.system import Ranking, Told
+from millrace.model.evaluation.system import Ranking, SystemNotes
 
 RANKING = Ranking((1, 2), np.array([1, 2, 3], np.int32))
 
@@ -11,7 +11,7 @@ class Fixed:
     name, lists_from = "fixed", 0
 
     def __init__(self) -> None:
-        self.told = Told()
+        self.notes = SystemNotes()
         self.learned: list[int] = []
 
     def prepare(self, row: int) -> None:
@@ -24,7 +24,7 @@ class Fixed:
         self.learned.append(row)
 
     def finish(self) -> None:
-        self.told.counts["finished"] = 1.0
+        self.notes.counts["finished"] = 1.0
 
 
 class Notes:
@@ -50,7 +50,7 @@ def test_an_observer_sees_graded_first_touches_and_the_system_everything() -> No
     assert notes.rows == [0, 1, 2]
     assert notes.graded_rows == [(1, RANKING, 7)]
     assert system.learned == [0, 1, 2]
-    assert watched.told.counts == {"finished": 1.0}
+    assert watched.notes.counts == {"finished": 1.0}
 
 
 def test_a_list_that_was_never_made_is_not_shown_to_the_observer() -> None:

@@ -9,11 +9,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from millrace.kernel.user_state import UserState
-from millrace.model.baselines.protocol import top_untouched
+from millrace.model.baselines.baseline import top_untouched
+from millrace.model.evaluation.grading import grade, graded_events
 from millrace.model.evaluation.outcomes import SystemOutcomes
 from millrace.model.evaluation.split import Split
 from millrace.model.evaluation.system import Ranking
-from millrace.model.evaluation.test_then_train import grade, graded_events
 from tests.unit.evaluation.plain_system import make_plain, small_stream
 
 rankings = st.lists(st.permutations(range(1, 25)).map(tuple), min_size=1, max_size=20)

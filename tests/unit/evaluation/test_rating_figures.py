@@ -1,10 +1,10 @@
 import numpy as np
 import pytest
 
+from millrace.model.evaluation.grading import graded_events
 from millrace.model.evaluation.report.intervals import UserBootstrap
-from millrace.model.evaluation.report.ratings import GlobalMean, calibration, compare, predicted_first
+from millrace.model.evaluation.report.rating_figures import GlobalMean, calibration, compare, predicted_first
 from millrace.model.evaluation.split import Split
-from millrace.model.evaluation.test_then_train import graded_events
 from tests.unit.evaluation.plain_system import small_stream
 
 STREAM = small_stream()

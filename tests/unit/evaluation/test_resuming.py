@@ -10,13 +10,13 @@ import pytest
 from millrace.kernel.errors import ConfigurationError
 from millrace.kernel.user_state import ResolvedEvent
 from millrace.model.evaluation.checkpoints import Checkpoints
+from millrace.model.evaluation.grading import GradingRun, ListTiming, continue_grading, grade
 from millrace.model.evaluation.options import EvaluateOptions
 from millrace.model.evaluation.past import PastEvents
 from millrace.model.evaluation.runs import run_one, split_of
 from millrace.model.evaluation.split import Split
 from millrace.model.evaluation.system import System
-from millrace.model.evaluation.test_then_train import Moment, Replay, go_on, grade
-from millrace.model.stream import RecordedStream
+from millrace.model.recorded_stream import RecordedStream
 from tests.unit.evaluation.plain_system import PlainSystem, make_plain, small_stream
 
 STREAM = small_stream(events=1_500, users=30, items=120)
@@ -47,22 +47,24 @@ def always_due(path: Path, past: Sequence[ResolvedEvent]) -> Checkpoints:
     return Checkpoints(path, "the test", {"past": past, "catalogue": STREAM.catalogue}, every_s=0.0)
 
 
-@pytest.mark.parametrize("moment", list(Moment))
+@pytest.mark.parametrize("moment", list(ListTiming))
 @pytest.mark.parametrize("stop_at", [350, 900])
-def test_it_goes_on_where_it_was(moment: Moment, stop_at: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_it_goes_on_where_it_was(
+    moment: ListTiming, stop_at: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     options = EvaluateOptions()
     whole = grade(STREAM.events, make_failing("millrace", STREAM, SPLIT, options), SPLIT, moment)
     past = PastEvents(STREAM.events)
     monkeypatch.setattr(_StopAt, "stop_at", stop_at)
-    fresh = Replay(make_failing("millrace", STREAM, SPLIT, options))
+    fresh = GradingRun(make_failing("millrace", STREAM, SPLIT, options))
     with pytest.raises(Interrupted):
-        go_on(past, fresh, SPLIT, moment, keeps=always_due(tmp_path / "one", past))
+        continue_grading(past, fresh, SPLIT, moment, checkpoints=always_due(tmp_path / "one", past))
     monkeypatch.setattr(_StopAt, "stop_at", None)
     again = PastEvents(STREAM.events)
     kept = always_due(tmp_path / "one", again).load()
-    assert isinstance(kept, Replay)
+    assert isinstance(kept, GradingRun)
     assert stop_at - 200 <= kept.row <= stop_at
-    resumed = go_on(again, kept, SPLIT, moment)
+    resumed = continue_grading(again, kept, SPLIT, moment)
     assert np.array_equal(resumed.ranks, whole.ranks)
     assert np.array_equal(resumed.shown, whole.shown)
     assert np.array_equal(resumed.predicted, whole.predicted, equal_nan=True)

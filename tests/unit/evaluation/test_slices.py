@@ -1,11 +1,11 @@
 import numpy as np
 import pytest
 
+from millrace.model.evaluation.grading import graded_events
 from millrace.model.evaluation.outcomes import GradedEvents
 from millrace.model.evaluation.report import slices
-from millrace.model.evaluation.report.slices import Cut
+from millrace.model.evaluation.report.slices import Slicing
 from millrace.model.evaluation.split import Split
-from millrace.model.evaluation.test_then_train import graded_events
 from millrace.streams.statistics.popularity import HISTORY_BUCKET_BOUNDS
 from tests.unit.evaluation.plain_system import small_stream
 
@@ -42,7 +42,7 @@ def graded(**columns: object) -> GradedEvents:
     ],
     ids=lambda cut: cut.by,
 )
-def test_the_groups_of_a_cut_are_the_whole(cut: Cut) -> None:
+def test_the_groups_of_a_cut_are_the_whole(cut: Slicing) -> None:
     assert len(cut.groups) > 1
     assert (sum(mask.astype(int) for mask in cut.groups.values()) == 1).all()
 

@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from millrace.model.configuration import FusionChoices, RankerChoices
 from millrace.model.learning.moments import Lessons
-from millrace.model.learning.ranker import RankerLearner
+from millrace.model.learning.ranker_learner import RankerLearner
 from millrace.model.network.config import NetworkConfig
 from millrace.model.network.ranker import FusionRanker
 from millrace.streams.ranking import FusionWeights

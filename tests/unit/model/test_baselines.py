@@ -2,8 +2,8 @@ import numpy as np
 import pytest
 
 from millrace.kernel.user_state import ResolvedEvent, UserState, apply_event
-from millrace.model.baselines import DecayedMarkov, Popularity, RecentPopularity
-from millrace.model.baselines.protocol import top_untouched
+from millrace.model.baselines import AllTimePopularity, DecayedMarkov, RecentPopularity
+from millrace.model.baselines.baseline import top_untouched
 
 SIZE = 40
 
@@ -42,7 +42,7 @@ def test_markov_equals_the_formula_on_dense_matrices():
 
 
 def test_popularity_counts_and_recent_popularity_fades():
-    ever, recent = Popularity(SIZE), RecentPopularity(SIZE, decay_events=5.0)
+    ever, recent = AllTimePopularity(SIZE), RecentPopularity(SIZE, decay_events=5.0)
     nobody = UserState("nobody")
     for item in [3] * 6 + [4] * 5 + [5] * 3000:
         ever.learn(nobody, item, 3.0, 0)

@@ -9,10 +9,10 @@ import pytest
 
 from millrace.kernel.user_state import ResolvedEvent, UserState, apply_event
 from millrace.model.baselines import BASELINES, BaselineSetup, FittedBaseline
-from millrace.model.baselines.protocol import top_untouched
+from millrace.model.baselines.baseline import top_untouched
 from millrace.model.baselines.sasrec import Sasrec
 from millrace.model.baselines.sasrec_inference import SasrecConfig
-from millrace.model.dataset.events import EventTable
+from millrace.model.dataset.event_table import EventTable
 
 PAIRS = 12
 SIZE = 2 * PAIRS + 1

@@ -26,7 +26,7 @@ from millrace.model.baselines.ridge import solve_one
 from millrace.model.baselines.sasrec import Sasrec
 from millrace.model.baselines.sasrec_inference import SasrecConfig, next_item_logits
 from millrace.model.baselines.selection import best_setting
-from millrace.model.dataset.events import EventTable
+from millrace.model.dataset.event_table import EventTable
 
 TINY = SasrecConfig(width=16, blocks=2, length=6)
 

@@ -6,10 +6,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from millrace.model.dataset.events import EventTable
+from millrace.model.dataset.event_table import EventTable
 from millrace.model.dataset.windows import cut_windows
-from millrace.model.training.encoder import EncoderTrainer
 from millrace.model.training.encoder_report import last_events_last, main
+from millrace.model.training.encoder_trainer import EncoderTrainer
 from millrace.model.training.first import IN_SERVICE, OFFLINE, HeldOut, train_first
 from millrace.producers.synthetic import SyntheticOptions
 from millrace.producers.synthetic.world import make_world

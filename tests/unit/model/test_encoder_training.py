@@ -4,11 +4,12 @@ import numpy as np
 import pytest
 
 from millrace.model.backend import keras, ops
-from millrace.model.dataset.events import EventTable
+from millrace.model.dataset.event_table import EventTable
 from millrace.model.dataset.windows import cut_windows
 from millrace.model.network.recommender import Recommender
 from millrace.model.training.adamw import FusedAdamW
-from millrace.model.training.encoder import (
+from millrace.model.training.encoder_grade import grade_encoder
+from millrace.model.training.encoder_trainer import (
     EncoderPass,
     EncoderTrainer,
     batches_of_like_length,
@@ -16,7 +17,6 @@ from millrace.model.training.encoder import (
     rate_share,
     softmax_rows,
 )
-from millrace.model.training.encoder_grade import grade_encoder
 from millrace.model.training.new_items import first_touch_share, fit_new_items
 from millrace.model.training.progress import silent
 from tests.unit.model.small import ITEMS, small_recommender

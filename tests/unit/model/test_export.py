@@ -11,10 +11,10 @@ from numpy.typing import NDArray
 from tritonclient.grpc import model_config_pb2 as pb
 
 from millrace.kernel.errors import FatalError
-from millrace.model import export as exporting
-from millrace.model.export import Exporter, Tensors, export, random_request, run
+from millrace.model import onnx_export as exporting
 from millrace.model.learning.growth import frozen, thawed
 from millrace.model.network.recommender import Recommender
+from millrace.model.onnx_export import Exporter, Tensors, export, random_request, run
 from millrace.model.triton_admin import TEMPLATE_DIR
 from tests.unit.model.small import ITEMS, small_recommender
 

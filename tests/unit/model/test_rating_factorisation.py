@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 from millrace.kernel.errors import ConfigurationError
 from millrace.model.rating.chain import Moods
 from millrace.model.rating.consumption import leading_vectors
-from millrace.model.rating.factorisation import MatrixFactorisation
+from millrace.model.rating.factorisation import RatingFactorisation
 from millrace.model.rating.gibbs import Ratings, sample_predictions
 from millrace.model.rating.sparse import grouped
 
@@ -37,8 +37,8 @@ def rmse(predicted: NDArray[np.float64], given: NDArray[np.float64]) -> float:
 
 def test_factors_that_are_there_are_found_and_the_noise_with_them() -> None:
     ratings, given = split()
-    biases = MatrixFactorisation(0).fit(ratings.users, ratings.items, ratings.values)
-    model = MatrixFactorisation(4).fit(ratings.users, ratings.items, ratings.values)
+    biases = RatingFactorisation(0).fit(ratings.users, ratings.items, ratings.values)
+    model = RatingFactorisation(4).fit(ratings.users, ratings.items, ratings.values)
     asked = ratings.asked_users, ratings.asked_items
     assert rmse(model.predict(*asked), given) < 0.45
     assert rmse(model.predict(*asked), given) < 0.7 * rmse(biases.predict(*asked), given)
@@ -48,7 +48,7 @@ def test_factors_that_are_there_are_found_and_the_noise_with_them() -> None:
 def test_without_factors_the_biases_are_those_of_ridge_regression() -> None:
     users, items = np.array([0, 0, 1, 2, 2, 2]), np.array([0, 1, 1, 0, 1, 2])
     values = np.array([5.0, 4.0, 2.0, 4.5, 3.0, 1.0])
-    model = MatrixFactorisation(0, sweeps=300).fit(users, items, values)
+    model = RatingFactorisation(0, sweeps=300).fit(users, items, values)
     predicted = model.predict(users, items)
     assert np.corrcoef(predicted, values)[0, 1] > 0.8
     assert model.predict(np.array([9]), np.array([9]))[0] == pytest.approx(values.mean())
@@ -57,9 +57,9 @@ def test_without_factors_the_biases_are_those_of_ridge_regression() -> None:
 def test_nothing_to_learn_and_nothing_learned_are_told() -> None:
     empty = np.empty(0, np.int64)
     with pytest.raises(ConfigurationError, match="no ratings to factorise"):
-        MatrixFactorisation().fit(empty, empty, np.empty(0))
+        RatingFactorisation().fit(empty, empty, np.empty(0))
     with pytest.raises(ConfigurationError, match="call fit first"):
-        MatrixFactorisation().predict(empty, empty)
+        RatingFactorisation().predict(empty, empty)
 
 
 def test_the_sampler_predicts_at_least_as_well_as_one_point_estimate() -> None:

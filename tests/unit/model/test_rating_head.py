@@ -8,23 +8,23 @@ import pytest
 from numpy.typing import NDArray
 
 from millrace.model.backend import ops
-from millrace.model.dataset.events import EventTable
+from millrace.model.dataset.event_table import EventTable
 from millrace.model.evaluation.rating_stream import rating_stream
 from millrace.model.network.config import NetworkConfig
-from millrace.model.network.rating import RatingHead
+from millrace.model.network.rating_head import RatingHead
 from millrace.model.rating.chebyshev import PRODUCTS, inverse_coefficients, solve
 from millrace.model.rating.levels import fit_levels
 from millrace.model.rating.process import (
     SETTING_NAMES,
     Older,
     Points,
-    Settings,
+    ProcessSettings,
     first_settings,
     observed,
     one_step_ahead,
 )
-from millrace.model.rating.sequences import cut_sequences
-from millrace.model.training.rating import RatingPass, fit_rating_head, narrowed
+from millrace.model.rating.rating_sequences import cut_sequences
+from millrace.model.training.fit_rating_head import RatingPass, fit_rating_head, narrowed
 from millrace.streams.ranking.features import CONTEXT_NAMES
 
 ITEMS, LENGTH, WIDTH = 40, 12, 6
@@ -62,7 +62,7 @@ def request(entries: int, seed: int = 1, events: int | None = None, mean: float 
 
 def exact(made: RatingHead, values: Any, items: Any, ages: Any, context: Any, wanted: Any) -> NDArray[np.float64]:
     """The posterior mean, entry by entry in float64."""
-    named = Settings(np.asarray(made.settings, np.float64))
+    named = ProcessSettings(np.asarray(made.settings, np.float64))
     s = {name: float(getattr(named, name)) for name in SETTING_NAMES}
     bias, noise, factors = (np.asarray(table, np.float64) for table in (made.bias, made.noise, made.factors))
     entries = [
@@ -167,7 +167,7 @@ def test_one_step_ahead_errors_are_those_of_the_head_on_growing_histories() -> N
         place=np.arange(LENGTH, dtype=np.float32),
         there=there,
     )
-    older, settings = Older(np.zeros(1, np.float32), np.zeros(1, np.float32)), Settings(made.settings)
+    older, settings = Older(np.zeros(1, np.float32), np.zeros(1, np.float32)), ProcessSettings(made.settings)
     rest = observed(made.mean, given, values, older)
     errors = np.asarray(one_step_ahead(settings, given, older, rest)[0])[0]
     for known in (0, 4, LENGTH - 1):

@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 
 from millrace.kernel.errors import ConfigurationError
-from millrace.model.rating.errors import calibration, calibration_error, errors_of
-from millrace.model.rating.protocol import evaluate_ratings
+from millrace.model.rating.error_metrics import calibration, calibration_error, errors_of
+from millrace.model.rating.offline_evaluation import evaluate_ratings
 from millrace.model.rating.rating_files import read_ratings
-from millrace.model.rating.side import _places
+from millrace.model.rating.side_information import _places
 
 
 def written(folder: Path, separator: str = "\t", times: bool = True) -> tuple[Path, Path]:

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from millrace.model.stream import load_stream
+from millrace.model.recorded_stream import load_stream
 
 
 def test_a_folder_becomes_columns_indexed_in_the_order_of_its_catalogue(tmp_path: Path) -> None:

@@ -5,7 +5,7 @@ import pytest
 
 from millrace.kernel.contracts import CatalogueItem
 from millrace.model.content import FIXED_COLUMNS, YEAR_KNOTS, content_matrix, genre_vocabulary
-from millrace.model.dataset.events import EventTable
+from millrace.model.dataset.event_table import EventTable
 from millrace.model.dataset.windows import cut_windows
 from millrace.model.training.plan import plan_training
 from millrace.model.training.refresh import refresh_windows

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 from millrace.kernel.user_state import UserState, apply_event
-from millrace.model.stream import load_stream
+from millrace.model.recorded_stream import load_stream
 from millrace.streams.catalogue import Catalogue
 from millrace.streams.ranking import CandidateStep
 from millrace.streams.statistics import ItemStatistics

@@ -30,7 +30,7 @@ def distinct(count: int) -> list[ResolvedEvent]:
 def test_the_command_writes_a_configuration_that_trainings_read(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr("millrace.model.tuning.served.make_served", make)
+    monkeypatch.setattr("millrace.model.tuning.make_served.make_served", make)
     folder = write_folder(tmp_path / "data", distinct(500))
     output, report = tmp_path / "model.toml", tmp_path / "report.json"
     command.tune(folder, trials=6, budget="60s", jobs=1, output=output, work=tmp_path / "work", seed=0, report=report)

@@ -8,7 +8,7 @@ from millrace.kernel.contracts import CatalogueItem
 from millrace.kernel.user_state import ResolvedEvent, UserState
 from millrace.model.configuration import ModelConfiguration
 from millrace.model.evaluation.split import Split
-from millrace.model.evaluation.system import Ranking, Told
+from millrace.model.evaluation.system import Ranking, SystemNotes
 from millrace.model.tuning.warm_up import WarmUpStream
 from millrace.streams.catalogue import Catalogue
 
@@ -40,7 +40,7 @@ class Chosen:
     name = "chosen"
 
     def __init__(self, configuration: ModelConfiguration, lists_from: int) -> None:
-        self.told = Told()
+        self.notes = SystemNotes()
         self.lists_from = lists_from
         missed = round(abs(configuration.network.dropout - 0.4) * 40)
         self._listed = tuple(range(1 + missed, ITEMS + 1))

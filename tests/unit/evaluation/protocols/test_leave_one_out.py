@@ -11,8 +11,8 @@ from millrace.kernel.user_state import ResolvedEvent, UserState
 from millrace.model.baselines.markov import DecayedMarkov
 from millrace.model.evaluation.options import EvaluateOptions
 from millrace.model.evaluation.protocols import leave_one_out as protocol
+from millrace.model.evaluation.protocols.item_sequences import LeaveOneOut, leave_one_out, read_sequences
 from millrace.model.evaluation.protocols.sequence_systems import BaselineOnSequences
-from millrace.model.evaluation.protocols.sequences import LeaveOneOut, leave_one_out, read_sequences
 from millrace.model.evaluation.system import Ranking
 from millrace.streams.catalogue import Catalogue
 
@@ -37,17 +37,17 @@ class Diary:
     name = "diary"
 
     def __init__(self) -> None:
-        self.told: list[str] = []
+        self.notes: list[str] = []
         self.histories: dict[str, list[int]] = {}
 
     def learn(self, row: int, before: UserState, event: ResolvedEvent, first_touch: bool) -> None:
-        self.told.append("learn")
+        self.notes.append("learn")
 
     def trained(self) -> None:
-        self.told.append("trained")
+        self.notes.append("trained")
 
     def rank(self, state: UserState, now_ms: int) -> Ranking:
-        self.told.append("rank")
+        self.notes.append("rank")
         self.histories[state.user_id] = state.items.tolist()[::-1]
         items = np.array([item for item in range(1, ITEMS + 1) if item not in state.touched], np.int32)
         return Ranking(tuple(items[:10].tolist()), items)
@@ -56,7 +56,7 @@ class Diary:
         return items
 
     def learn_held_out(self, ranked: list[tuple[UserState, ResolvedEvent]]) -> None:
-        self.told.append("validation")
+        self.notes.append("validation")
         self.validated = {event.user_id: event.item for _, event in ranked}
 
 
@@ -74,7 +74,7 @@ def test_validation_is_ranked_before_it_is_learned_and_test_is_never_learned(tmp
     run.learn_held_out(parts.validation)
     events, graded = run.grade(parts.test, "test")
     training = USERS * (LENGTH - 2)
-    assert diary.told == ["learn"] * training + ["trained"] + ["rank"] * USERS + ["validation"] + ["rank"] * USERS
+    assert diary.notes == ["learn"] * training + ["trained"] + ["rank"] * USERS + ["validation"] + ["rank"] * USERS
     # At the test the history ends with the validation item.
     assert {user: history[-1] for user, history in diary.histories.items()} == diary.validated
     wanted = [

@@ -7,7 +7,7 @@ from millrace.kernel.contracts import CatalogueItem
 from millrace.kernel.errors import ConfigurationError
 from millrace.kernel.user_state import ResolvedEvent
 from millrace.model.evaluation.protocols.masked import basket_metrics, drawn_baskets, given_baskets, hidden_rows
-from millrace.model.stream import RecordedStream
+from millrace.model.recorded_stream import RecordedStream
 from millrace.streams.catalogue import Catalogue
 
 ITEMS = 40

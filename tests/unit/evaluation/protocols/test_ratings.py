@@ -4,8 +4,8 @@ from rich.console import Console
 from millrace.kernel.errors import ConfigurationError
 from millrace.model.evaluation.options import EvaluateOptions
 from millrace.model.evaluation.protocols import ratings
-from millrace.model.rating.errors import CalibrationBin, RatingErrors
-from millrace.model.rating.protocol import RatingReport
+from millrace.model.rating.error_metrics import CalibrationBin, RatingErrors
+from millrace.model.rating.offline_evaluation import RatingReport
 
 
 def test_both_files_have_to_be_given() -> None:

@@ -7,7 +7,7 @@ import pytest
 
 from millrace.kernel.errors import ConfigurationError
 from millrace.kernel.user_state import ResolvedEvent
-from millrace.model.evaluation.protocols.sequences import LeaveOneOut, leave_one_out, read_sequences
+from millrace.model.evaluation.protocols.item_sequences import LeaveOneOut, leave_one_out, read_sequences
 
 TEXT = "1 10\n1 20\n1 30\n1 40\n2 20\n2 10\n2 50\n3 10\n3 20\n"
 

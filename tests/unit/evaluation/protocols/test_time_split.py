@@ -7,7 +7,7 @@ from millrace.kernel.user_state import ResolvedEvent, UserState
 from millrace.model.evaluation.options import EvaluateOptions
 from millrace.model.evaluation.protocols import time_split
 from millrace.model.evaluation.protocols.time_split import FrozenBaseline
-from millrace.model.evaluation.system import Ranking, Told
+from millrace.model.evaluation.system import Ranking, SystemNotes
 
 CUT = 3
 
@@ -16,7 +16,7 @@ class Diary:
     name, lists_from = "diary", 0
 
     def __init__(self) -> None:
-        self.told = Told()
+        self.notes = SystemNotes()
         self.learned: list[int] = []
         self.prepared: list[int] = []
 

@@ -15,7 +15,7 @@ from millrace.model.evaluation.report.figures import (
     RatingComparison,
 )
 from millrace.model.evaluation.report.intervals import UserBootstrap
-from millrace.model.rating import errors
+from millrace.model.rating import error_metrics
 
 CALIBRATION_BINS = 10
 # Part of the stream, by time, whose ratings are graded a second time by themselves.
@@ -77,7 +77,7 @@ def last_part(graded: GradedEvents, stop: int) -> NDArray[np.bool_]:
 def calibration(predicted: Ratings, actual: Ratings, bins: int = CALIBRATION_BINS) -> list[CalibrationFigures]:
     """Return bins of equally many events, by predicted rating; events without a prediction are left out."""
     known = np.isfinite(predicted)
-    groups = errors.calibration(actual[known].astype(np.float64), predicted[known].astype(np.float64), bins)
+    groups = error_metrics.calibration(actual[known].astype(np.float64), predicted[known].astype(np.float64), bins)
     return [CalibrationFigures(events=one.ratings, predicted=one.predicted, actual=one.given) for one in groups]
 
 
@@ -131,5 +131,5 @@ def _comparison(
 
 def errors_of(predicted: Ratings, actual: Ratings) -> ErrorFigures:
     """Return the root mean squared and the mean absolute error."""
-    found = errors.errors_of(actual.astype(np.float64), predicted.astype(np.float64))
+    found = error_metrics.errors_of(actual.astype(np.float64), predicted.astype(np.float64))
     return ErrorFigures(rmse=found.rmse, mae=found.mae)

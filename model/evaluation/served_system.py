@@ -16,10 +16,10 @@ from millrace.kernel.errors import ConfigurationError
 from millrace.kernel.user_state import ResolvedEvent, UserState
 from millrace.model.configuration import ModelConfiguration
 from millrace.model.evaluation.lateness import Lateness
-from millrace.model.evaluation.system import CandidateFeatures, Ranking, Told
-from millrace.model.learning.learner import Learner, Parts
+from millrace.model.evaluation.system import CandidateFeatures, Ranking, SystemNotes
+from millrace.model.learning.encoder_cache import EncoderCache
+from millrace.model.learning.model_learner import ModelLearner, Parts
 from millrace.model.learning.moments import Moment
-from millrace.model.learning.shelf import EncoderShelf
 from millrace.streams.catalogue import Catalogue
 from millrace.streams.ranking import CandidateBatch, CandidateStep, FusionWeights, ListRules, RankedItems, select_list
 from millrace.streams.ranking.exploration import ExplorationPolicy
@@ -59,7 +59,7 @@ class ServedOptions:
         rate: Events per second that `lag_s` means; None takes the events' own times.
         request_time: False withholds how long ago the user's last event was.
         seed: Of everything random.
-        shelf: Folder of trained encoders, shared by systems on the same stream; None trains them here.
+        encoder_cache: Folder of trained encoders, shared by systems on the same stream; None trains them here.
     """
 
     training_end: int
@@ -70,7 +70,7 @@ class ServedOptions:
     rate: float | None = None
     request_time: bool = True
     seed: int = 0
-    shelf: Path | None = None
+    encoder_cache: Path | None = None
 
     def __post_init__(self) -> None:
         unknown = sorted(self.without - set(ABLATIONS))
@@ -90,7 +90,7 @@ class ServedSystem:
     def __init__(self, catalogue: Catalogue, options: ServedOptions, name: str = "millrace") -> None:
         self.name = name
         self.lists_from = round(options.training_end * _MOMENTS_FROM)
-        self.told = Told()
+        self.notes = SystemNotes()
         self._options = options
         self._catalogue = catalogue
         self._columns = _left_out(options.without)
@@ -104,8 +104,10 @@ class ServedSystem:
             fusion = configuration.fusion.model_copy(update={"context_rate": 0.0})
             configuration = configuration.model_copy(update={"fusion": fusion})
         start = _start(self._columns, without)
-        shelf = EncoderShelf(options.shelf) if options.shelf else None
-        self.learner = Learner(catalogue.items(), configuration, parts, start, seed=options.seed, shelf=shelf)
+        encoder_cache = EncoderCache(options.encoder_cache) if options.encoder_cache else None
+        self.learner = ModelLearner(
+            catalogue.items(), configuration, parts, start, seed=options.seed, encoder_cache=encoder_cache
+        )
         self._weights = self.learner.weights
         self._rules = _rules(options.rules, without)
         self._artifact: OnnxScorer | None = None
@@ -187,12 +189,12 @@ class ServedSystem:
         return tuple(entry.item for entry in listed)
 
     def finish(self) -> None:
-        """Complete what is told."""
+        """Complete `notes`."""
         self._rate_targets()
-        self.told.seconds |= {f"learning_{name}": seconds for name, seconds in self.learner.seconds.items()}
-        self.told.counts |= {f"refreshed_{name}": float(times) for name, times in self.learner.refreshes.items()}
-        self.told.counts["lists"] = float(self._lists)
-        self.told.counts |= {
+        self.notes.seconds |= {f"learning_{name}": seconds for name, seconds in self.learner.seconds.items()}
+        self.notes.counts |= {f"refreshed_{name}": float(times) for name, times in self.learner.refreshes.items()}
+        self.notes.counts["lists"] = float(self._lists)
+        self.notes.counts |= {
             f"explored_{name}": float(self._exploration.counts.get(name, 0)) for name in ("shown", "taken")
         }
 
@@ -222,7 +224,7 @@ class ServedSystem:
         request = _asking_for([request for _, request, _ in waiting], [item for _, _, item in waiting])
         response = self._scorer().score_now("network", request)
         for (row, _, _), rating in zip(waiting, response.predicted_ratings[:, 0].tolist(), strict=True):
-            self.told.ratings[row] = rating
+            self.notes.ratings[row] = rating
 
     def _learn_statistics(self, before: UserState, event: ResolvedEvent) -> None:
         self.statistics.update(before, event.item, event.value, event.ts_ms, event.weight)
@@ -244,7 +246,7 @@ class ServedSystem:
 
     def _spent(self, **seconds: float) -> None:
         for name, value in seconds.items():
-            self.told.seconds[name] = self.told.seconds.get(name, 0.0) + value
+            self.notes.seconds[name] = self.notes.seconds.get(name, 0.0) + value
 
 
 def _asking_for(requests: Sequence[ScoreRequest], items: Sequence[int]) -> ScoreRequest:

@@ -8,7 +8,7 @@ import numpy as np
 
 from millrace.kernel.contracts import CatalogueItem
 from millrace.kernel.user_state import ResolvedEvent
-from millrace.model.dataset.events import EventTable
+from millrace.model.dataset.event_table import EventTable
 from millrace.producers.movielens import UserFacts, load_movielens
 from millrace.streams.catalogue import Catalogue
 

@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from millrace.kernel.user_state import UserState
-from millrace.model.dataset.events import EventTable
+from millrace.model.dataset.event_table import EventTable
 
 
 class Baseline(Protocol):

@@ -56,7 +56,7 @@ class Sequences:
 
 
 @dataclass(frozen=True, slots=True)
-class HeldOut:
+class HeldOutEvents:
     """One event per user that is graded: the validation items, or the test items.
 
     Args:
@@ -77,8 +77,8 @@ class LeaveOneOut:
     """
 
     training: tuple[ResolvedEvent, ...]
-    validation: HeldOut
-    test: HeldOut
+    validation: HeldOutEvents
+    test: HeldOutEvents
 
 
 def read_sequences(path: Path) -> Sequences:
@@ -145,8 +145,8 @@ def leave_one_out(sequences: Sequences, seed: int = 0) -> LeaveOneOut:
     ]
     return LeaveOneOut(
         tuple(training),
-        HeldOut(tuple(_event(sequences, user, counts[user]) for user in users)),
-        HeldOut(tuple(_event(sequences, user, counts[user] + 1) for user in users)),
+        HeldOutEvents(tuple(_event(sequences, user, counts[user]) for user in users)),
+        HeldOutEvents(tuple(_event(sequences, user, counts[user] + 1) for user in users)),
     )
 
 

@@ -8,7 +8,7 @@ import numpy as np
 from millrace.model.network.recommender import Recommender
 
 
-class EncoderShelf:
+class EncoderCache:
     """The encoder as it was after each training, under the number of events it had learned.
 
     An encoder depends on the log, its configuration and its seed alone, not on candidates, ranker or rules.
@@ -21,7 +21,7 @@ class EncoderShelf:
         self._folder = folder
         folder.mkdir(parents=True, exist_ok=True)
 
-    def take(self, recommender: Recommender, events: int) -> bool:
+    def load(self, recommender: Recommender, events: int) -> bool:
         """Put the trained weights into a network; returns whether there are any for so many events."""
         path = self._path(events)
         if not path.exists():
@@ -31,7 +31,7 @@ class EncoderShelf:
                 variable.assign(kept[str(place)])
         return True
 
-    def put(self, recommender: Recommender, events: int) -> None:
+    def save(self, recommender: Recommender, events: int) -> None:
         """Keep the weights of a network that has learned so many events."""
         unfinished = self._folder / f"{events}.unfinished.npz"
         arrays = {str(place): np.asarray(variable) for place, variable in enumerate(_variables(recommender))}

@@ -1,7 +1,7 @@
 """The system that a search tries configurations of: the one that serves."""
 
 from millrace.model.configuration import ModelConfiguration
-from millrace.model.evaluation.served import ServedOptions, ServedSystem
+from millrace.model.evaluation.served_system import ServedOptions, ServedSystem
 from millrace.model.evaluation.systems import rules_of
 from millrace.model.tuning.warm_up import WarmUpStream
 

@@ -20,7 +20,7 @@ from millrace.model.evaluation.system import Ranking, System
 _TOLD_EVERY = 200
 
 
-class Moment(StrEnum):
+class ListTiming(StrEnum):
     """When the graded list is made: as the next event arrives, or right after the user's event before it.
 
     The service makes lists after events, so `AFTER_EVENT` is what users are shown; `ON_REQUEST` is what published
@@ -65,7 +65,7 @@ def graded_events(events: Sequence[ResolvedEvent], split: Split) -> GradedEvents
 
 
 @dataclass(slots=True)
-class Replay:
+class GradingRun:
     """How far a system has come, and everything that going on needs.
 
     Args:
@@ -77,7 +77,7 @@ class Replay:
         ranks: Places of their targets.
         shown: What was shown instead.
         seconds: Spent so far.
-        watch: Looks on.
+        observer: Looks on.
     """
 
     system: System
@@ -88,7 +88,7 @@ class Replay:
     ranks: list[int] = field(default_factory=list)
     shown: list[tuple[int, ...]] = field(default_factory=list)
     seconds: float = 0.0
-    watch: "Watch | None" = None
+    observer: "ListObserver | None" = None
 
     def add(self, row: int, ranking: Ranking, target: int) -> None:
         """Grade a list."""
@@ -101,26 +101,26 @@ class Replay:
         shown = np.zeros((len(self.shown), LISTED), np.int32)
         for place, items in enumerate(self.shown):
             shown[place, : len(items)] = items
-        told = self.system.told
+        notes = self.system.notes
         return SystemOutcomes(
             self.system.name,
             np.array(self.ranks, np.int32),
             shown,
-            np.array([told.ratings.get(row, np.nan) for row in self.rows], np.float32),
-            {**told.seconds, "all": self.seconds},
-            dict(told.counts),
+            np.array([notes.ratings.get(row, np.nan) for row in self.rows], np.float32),
+            {**notes.seconds, "all": self.seconds},
+            dict(notes.counts),
         )
 
 
-class Watch(Protocol):
+class ListObserver(Protocol):
     """Looks on without taking part."""
 
-    def look(self, system: System, target: int) -> None:
+    def observe(self, system: System, target: int) -> None:
         """Look at the list just made for a graded event, whose item is `target`."""
         ...
 
 
-class Keeps(Protocol):
+class CheckpointStore(Protocol):
     """Keeps a replay now and then, so that it can go on later."""
 
     def due(self) -> bool:
@@ -136,7 +136,7 @@ def grade(
     events: Sequence[ResolvedEvent],
     system: System,
     split: Split,
-    moment: Moment = Moment.ON_REQUEST,
+    moment: ListTiming = ListTiming.ON_REQUEST,
     progress: Callable[[float], None] = lambda share: None,
 ) -> SystemOutcomes:
     """Replay a stream through one system and return its outcomes on the graded events.
@@ -151,16 +151,16 @@ def grade(
         moment: When lists are made.
         progress: Told the share of the stream that is done.
     """
-    return go_on(events, Replay(system), split, moment, progress)
+    return continue_grading(events, GradingRun(system), split, moment, progress)
 
 
-def go_on(
+def continue_grading(
     events: Sequence[ResolvedEvent],
-    replay: Replay,
+    replay: GradingRun,
     split: Split,
-    moment: Moment = Moment.ON_REQUEST,
+    moment: ListTiming = ListTiming.ON_REQUEST,
     progress: Callable[[float], None] = lambda share: None,
-    keeps: Keeps | None = None,
+    checkpoints: CheckpointStore | None = None,
 ) -> SystemOutcomes:
     """Take a replay from where it is to the end: as `grade`, which starts one.
 
@@ -170,16 +170,16 @@ def go_on(
         split: What is graded; nothing after it is read.
         moment: When lists are made.
         progress: Told the share of the stream that is done.
-        keeps: Gets the replay between two events whenever it is due.
+        checkpoints: Gets the replay between two events whenever it is due.
     """
     past = events if isinstance(events, PastEvents) else PastEvents(events)
     began = time.perf_counter() - replay.seconds
     for row in range(replay.row, split.stop):
         if row % _TOLD_EVERY == 0:
             progress(row / split.stop)
-            if keeps is not None and row > replay.row and keeps.due():
+            if checkpoints is not None and row > replay.row and checkpoints.due():
                 replay.row, replay.seconds = row, time.perf_counter() - began
-                keeps.save(replay)
+                checkpoints.save(replay)
         _play(replay, row, past, split, moment)
     replay.system.finish()
     replay.row, replay.seconds = split.stop, time.perf_counter() - began
@@ -187,7 +187,7 @@ def go_on(
     return replay.outcomes()
 
 
-def _play(replay: Replay, row: int, past: PastEvents, split: Split, moment: Moment) -> None:
+def _play(replay: GradingRun, row: int, past: PastEvents, split: Split, moment: ListTiming) -> None:
     """Make the list of one event's user, grade it, then let everything learn the event."""
     event, system = past.everything[row], replay.system
     past.reveal(row)
@@ -204,11 +204,11 @@ def _play(replay: Replay, row: int, past: PastEvents, split: Split, moment: Mome
             ranking, kept = system.recommend(before, event.ts_ms)
             state = replace(state, proposals=kept.proposals)
         if row >= split.graded and applied.first_touch:
-            if fresh and replay.watch is not None:
-                replay.watch.look(system, event.item)
+            if fresh and replay.observer is not None:
+                replay.observer.observe(system, event.item)
             replay.add(row, ranking, event.item)
     past.reveal(row + 1)
     system.learn(row, before, event, applied.first_touch)
-    if listed and moment is Moment.AFTER_EVENT:
+    if listed and moment is ListTiming.AFTER_EVENT:
         replay.lists[event.user_id], state = system.recommend(state, event.ts_ms)
     replay.users[event.user_id] = state

@@ -9,8 +9,8 @@ import tensorflow as tf
 from numpy.typing import NDArray
 
 from millrace.model.backend import keras, ops
-from millrace.model.dataset.events import EventTable
-from millrace.model.network.rating import CONSUMPTION_WIDTH, FACTORS, RatingHead
+from millrace.model.dataset.event_table import EventTable
+from millrace.model.network.rating_head import CONSUMPTION_WIDTH, FACTORS, RatingHead
 from millrace.model.network.recommender import Recommender
 from millrace.model.rating.consumption import consumption_vectors
 from millrace.model.rating.levels import Levels, fit_levels
@@ -18,12 +18,12 @@ from millrace.model.rating.process import (
     SETTING_NAMES,
     Older,
     Points,
-    Settings,
+    ProcessSettings,
     first_settings,
     observed,
     one_step_ahead,
 )
-from millrace.model.rating.sequences import RatingSequences, cut_sequences
+from millrace.model.rating.rating_sequences import RatingSequences, cut_sequences
 
 # As many ratings are given before the first predicted one as are predicted: what lies further back tells little.
 _LENGTH, _TARGETS = 51, 25
@@ -83,17 +83,17 @@ def fit_rating_head(
         how = FIRST_PASS if np.array_equal(head.settings, first_settings()) else REFRESH_PASS
     rng = np.random.default_rng(seed)
     levels = fit_levels(events, head.config.rows)
-    items = _Items(content, consumption_vectors(events, head.config.rows, CONSUMPTION_WIDTH, seed))
+    items = _ItemInputs(content, consumption_vectors(events, head.config.rows, CONSUMPTION_WIDTH, seed))
     sequences = cut_sequences(events, levels, _LENGTH, _TARGETS, how.sequences, rng)
-    learner = _learner_of(content.shape[1])
-    learner.read(head)
-    error = learner.run(sequences, items, levels.mean, how, rng)
-    learner.write(head, items, levels)
+    fit = _head_fit(content.shape[1])
+    fit.read(head)
+    error = fit.run(sequences, items, levels.mean, how, rng)
+    fit.write(head, items, levels)
     return error
 
 
 @dataclass(frozen=True, slots=True)
-class _Items:
+class _ItemInputs:
     """What is known of items whatever their ratings.
 
     Args:
@@ -105,7 +105,7 @@ class _Items:
     consumed: NDArray[np.float32]
 
 
-class _Learner:
+class _HeadFit:
     """The numbers of a head as variables of a gradient descent whose step is traced once, which takes seconds.
 
     Args:
@@ -132,7 +132,7 @@ class _Learner:
             variable.assign(ops.zeros_like(variable))
 
     def run(
-        self, sequences: RatingSequences, items: _Items, mean: float, how: RatingPass, rng: np.random.Generator
+        self, sequences: RatingSequences, items: _ItemInputs, mean: float, how: RatingPass, rng: np.random.Generator
     ) -> float:
         """Learn; returns the root mean squared error of the last epoch's one-step-ahead predictions."""
         total_graded = float(sequences.graded.sum())
@@ -169,7 +169,7 @@ class _Learner:
 
     def _errors(self, batch: RatingSequences, content: Any, consumed: Any, mean: Any) -> tuple[Any, Any]:
         """Return summed squared error and summed negative log-likelihood (times two) of the graded ratings."""
-        settings = Settings(self._raw)
+        settings = ProcessSettings(self._raw)
         there = ops.cast(batch.item > 0, "float32")
         bias, factors, noise = self._points(content, consumed, batch.rest, batch.count)
         given = Points(
@@ -196,7 +196,7 @@ class _Learner:
             rest: [...] what ratings say of them in total.
             count: [...] how many ratings.
         """
-        settings = Settings(self._raw)
+        settings = ProcessSettings(self._raw)
         log_count = ops.log(count + 1.0) - _USUAL_LOG_COUNT
         by_content = ops.squeeze(ops.matmul(content, ops.expand_dims(self._content_bias, -1)), -1)
         open_share = settings.shrink / (count + settings.shrink)
@@ -217,7 +217,7 @@ class _Learner:
             total = total + ops.sum(ops.square(variable - usual)) / variance
         return total
 
-    def write(self, head: RatingHead, items: _Items, levels: Levels) -> None:
+    def write(self, head: RatingHead, items: _ItemInputs, levels: Levels) -> None:
         """Put numbers and item tables into a head."""
         for weight, variable in zip(_learned(head), self._variables, strict=True):
             weight.assign(variable)
@@ -230,13 +230,13 @@ class _Learner:
 
 
 @functools.lru_cache(maxsize=2)
-def _learner_of(columns: int) -> _Learner:
+def _head_fit(columns: int) -> _HeadFit:
     """Return the learner for contents of so many columns."""
-    return _Learner(columns)
+    return _HeadFit(columns)
 
 
 def _learned(head: RatingHead) -> list[Any]:
-    """Return the weights of a head that are learned by gradient, in the order of `_Learner`'s variables."""
+    """Return the weights of a head that are learned by gradient, in the order of `_HeadFit`'s variables."""
     return [head.settings, head.content_bias, head.log_content, head.log_consumption]
 
 

@@ -8,7 +8,7 @@ from millrace.model.backend import gather, keras, ops
 from millrace.model.content import FIXED_COLUMNS
 from millrace.model.network.config import NetworkConfig
 from millrace.model.rating.posterior import History, Level, feeling, level_before
-from millrace.model.rating.process import Settings, first_settings
+from millrace.model.rating.process import ProcessSettings, first_settings
 from millrace.streams.ranking.context_kernel import LOG_HISTORY_SCALE, NEUTRAL_VALUE
 from millrace.streams.ranking.features import CONTEXT_NAMES
 
@@ -30,8 +30,8 @@ _MEAN_VALUE = CONTEXT_NAMES.index("mean_value")
 class RatingHead(keras.layers.Layer):  # type: ignore[misc]
     """Predicts clip(mean + item bias + posterior mean of the user's level and taste for the item).
 
-    See `millrace.model.rating.process` for the posterior and `millrace.model.training.rating` for how it is fitted. The
-    tables hold what an item is to it; row 0 stands for items newer than the version.
+    `millrace.model.rating.process` has the posterior, `millrace.model.training.fit_rating_head` the fit. Each table has
+    one row per item; row 0 stands for items newer than the version.
 
     Args:
         config: Sizes.
@@ -69,7 +69,7 @@ class RatingHead(keras.layers.Layer):  # type: ignore[misc]
         """
         newest = slice(-min(self.config.length, LENGTH), None)
         values, items, ages = values[:, newest], items[:, newest], ages[:, newest]
-        settings, rows = Settings(self.settings), self._rows(items)
+        settings, rows = ProcessSettings(self.settings), self._rows(items)
         expected = self.mean + self.bias
         history = History(
             factors=gather(self.factors, rows),
@@ -88,7 +88,7 @@ class RatingHead(keras.layers.Layer):  # type: ignore[misc]
         """Return table rows of items; an item newer than the version has row 0."""
         return ops.where(items > self.config.items, 0, items)
 
-    def _level(self, settings: Settings, values: Any, context: Any) -> Level:
+    def _level(self, settings: ProcessSettings, values: Any, context: Any) -> Level:
         """Return the level by what the context tells beyond the history.
 
         A user with no more ratings than are read has no others; where requests carry another context than today's,

@@ -3,13 +3,13 @@
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
+from millrace.model.baselines.baseline import Baseline
 from millrace.model.baselines.ease import Ease
 from millrace.model.baselines.item_knn import ItemKnn
 from millrace.model.baselines.markov import DecayedMarkov
 from millrace.model.baselines.matrix_factorisation import MatrixFactorisation
 from millrace.model.baselines.ncf import Ncf
-from millrace.model.baselines.popularity import Popularity, RecentPopularity
-from millrace.model.baselines.protocol import Baseline
+from millrace.model.baselines.popularity import AllTimePopularity, RecentPopularity
 from millrace.model.baselines.sasrec import Sasrec
 
 
@@ -27,7 +27,7 @@ class BaselineSetup:
 
 
 BASELINES: Mapping[str, Callable[[BaselineSetup], Baseline]] = {
-    "popularity": lambda setup: Popularity(setup.size),
+    "popularity": lambda setup: AllTimePopularity(setup.size),
     "recent_popularity": lambda setup: RecentPopularity(setup.size),
     "markov": lambda setup: DecayedMarkov(setup.size),
     "item_knn": lambda setup: ItemKnn(setup.size),

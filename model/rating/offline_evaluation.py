@@ -7,11 +7,11 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from millrace.model.rating.errors import CalibrationBin, RatingErrors, calibration, errors_of
-from millrace.model.rating.factorisation import MatrixFactorisation
+from millrace.model.rating.error_metrics import CalibrationBin, RatingErrors, calibration, errors_of
+from millrace.model.rating.factorisation import RatingFactorisation
 from millrace.model.rating.gibbs import Ratings, sample_predictions
 from millrace.model.rating.rating_files import RatingFile, read_items_beside, read_ratings, read_users_beside
-from millrace.model.rating.side import item_features, moods_of, user_features
+from millrace.model.rating.side_information import item_features, moods_of, user_features
 
 _BURN_IN = 60
 _SAMPLES = 300
@@ -109,6 +109,6 @@ def _baselines(ratings: Ratings, test: RatingFile, bounds: tuple[float, float], 
     mean = np.full(len(test.values), ratings.values.mean())
     predicted = {"global_mean": mean}
     for name, rank in (("user_item_bias", 0), ("matrix_factorisation", _RANK)):
-        model = MatrixFactorisation(rank, seed=seed).fit(ratings.users, ratings.items, ratings.values)
+        model = RatingFactorisation(rank, seed=seed).fit(ratings.users, ratings.items, ratings.values)
         predicted[name] = np.clip(model.predict(ratings.asked_users, ratings.asked_items), *bounds)
     return {name: errors_of(test.values, values) for name, values in predicted.items()}

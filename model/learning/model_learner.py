@@ -11,22 +11,22 @@ from numpy.typing import NDArray
 
 from millrace.kernel.contracts import CatalogueItem
 from millrace.model.configuration import ModelConfiguration
-from millrace.model.dataset.events import EventTable
+from millrace.model.dataset.event_table import EventTable
 from millrace.model.dataset.windows import Windows, cut_windows
-from millrace.model.export import Exporter
+from millrace.model.learning.encoder_cache import EncoderCache
 from millrace.model.learning.encoder_scores import EncoderScores
 from millrace.model.learning.growth import fresh_network, frozen, grown_network, network_length, thawed
 from millrace.model.learning.log import GrowingLog
 from millrace.model.learning.moments import HISTORY_INPUTS, Moment, lessons_of
-from millrace.model.learning.ranker import RankerLearner
+from millrace.model.learning.ranker_learner import RankerLearner
 from millrace.model.learning.rhythm import Rhythm
-from millrace.model.learning.shelf import EncoderShelf
+from millrace.model.onnx_export import Exporter
 from millrace.model.registry import Version
-from millrace.model.training.encoder import EncoderPass, EncoderTrainer
+from millrace.model.training.encoder_trainer import EncoderPass, EncoderTrainer
 from millrace.model.training.first import FirstTraining, HeldOut, train_first
+from millrace.model.training.fit_rating_head import FIRST_PASS, REFRESH_PASS, fit_rating
 from millrace.model.training.plan import plan_training
 from millrace.model.training.progress import Progress, silent
-from millrace.model.training.rating import FIRST_PASS, REFRESH_PASS, fit_rating
 from millrace.model.training.refresh import refresh_windows
 from millrace.model.versions import resume
 from millrace.streams.ranking import FusionWeights
@@ -53,7 +53,7 @@ class Parts:
     learned_fusion: bool = True
 
 
-class Learner:
+class ModelLearner:
     """Learns from events and moments, at two speeds.
 
     The encoder learns the log; the ranker learns moments: requests as they were made, with what came next. A moment's
@@ -68,7 +68,7 @@ class Learner:
         parent: Version to go on from; None begins with random weights.
         seed: Of everything random.
         progress: See the attribute.
-        shelf: Where trained encoders are kept for other systems on the same log.
+        encoder_cache: Where trained encoders are kept for other systems on the same log.
 
     Attributes:
         recommender: The network; baked.
@@ -88,9 +88,9 @@ class Learner:
         parent: Version | None = None,
         seed: int = 0,
         progress: Progress = silent,
-        shelf: EncoderShelf | None = None,
+        encoder_cache: EncoderCache | None = None,
     ) -> None:
-        self._shelf = shelf
+        self._encoder_cache = encoder_cache
         self._items = items
         self._configuration = configuration
         self._parts = parts or Parts()
@@ -193,7 +193,7 @@ class Learner:
         if first:
             self._size()
         self._grow()
-        if self._shelf is None or not self._shelf.take(self.recommender, self.log.count):
+        if self._encoder_cache is None or not self._encoder_cache.load(self.recommender, self.log.count):
             self._train(events, first, held_out)
         self._encoder_at = self.log.count
         self.refreshes["encoder"] += 1
@@ -208,8 +208,8 @@ class Learner:
             self._train_again(trainer, events, windows)
         middle = time.perf_counter()
         fit_rating(self.recommender, events, FIRST_PASS if first else REFRESH_PASS, self._seed)
-        if self._shelf is not None:
-            self._shelf.put(self.recommender, self.log.count)
+        if self._encoder_cache is not None:
+            self._encoder_cache.save(self.recommender, self.log.count)
         self.seconds["encoder"] += middle - began
         self.seconds["rating"] += time.perf_counter() - middle
 
