@@ -2,6 +2,8 @@
 
 import unicodedata
 
+# Two ids, a time and a version fit into 80 columns beside their words.
+ID_WIDTH = 16
 ELLIPSIS = "…"
 # Cc: control characters; Cf: invisible ones, such as those that reverse the direction of text; Cs: half a character;
 # Zl and Zp: line and paragraph separators.

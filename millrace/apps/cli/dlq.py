@@ -7,8 +7,10 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import orjson
 import typer
-from rich.console import Console
+from rich.console import Console, Group, RenderableType
+from rich.padding import Padding
 from rich.table import Table
+from rich.text import Text
 
 from millrace.apps.cli.options import PANEL_APP, quiet_kafka
 from millrace.apps.terminal import plural, printable
@@ -46,6 +48,10 @@ Examples:
   millrace dlq replay --reason unknown_event_type  [dim]after configuring the type[/dim]
   millrace dlq replay 0:12 --fix corrected.json"""
 
+# Place, time and the longest reason take 54 columns; an error is a sentence of 60 or more.
+_WIDE_COLUMNS = 120
+_ERROR_INDENT = 2
+
 _Places = Annotated[list[str] | None, typer.Argument(metavar="[PARTITION:OFFSET]...", help="Which, as listed.")]
 _ReasonOption = Annotated[Reason | None, typer.Option("--reason", "-r", help="Only this reason.")]
 
@@ -77,13 +83,24 @@ def list_(
     if not letters:
         out.print("There are no dead letters." if reason is None else f"There are no dead letters for {reason}.")
         return
+    out.print(_listed(shown, out.width))
+    out.print(f"\n{len(shown):,} of {plural(len(letters), 'dead letter')}.", style="dim")
+
+
+def _listed(letters: "list[DeadLetter]", columns: int) -> RenderableType:
+    """Return a table of dead letters; where the terminal is narrow, each error stands below its place."""
+    rows = [(letter.place, _time(letter), letter.headers.reason) for letter in letters]
+    errors = [Text(printable(letter.headers.error), overflow="fold") for letter in letters]
+    if columns < _WIDE_COLUMNS:
+        places = (Text("  ".join(row), style="dim") for row in rows)
+        below = (Padding(error, (0, 0, 0, _ERROR_INDENT)) for error in errors)
+        return Group(*(part for pair in zip(places, below, strict=True) for part in pair))
     table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="dim")
     for name in ("place", "time", "reason", "error"):
         table.add_column(name, no_wrap=name != "error", overflow="fold")
-    for letter in shown:
-        table.add_row(letter.place, _time(letter), letter.headers.reason, printable(letter.headers.error))
-    out.print(table)
-    out.print(f"\n{len(shown):,} of {plural(len(letters), 'dead letter')}.", style="dim")
+    for row, error in zip(rows, errors, strict=True):
+        table.add_row(*row, error)
+    return table
 
 
 def show(place: Annotated[str, typer.Argument(metavar="PARTITION:OFFSET", help="Which, as listed.")]) -> None:

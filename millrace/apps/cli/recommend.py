@@ -70,9 +70,9 @@ def render(profile: "UserProfile") -> "RenderableType":
 def _summary(profile: "UserProfile") -> "RenderableType":
     from rich.text import Text
 
-    from millrace.apps.terminal import plural, printable
+    from millrace.apps.terminal import ID_WIDTH, plural, printable, shorten_middle
 
-    text = Text.assemble(("User ", "bold"), (printable(profile.user_id), "bold cyan"))
+    text = Text.assemble(("User ", "bold"), (shorten_middle(printable(profile.user_id), ID_WIDTH), "bold cyan"))
     if profile.mean_value is None or profile.last_ts_ms is None:
         return text.append("  no events yet")
     text.append(
@@ -89,10 +89,11 @@ def _history(profile: "UserProfile") -> "RenderableType":
     from rich.table import Table
 
     table = Table(box=None, header_style="bold", pad_edge=False, padding=(0, 2, 0, 0))
-    for column in ("value", "newest first", "when"):
-        table.add_column(column, no_wrap=True, overflow="ellipsis")
+    table.add_column("value", no_wrap=True)
+    table.add_column("newest first")
+    table.add_column("when", no_wrap=True)
     for entry in profile.history:
-        table.add_row(stars(entry.value), _plain(entry.title), _day(entry.ts_ms))
+        table.add_row(stars(entry.value), _title(entry.item_id, entry.title), _day(entry.ts_ms))
     return table
 
 
@@ -119,12 +120,13 @@ def _list(shown: "ShownList") -> "RenderableType":
     from rich.table import Table
 
     table = Table(box=None, show_header=False, pad_edge=False, padding=(0, 2, 0, 0))
-    table.add_column(justify="right")
-    for _ in range(3):
-        table.add_column(no_wrap=True, overflow="ellipsis")
+    table.add_column(justify="right", no_wrap=True)
+    table.add_column()
+    table.add_column(no_wrap=True)
+    table.add_column()
     for entry in shown.items:
         rating = "" if entry.predicted_rating is None else f"{entry.predicted_rating:.1f} ★"
-        table.add_row(f"{entry.rank}.", _plain(entry.title), rating, _reason(entry))
+        table.add_row(f"{entry.rank}.", _title(entry.item_id, entry.title), rating, _reason(entry))
     return table
 
 
@@ -137,13 +139,23 @@ def _reason(entry: "ListEntry") -> "RenderableType":
     return _plain(f"{words} {entry.because_title}" if entry.because_title else words)
 
 
+def _title(item_id: str, title: str) -> "RenderableType":
+    """Return an item's title; an item without one has its id there, which is shortened in the middle."""
+    from millrace.apps.terminal import ID_WIDTH, printable, shorten_middle
+
+    return _plain(shorten_middle(printable(title), ID_WIDTH) if title == item_id else title)
+
+
 def _plain(text: str) -> "RenderableType":
-    """Return text from the catalogue: brackets are no markup, and control characters are escaped."""
+    """Return text from the catalogue on one line: brackets are no markup, and control characters are escaped.
+
+    Rich narrows the columns that may wrap; a cell of one line is cut there, and the other columns stay whole.
+    """
     from rich.text import Text
 
     from millrace.apps.terminal import printable
 
-    return Text(printable(text))
+    return Text(printable(text), no_wrap=True, overflow="ellipsis")
 
 
 def stars(value: float) -> str:

@@ -6,14 +6,12 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from millrace.apps.terminal import printable, shorten_middle
+from millrace.apps.terminal import ID_WIDTH, printable, shorten_middle
 from millrace.apps.titles import Titles
 from millrace.consumers.subscriber import Received
 from millrace.kernel.contracts import ReasonCode, RecommendedItem
 
 _STARS = 5
-# Two ids, a time and a version fit into 80 columns beside their words.
-_ID_WIDTH = 16
 _REASON_STYLE = {ReasonCode.TRENDING: "magenta", ReasonCode.NEW: "green", ReasonCode.EXPLORE: "yellow"}
 _REASON_TEXT = {ReasonCode.TRENDING: "trending", ReasonCode.NEW: "new", ReasonCode.EXPLORE: "something different"}
 
@@ -21,14 +19,19 @@ _REASON_TEXT = {ReasonCode.TRENDING: "trending", ReasonCode.NEW: "new", ReasonCo
 def render(received: Received, titles: Titles, top: int) -> RenderableType:
     """Return a headline and the first `top` places of the list."""
     table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), show_header=False)
-    table.add_column(justify="right", style="dim", width=4)
-    table.add_column(ratio=5, no_wrap=True, overflow="ellipsis")
-    table.add_column(no_wrap=True, min_width=_STARS + 4)
+    # Rich narrows the columns that may wrap, titles and reasons; `_one_line` cuts their cells instead.
     table.add_column(justify="right", style="dim", no_wrap=True)
-    table.add_column(ratio=4, no_wrap=True, overflow="ellipsis")
+    table.add_column()
+    table.add_column(no_wrap=True)
+    table.add_column(justify="right", style="dim", no_wrap=True)
+    table.add_column()
     for item in received.recommendation.items[:top]:
         table.add_row(
-            str(item.rank), _named(titles, item.item_id), _stars(item), f"{item.score:.3f}", _reason(item, titles)
+            str(item.rank),
+            _one_line(_named(titles, item.item_id)),
+            _stars(item),
+            f"{item.score:.3f}",
+            _one_line(_reason(item, titles)),
         )
     return Group(_headline(received), table, Text())
 
@@ -52,11 +55,17 @@ def _headline(received: Received) -> Text:
 
 def _named(titles: Titles, item_id: str) -> Text:
     """Return an item's title, which any client may have written: no markup, control characters escaped."""
-    return Text(printable(titles.title(item_id)))
+    title = titles.title(item_id)
+    return Text(_short(item_id) if title == item_id else printable(title))
+
+
+def _one_line(text: Text) -> Text:
+    text.no_wrap, text.overflow = True, "ellipsis"
+    return text
 
 
 def _short(identifier: str) -> str:
-    return shorten_middle(printable(identifier), _ID_WIDTH)
+    return shorten_middle(printable(identifier), ID_WIDTH)
 
 
 def _stars(item: RecommendedItem) -> Text:

@@ -1,6 +1,7 @@
 """What records and people say is printed as it is, and where figures go is looked at before the work."""
 
 import io
+import re
 from collections.abc import Callable
 from pathlib import Path
 from types import SimpleNamespace
@@ -62,14 +63,18 @@ def screen(renderable: RenderableType) -> str:
     return console.file.getvalue()
 
 
-def subscribed() -> str:
+def subscribed(user: str = ESCAPES, title: str = ESCAPES) -> str:
     item = RecommendedItem(
-        item_id="i", rank=1, score=1.0, reason=RecommendationReason(code=ReasonCode.BECAUSE_YOU_RATED, item_id="i")
+        item_id="i",
+        rank=1,
+        score=1.0,
+        predicted_rating=4.2,
+        reason=RecommendationReason(code=ReasonCode.BECAUSE_YOU_RATED, item_id="i"),
     )
     recommendation = Recommendation(
         recommendation_id="r",
-        user_id=ESCAPES,
-        event_id=ESCAPES,
+        user_id=user,
+        event_id=user,
         source_partition=0,
         source_offset=0,
         event_ts_ms=1,
@@ -79,23 +84,25 @@ def subscribed() -> str:
         arm="champion",
         items=[item],
     )
-    titles = OptionalTitles(SimpleNamespace(title=lambda _: ESCAPES), print)  # type: ignore[arg-type]
+    titles = OptionalTitles(SimpleNamespace(title=lambda _: title), print)  # type: ignore[arg-type]
     return screen(subscribe_screen.render(Received(recommendation, 2, 0, 0), titles, 10))
 
 
-def recommended() -> str:
-    entry = ListEntry(rank=1, item_id="i", title=ESCAPES, reason="because_you_rated", because_title=ESCAPES)
+def recommended(user: str = ESCAPES, title: str = ESCAPES) -> str:
+    entry = ListEntry(
+        rank=1, item_id="i", title=title, predicted_rating=4.2, reason="because_you_rated", because_title=title
+    )
     shown = ShownList(
         recommendation_id="r", model_version="v1", arm="champion", fallback=None, generated_ts_ms=1, items=[entry]
     )
     profile = UserProfile(
-        user_id=ESCAPES,
+        user_id=user,
         events=1,
         items_touched=1,
         mean_value=4.0,
         last_ts_ms=1,
         genres=[GenreTaste(genre=ESCAPES, share=1.0, mean_value=4.0)],
-        history=[HistoryEntry(item_id="i", title=ESCAPES, value=4.0, ts_ms=1)],
+        history=[HistoryEntry(item_id="i", title=title, value=4.0, ts_ms=1)],
         for_new_users=False,
         shown=shown,
     )
@@ -108,6 +115,39 @@ def test_control_characters_do_not_reach_the_terminal(made: Callable[[], str]) -
     assert "\\x1b" in text
     assert not {"\x1b", "\u202e"} & set(text)
     assert max(len(line) for line in text.splitlines()) <= 80
+
+
+# As long as the longest titles of films and ids of apps.
+LONG_USER = "3f8b2c1e-9d4a-4e57-a0b1-7c2d5e6f8a90"
+LONG_TITLE = "Dr. Strangelove or: How I Learned to Stop Worrying and Love the Bomb (1964)"
+
+
+@pytest.mark.parametrize(
+    ("made", "whole", "row"),
+    [
+        (subscribed, "user 3f8b2c1e…e6f8a90", r"^1  Dr\. Strangelove.*…  ★★★★☆ 4\.2  1\.000  because of Dr\. S.*…$"),
+        (recommended, "User 3f8b2c1e…e6f8a90", r"^1\.  Dr\. Strangelove.*…  4\.2 ★  because of Dr\. S.*…$"),
+        (recommended, "mean 4.00, last 1970-01-01", r"^★★★★ +Dr\. Strangelove.*…  1970-01-01$"),
+    ],
+)
+def test_long_titles_leave_the_figures_whole_in_80_columns(made: Callable[..., str], whole: str, row: str) -> None:
+    lines = [line.rstrip() for line in made(LONG_USER, LONG_TITLE).splitlines()]
+    assert max(map(len, lines)) <= 80
+    assert any(whole in line for line in lines)
+    assert [line for line in lines if re.match(row, line)], lines
+
+
+def test_a_narrow_terminal_has_errors_below_their_places(monkeypatch: pytest.MonkeyPatch) -> None:
+    error = f"The user_id {LONG_USER * 3} is longer than 100 characters."
+    monkeypatch.setattr(dlq, "_select", lambda *_: [letter_of(error)])
+    narrow, wide = (
+        CliRunner(env={"COLUMNS": columns}).invoke(build_app(), ["dlq", "list"]).stdout.splitlines()
+        for columns in ("80", "200")
+    )
+    assert re.match(r"0:12  \S+ \S+  invalid_id$", narrow[0])
+    assert narrow[1].startswith("  The user_id")
+    assert max(map(len, narrow)) <= 80
+    assert re.match(r"0:12 +\S+ \S+  invalid_id  The user_id", wide[1])
 
 
 @pytest.mark.parametrize("arguments", [("list",), ("show", "0:12")])
