@@ -1,4 +1,4 @@
-"""What every Kafka client of Millrace is told about the brokers: addresses, encryption, login."""
+"""Connection options of every Kafka client: addresses, encryption, login."""
 
 import ssl
 from typing import Any
@@ -6,8 +6,8 @@ from typing import Any
 from millrace.kernel.errors import ConfigurationError
 from millrace.kernel.settings import Settings
 
-# A broker that has said nothing for so long is given up. Consumers of kafka-python wait five minutes by default, on a
-# machine that died without a goodbye as well.
+# A request without an answer for this long fails. kafka-python's consumers wait five minutes by default, even for a
+# machine that is gone.
 REQUEST_TIMEOUT_MS = 30_000
 
 
@@ -15,7 +15,7 @@ def kafka_options(settings: Settings) -> dict[str, Any]:
     """Return the arguments that every kafka-python client takes.
 
     Raises:
-        ConfigurationError: A login is asked for without a name, or a certificate cannot be read.
+        ConfigurationError: A login has no user name, or a certificate cannot be read.
     """
     options: dict[str, Any] = {
         "bootstrap_servers": settings.kafka_bootstrap.split(","),
@@ -34,7 +34,7 @@ def consumer_options(settings: Settings) -> dict[str, Any]:
     Raises:
         ConfigurationError: As for `kafka_options`.
     """
-    # kafka-python insists on more than a session.
+    # kafka-python requires more than the session timeout.
     timeout_ms = max(REQUEST_TIMEOUT_MS, 2 * settings.kafka_session_timeout_ms)
     return {**kafka_options(settings), "request_timeout_ms": timeout_ms}
 
@@ -49,7 +49,7 @@ def _login(settings: Settings) -> dict[str, str]:
 
 
 def ssl_context(settings: Settings) -> ssl.SSLContext:
-    """Return how connections are encrypted: the broker's certificate and name are checked.
+    """Return the TLS context of connections; it verifies the broker's certificate and host name.
 
     Raises:
         ConfigurationError: A certificate or key cannot be read.

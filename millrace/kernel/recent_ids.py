@@ -1,13 +1,13 @@
-"""Remembers ids, so that a repeated record is recognised."""
+"""Recognises repeated records by id."""
 
 from collections import OrderedDict
 
 
 class RecentIds:
-    """Remembers the newest ids up to a bound.
+    """A set of the most recent ids.
 
     Args:
-        capacity: How many.
+        capacity: Most ids to remember; the oldest is dropped.
     """
 
     def __init__(self, capacity: int) -> None:
@@ -15,7 +15,7 @@ class RecentIds:
         self._ids: OrderedDict[str, None] = OrderedDict()
 
     def is_repeat(self, identifier: str) -> bool:
-        """Return whether the id is remembered, and remember it."""
+        """Return whether the id was seen recently, and remember it."""
         repeat = identifier in self._ids
         self._ids[identifier] = None
         self._ids.move_to_end(identifier)

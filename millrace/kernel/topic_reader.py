@@ -1,4 +1,4 @@
-"""Reads one topic as a whole, without a consumer group: for apps and tools that need every record themselves."""
+"""Readers of one topic: all partitions without a group, or shared among the members of a group."""
 
 import logging
 import time
@@ -20,14 +20,14 @@ Start = Literal["earliest", "latest"]
 
 # kafka-python's default of 1 MB breaks the connection on every larger response.
 _MAX_RESPONSE_BYTES = 100_000_000
-# A new topic can take a broker a moment to create.
+# A broker may need seconds to create a topic.
 _TOPIC_TIMEOUT_MS = 10_000
 _HEARTBEATS_PER_SESSION = 5
 _MAX_POLL_RECORDS = 2_000
 
 
 def connect_consumer(settings: Settings, **options: Any) -> Any:
-    """Return a KafkaConsumer with the settings that all of ours share; commits are left to the caller.
+    """Return a KafkaConsumer with the options shared by all consumers of Millrace; the caller commits.
 
     Raises:
         TransientError: No broker answers.
@@ -46,15 +46,15 @@ def connect_consumer(settings: Settings, **options: Any) -> Any:
 
 
 class TopicReader:
-    """All partitions of one topic from a fixed position on; a context manager, for one thread.
+    """Reads all partitions of one topic from a fixed position on; a context manager, for one thread.
 
-    Once constructed with `latest`, it misses nothing that is published from then on.
+    With `latest` it returns every record published after its construction.
 
     Args:
         settings: Addresses.
         topic: Full topic name.
-        start: `earliest`, or `latest` for records yet to come.
-        fetch_wait_ms: Longest wait of one fetch; the settings' when left out.
+        start: `earliest` for everything the topic keeps, `latest` for records from now on.
+        fetch_wait_ms: Longest wait of one fetch, in milliseconds; `kafka_fetch_wait_ms` when left out.
 
     Raises:
         TransientError: No broker answers, or the topic does not exist.
@@ -87,7 +87,7 @@ class TopicReader:
         return [record for records in batches.values() for record in records]
 
     def read_to_end(self, timeout_s: float) -> Iterator[Any]:
-        """Yield what the topic holds now, from the current position on.
+        """Yield the records from the current position to the present end of the topic.
 
         Raises:
             TransientError: The end was not reached in time.
@@ -104,14 +104,14 @@ class TopicReader:
         return dict(self._consumer.end_offsets(self.partitions))
 
     def close(self) -> None:
-        """Let go of the connection."""
+        """Close the connection."""
         self._consumer.close()
 
 
 class GroupReader:
-    """A topic's partitions shared among the members of a consumer group; for one thread.
+    """Reads the partitions that a consumer group assigns to this member; for one thread.
 
-    A group without a stored position starts at the beginning, so that nothing is missed.
+    A group without a stored position starts at the beginning.
 
     Args:
         settings: Addresses.
@@ -140,7 +140,7 @@ class GroupReader:
         return [record for records in batches.values() for record in records]
 
     def commit(self, next_offsets: Mapping[int, int]) -> None:
-        """Store where to go on, by partition; what another member has taken over meanwhile is left to it."""
+        """Store the next offset to read, by partition; partitions now assigned to another member are skipped."""
         owned = self._consumer.assignment()
         offsets = {
             TopicPartition(self._topic, partition): OffsetAndMetadata(offset, "", -1)
@@ -151,7 +151,7 @@ class GroupReader:
             if offsets:
                 self._consumer.commit(offsets)
         except KafkaError as error:
-            # Not stored means repeated later, which the guarantee allows; the next commit covers it.
+            # Delivery is at least once: at worst records are repeated. The next commit includes these positions.
             logger.warning("The position was not stored: %s.", error)
 
     def close(self) -> None:
@@ -161,7 +161,7 @@ class GroupReader:
 
 def _partitions(consumer: Any, topic: str) -> list[Any]:
     first = TopicPartition(topic, 0)
-    # Asking for a partition by name, before anything else, makes a broker that creates topics on first use do so.
+    # A broker that creates topics on first use does so when a partition is asked for by name.
     consumer.assign([first])
     try:
         consumer.position(first, timeout_ms=_TOPIC_TIMEOUT_MS)

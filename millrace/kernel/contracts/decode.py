@@ -1,4 +1,4 @@
-"""From the bytes of a record to a valid contract, or to the reason why not.
+"""Turns the bytes of a record into a contract, or says why they are not one.
 
 Every reader of `events` (worker, keeper, log writer) calls the same function with the same policy, and the verdict
 depends on the record alone, never on the reader's clock: so all of them agree on which records are poison.
@@ -21,7 +21,7 @@ DEFAULT_IMPLIED_VALUES: Mapping[str, float] = {
     "dislike": 1.0,
     "purchase": 5.0,
 }
-# What an event of a type teaches, in ratings. Nobody is to be led to what people disliked: it teaches no transition.
+# The training weight of a type, relative to a rating. A dislike has none: it must not lead others to the item.
 DEFAULT_EVENT_WEIGHTS: Mapping[str, float] = {
     "rating": 1.0,
     "view": 0.3,
@@ -43,8 +43,8 @@ class EventPolicy:
     Args:
         implied_values: Event types besides `rating`, each with the value (0.5 to 5.0) it stands for.
         max_record_bytes: Larger records are poison.
-        max_future_ms: How far an event's time may lie after its record's timestamp (clocks differ).
-        event_weights: What an event of a type teaches, in ratings, 0 or more; a type that is not named teaches 1.
+        max_future_ms: How far an event's time may lie after its record's timestamp, in milliseconds (clocks differ).
+        event_weights: Training weight of each event type relative to a rating, 0 or more; 1 for types not listed.
     """
 
     implied_values: Mapping[str, float] = field(default_factory=lambda: dict(DEFAULT_IMPLIED_VALUES))
@@ -57,7 +57,7 @@ class EventPolicy:
         return event.value if event.value is not None else self.implied_values[event.type]
 
     def weight_of(self, event: ActivityEvent) -> float:
-        """Return how much the event teaches: 1 for as much as a rating, 0 for nothing that others should be led to."""
+        """Return the event's training weight: 1 counts as much as a rating, 0 not at all."""
         return self.event_weights.get(event.type, _UNNAMED_WEIGHT)
 
 
