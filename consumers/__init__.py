@@ -1,4 +1,4 @@
-"""What reads the topics outside Faust: the recommendation subscriber SDK, the event-log writer, the retrainer."""
+"""Consumers without Faust: the subscriber SDK, the event-log writer, the retrainer, privacy."""
 
 from millrace.consumers.subscriber import Received, RecommendationSubscriber
 

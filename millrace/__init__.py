@@ -1,7 +1,7 @@
 """Millrace, a streaming recommender: publish what people do, receive fresh lists.
 
-An app imports everything it needs from here. A name is loaded when it is first used, so `import millrace` costs next to
-nothing, and none of the names below needs more than the base install.
+An app imports everything it needs from here. A name is loaded when it is first used, so `import millrace` alone loads
+nothing else. None of the names needs more than the base install.
 """
 
 from importlib import import_module

@@ -1,4 +1,4 @@
-"""Views, likes, dislikes and purchases made from ratings, to try an installation that has no ratings."""
+"""Views, likes, dislikes and purchases derived from ratings, to try out an installation without ratings."""
 
 from collections.abc import Iterable, Iterator
 from hashlib import blake2b
@@ -6,7 +6,7 @@ from hashlib import blake2b
 from millrace.kernel.contracts import ActivityEvent
 
 _LIKED, _DISLIKED, _BOUGHT = 4.0, 1.5, 5.0
-# Of the items rated best so many are bought.
+# Share of the items with the best rating that are bought.
 _BOUGHT_SHARE = 0.5
 _HASH_RANGE = 2**64
 

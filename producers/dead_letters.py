@@ -1,4 +1,4 @@
-"""Reads the dead-letter topic and sends records that can be used by now back to where they came from."""
+"""Reads the dead-letter topic and publishes records that have become valid to their source topics again."""
 
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
@@ -16,7 +16,7 @@ _READ_TIMEOUT_S = 60.0
 
 @dataclass(frozen=True, slots=True)
 class DeadLetter:
-    """A record that was put aside.
+    """A dead letter: a record that could not be used.
 
     Args:
         partition: Where it lies in the dead-letter topic.
@@ -34,7 +34,7 @@ class DeadLetter:
 
     @property
     def place(self) -> str:
-        """`partition:offset`, the name by which commands take it."""
+        """`partition:offset`, as commands name it."""
         return f"{self.partition}:{self.offset}"
 
 
@@ -96,7 +96,7 @@ def replay_dead_letters(
     settings: Settings,
     on_sent: Callable[[DeadLetter], object] | None = None,
 ) -> ReplayedLetters:
-    """Publish letters to their topics again, except those that would come straight back.
+    """Publish letters to their topics again, except those that would become dead letters again.
 
     Args:
         publisher: Where to send.
@@ -141,5 +141,5 @@ def _letter(record: Any) -> DeadLetter | None:
     try:
         headers = DeadLetterHeaders.from_kafka(record.headers)
     except ValueError:
-        return None  # somebody else's record: without a source topic there is nothing to do with it
+        return None  # not written by Millrace: it names no source topic
     return DeadLetter(record.partition, record.offset, record.key, record.value, headers)

@@ -1,4 +1,4 @@
-"""What a replay can replay, and where an interrupted one goes on."""
+"""The sources of a replay, and the position at which an interrupted one is resumed."""
 
 import hashlib
 import json
@@ -17,12 +17,12 @@ from millrace.producers.synthetic import SyntheticStream, parse_synthetic
 
 @dataclass(frozen=True, slots=True)
 class ReplayState:
-    """The file that remembers how far a replay of this source has come."""
+    """The file that stores the position of an interrupted replay."""
 
     path: Path
 
     def read(self) -> int:
-        """Return the position to go on from.
+        """Return the position to resume at.
 
         Raises:
             ConfigurationError: There is no interrupted replay of this source.
@@ -35,14 +35,14 @@ class ReplayState:
             ) from None
 
     def write(self, position: int) -> None:
-        """Remember that Kafka has confirmed every event before `position`."""
+        """Store that Kafka has confirmed every event before `position`."""
         self.path.parent.mkdir(parents=True, exist_ok=True)
         temporary = self.path.with_suffix(".tmp")
         temporary.write_text(json.dumps({"position": position}))
         temporary.replace(self.path)
 
     def clear(self) -> None:
-        """Forget it: the replay is complete."""
+        """Delete the position: the replay is complete."""
         self.path.unlink(missing_ok=True)
 
 
@@ -54,17 +54,17 @@ class Source(Protocol):
     total: int
 
     def events(self, position: int, on_new_item: Callable[[CatalogueItem], object]) -> Iterator[ActivityEvent]:
-        """Yield the events from a position on; each item that arrives on the way is handed over first."""
+        """Yield the events from a position on; calls `on_new_item` with a new item before any event names it."""
 
     def state(self, home: Path) -> ReplayState:
-        """Return where an interrupted replay of this very source is remembered."""
+        """Return the state file of this source."""
 
 
 class _Identified:
     identity: str
 
     def state(self, home: Path) -> ReplayState:
-        """Return where an interrupted replay of this very source is remembered."""
+        """Return the state file of this source."""
         name = hashlib.sha256(self.identity.encode()).hexdigest()[:12]
         return ReplayState(home / "replays" / f"{name}.json")
 
@@ -93,7 +93,7 @@ class ActivitySource(MovieLensSource):
         self.total = sum(len(kinds_of(rating)) for rating in self._data.slice(self._first, self._last))
 
     def events(self, position: int, on_new_item: Callable[[CatalogueItem], object]) -> Iterator[ActivityEvent]:
-        """Yield the events from a position on; the ones before are made again and skipped."""
+        """Yield the events from a position on; the earlier ones are generated again and skipped."""
         return islice(as_activities(self._data.slice(self._first, self._last)), position, None)
 
 
@@ -107,7 +107,7 @@ class SyntheticSource(_Identified):
         self.total = self._stream.options.events
 
     def events(self, position: int, on_new_item: Callable[[CatalogueItem], object]) -> Iterator[ActivityEvent]:
-        """Yield the events from a position on; the ones before are made again and skipped."""
+        """Yield the events from a position on; the earlier ones are generated again and skipped."""
         return islice(self._stream.events(on_new_item), position, None)
 
 
@@ -120,7 +120,7 @@ def open_source(
     seed: int,
     as_activities: bool = False,
 ) -> Source:
-    """Return what a replay was asked for.
+    """Return the source that the options of a replay name.
 
     Raises:
         ConfigurationError: Neither or both were given, or the data is unusable.

@@ -16,7 +16,7 @@ class ReplayOptions:
         closed_loop: A user's next event waits for the list answering the one before.
         window: Closed loop: how many events to look ahead of the oldest one not yet sent.
         max_in_flight: Closed loop: most unanswered events.
-        deadline_s: An event unanswered for so long counts as given up; None: 5 s in a closed loop, else 60 s.
+        deadline_s: An event without an answer for this long is given up; None: 5 s in a closed loop, else 60 s.
         max_lag: Pause while a consumer group is further behind: the embedded broker keeps about 30,000
             events per partition. 0: never.
         watch: Read the recommendations; without it nothing is known about answers.

@@ -3,30 +3,30 @@
 from dataclasses import dataclass
 from typing import Protocol
 
-# After a stall a capped replay catches up at most this much at once: more would be a burst far above the rate.
+# After a stall a capped replay catches up by at most this much: more would be a burst far above the rate.
 _MAX_BURST_S = 0.05
 
 
 class Pacer(Protocol):
-    """Says how long the next event has to wait."""
+    """A schedule: how long the next event has to wait."""
 
     def wait_s(self, now_s: float, event_ts_ms: int) -> float:
         """Return the seconds until the event is due; 0 or less when it is."""
 
     def sent(self, now_s: float) -> None:
-        """Take note that one event was sent."""
+        """Note that one event was sent."""
 
 
 @dataclass(slots=True)
 class Unpaced:
-    """As fast as the rest allows."""
+    """No schedule: every event is due at once."""
 
     def wait_s(self, now_s: float, event_ts_ms: int) -> float:
         """Return 0: every event is due."""
         return 0.0
 
     def sent(self, now_s: float) -> None:
-        """Take note of nothing."""
+        """Do nothing: no schedule to advance."""
 
 
 class FixedRate:
@@ -73,4 +73,4 @@ class RecordedSpeed:
         return start_s + (event_ts_ms - start_ts_ms) / self._ms_per_s - now_s
 
     def sent(self, now_s: float) -> None:
-        """Take note of nothing: the schedule hangs on event time alone."""
+        """Do nothing: the schedule depends on event time alone."""

@@ -25,9 +25,9 @@ class Answer:
 
 @dataclass(slots=True)
 class ReplayResult:
-    """What came out so far; the same object is passed to `on_progress` while it grows.
+    """The figures so far; `on_progress` receives the same object each time.
 
-    `position` is how many events from the beginning Kafka has confirmed without a gap: where to go on after a crash.
+    `position` counts the first events that Kafka has confirmed without a gap; a resumed replay starts there.
     """
 
     published: int = 0

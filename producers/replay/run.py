@@ -19,17 +19,17 @@ from millrace.producers.replay.result import Answer, ReplayResult
 from millrace.producers.replay.unconfirmed import Unconfirmed
 from millrace.producers.replay.window import ReplayWindow
 
-# The loop sleeps between passes and looks without waiting: a waiting poll of a few milliseconds spins in its last one.
-# A closed loop looks more often, because users wait for their lists.
+# The loop sleeps between passes and polls without waiting: a poll with a timeout of a few milliseconds busy-waits.
+# A closed loop polls more often, because users wait for their lists.
 _PAUSE_OPEN_S = 0.005
 _PAUSE_CLOSED_S = 0.003
-# A fetch costs as much as ten records. Only a closed loop has reason to ask often; latencies come from timestamps.
+# A fetch costs as much as ten records. Only a closed loop has to fetch often; latencies come from record timestamps.
 _FETCH_WAIT_CLOSED_MS = 10
 _FETCH_WAIT_OPEN_MS = 50
 _PROGRESS_EVERY_S = 0.1
-# With everything sent, this long without an answer means that no more will come.
+# After the last event, this long without an answer means that no more will arrive.
 _QUIET_S = 5.0
-# A burst between two looks for answers; keeps the loop responsive when nothing else bounds it.
+# Most events between two polls for answers; keeps the loop responsive when nothing else bounds it.
 _BURST = 256
 _REMEMBERED_IDS = 100_000
 
@@ -96,7 +96,7 @@ class Replayer:
 
 
 class _Run:
-    """One replay: the loop and what it keeps."""
+    """One replay: the loop and its state."""
 
     def __init__(
         self,

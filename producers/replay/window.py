@@ -14,14 +14,14 @@ from millrace.kernel.contracts import ActivityEvent
 
 @dataclass(frozen=True, slots=True)
 class Answered:
-    """An event whose list has come."""
+    """An event whose list has arrived."""
 
     event: ActivityEvent
     waited_s: float
 
 
 class ReplayWindow:
-    """Hands out events in order, as far as their users are free.
+    """Hands out events in order; in a closed loop, only events of users who do not wait for a list.
 
     Args:
         events: All events, in replay order.
@@ -75,17 +75,17 @@ class ReplayWindow:
         return next(iter(self._unsent), self._taken)
 
     def next(self) -> ActivityEvent | None:
-        """Return the event that is to be sent next, if any user is free; `sent` takes it out."""
+        """Return the event to send next, or None; `sent` removes it."""
         if self._closed_loop and len(self._in_flight) >= self._max_in_flight:
             return None
         self._fill()
         return self._free[0][1] if self._free else None
 
     def sent(self, now_s: float) -> int:
-        """Take note that the event returned by `next` was sent, and return its position among all events."""
+        """Note that the event returned by `next` was sent; return its position among all events."""
         position, event = heappop(self._free)
         del self._unsent[position]
-        # An id that is still on its way names one answer for both: the earlier user must not wait for it in vain.
+        # Two events with one id get one answer: the earlier user must not wait for a second.
         earlier = self._in_flight.pop(event.event_id, None)
         if earlier is not None:
             self._release(earlier[0].user_id)
@@ -93,7 +93,7 @@ class ReplayWindow:
         return position
 
     def answered(self, event_id: str, now_s: float) -> Answered | None:
-        """Take note of a list; None for a repeat, a stranger's event or one given up before."""
+        """Note a list; return None for a repeat, an event that was not replayed, or one given up before."""
         entry = self._in_flight.pop(event_id, None)
         if entry is None:
             return None
@@ -115,7 +115,7 @@ class ReplayWindow:
         return expired
 
     def _fill(self) -> None:
-        """Take events from the source while the window and the users allow."""
+        """Take events from the source while the window has room and users are free."""
         while not self._free and not self._exhausted and self._taken - self.position < self._window:
             event = next(self._events, None)
             if event is None:
@@ -135,7 +135,7 @@ class ReplayWindow:
             heappush(self._free, (position, event))
 
     def _release(self, user_id: str) -> None:
-        """Let the user's next event go, or forget that the user was busy."""
+        """Release the user's next event, or mark the user as free."""
         if not self._closed_loop:
             return
         queue = self._waiting[user_id]

@@ -1,4 +1,4 @@
-"""What a user rates next: by taste, or by what follows from the last items."""
+"""Draws what a user rates next: by taste, or among the followers of their last items."""
 
 from collections.abc import Iterator
 
@@ -7,16 +7,16 @@ from numpy.typing import NDArray
 
 from millrace.producers.synthetic.items import FOLLOWERS, Items
 
-# Share of the events that follow one of the last items, if they lead to anything the user wants.
+# Share of the events that go to a follower of one of the last items, if the user likes any.
 _FOLLOW = 0.6
 _ATTEMPTS = 4
 _LAST_ITEMS = 0.6  # each item further back is followed this much less often
 _FOLLOW_REACH = 5
 _TASTE_PULL = 3.0
-# A follower the user does not care for is passed over.
+# A follower that the user does not like is skipped.
 _PICKY = 2.5
 _PICKY_FROM = 0.3
-_RANK_DECAY = 0.8  # of a follower's chance by its place
+_RANK_DECAY = 0.8  # a follower's probability shrinks by this factor per place
 
 
 class Chooser:
@@ -35,7 +35,7 @@ class Chooser:
     def sequence(
         self, taste: NDArray[np.float64], count: int, available: NDArray[np.bool_], rng: np.random.Generator
     ) -> list[int]:
-        """Return `count` distinct items in the order in which a user meets them.
+        """Return `count` distinct items in the order in which a user rates them.
 
         Args:
             taste: [FACTORS] of the user.

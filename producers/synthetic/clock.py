@@ -5,7 +5,7 @@ from numpy.typing import NDArray
 
 FIRST_TS_S = 956_703_932  # 2000-04-25, where ml-1m begins
 SPAN_S = 1_000 * 86_400
-_ARRIVAL_POWER = 2.0  # most users come early, as in ml-1m
+_ARRIVAL_POWER = 2.0  # most users arrive early, as in ml-1m
 _ARRIVAL_SHARE = 0.8  # of the span
 _ONE_DAY_SHARE = 0.4  # of the users never come back
 _LATER_SHARE = 0.8  # most that a returning user keeps for later days
@@ -16,7 +16,7 @@ _GAP_S = 25.0
 
 
 def arrivals(count: int, rng: np.random.Generator) -> NDArray[np.float64]:
-    """Return when each user comes first, as a share of the span."""
+    """Return when each user's first session begins, as a share of the span."""
     shares: NDArray[np.float64] = _ARRIVAL_SHARE * rng.random(count) ** _ARRIVAL_POWER
     return shares
 

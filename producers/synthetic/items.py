@@ -1,4 +1,4 @@
-"""The catalogue of a dense data set: franchises, genres, years, popularity and what follows what."""
+"""The catalogue of a data set: franchises, genres, years, popularity, and the followers of each item."""
 
 from dataclasses import dataclass
 

@@ -1,4 +1,4 @@
-"""The users of a dense data set: who they are, what they like, how much they rate."""
+"""The users of a data set: demographics, taste, number of ratings."""
 
 from dataclasses import dataclass
 
