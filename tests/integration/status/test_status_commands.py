@@ -121,7 +121,7 @@ def test_redis_away_is_one_sentence(settings: Settings, monkeypatch: pytest.Monk
 
 def test_recommend_shows_history_and_the_list_with_reasons(filled: Settings) -> None:
     text = " ".join(call("recommend", "7").stdout.split())
-    assert "User 7 1 events on 1 items, mean 4.50, last 2023-11-14" in text
+    assert "User 7 1 event on 1 item, mean 4.50, last 2023-11-14" in text
     assert "★★★★½ Heat (1995) 2023-11-14" in text
     assert "v000001 (champion), 2023-11-14 22:13:20 UTC 1. Ronin (1998) 4.2 ★ because of Heat (1995)" in text
 
