@@ -14,7 +14,7 @@ def register(app: typer.Typer) -> None:
 def down(
     home: Annotated[Path | None, typer.Option(help="Folder of the stack; default: MILLRACE_HOME.")] = None,
 ) -> None:
-    """End the stack that `millrace up` started in the home folder, with every role; its data stays.
+    """Stop the stack that `millrace up` started in the home folder, with every role; its data stays.
 
     Examples:
       millrace down

@@ -9,11 +9,11 @@ def register(app: typer.Typer) -> None:
 
 
 def log_writer() -> None:
-    """Copy events and items from Kafka into the event log, until stopped.
+    """Copy events and items from Kafka into the event log until SIGTERM or Ctrl-C.
 
-    The log holds each event under its partition and offset, so running this twice or again changes nothing. Models
-    learn from the log, and `millrace rebuild` makes all of Redis from it. While the writer is away recommendations
-    go on; it catches up from Kafka.
+    The log stores each event under its partition and offset, so copying it again changes nothing. Models learn from the
+    log, and `millrace rebuild` restores Redis from it. Recommendations go on without the writer; after a restart it
+    catches up from Kafka.
 
     Examples:
       millrace log-writer

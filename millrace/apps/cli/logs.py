@@ -8,7 +8,7 @@ def log_to_stderr(level: int = logging.INFO) -> None:
     logging.basicConfig(level=level, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
     # Each rebalance and each metadata refresh is a dozen lines.
     logging.getLogger("kafka").setLevel(logging.WARNING)
-    # kafka-python asks in newer formats first and logs an older broker's answer as an error, at every start and end.
-    # What goes wrong for real reaches the callers as exceptions.
+    # kafka-python tries newer formats first and logs an older broker's answer as an error, at every start and stop.
+    # Real failures reach the callers as exceptions.
     for name in ("kafka.protocol.parser", "kafka.conn", "kafka.coordinator"):
         logging.getLogger(name).setLevel(logging.CRITICAL)

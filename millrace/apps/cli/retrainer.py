@@ -11,19 +11,19 @@ def register(app: typer.Typer) -> None:
 
 
 def retrainer(
-    once: Annotated[bool, typer.Option("--once", help="Train now, if there is anything new, and end.")] = False,
+    once: Annotated[bool, typer.Option("--once", help="Train once if there are new events, then exit.")] = False,
     every: Annotated[str | None, typer.Option(help="Train this often: 90s, 10m, 2h.")] = None,
     every_events: Annotated[
         int | None, typer.Option(min=1, help="Train when the log has this many events the model has not learned.")
     ] = None,
     trigger: Annotated[bool, typer.Option("--trigger", help="Ask the running retrainer to train now.")] = False,
 ) -> None:
-    """Learn new model versions from the event log and put them into service.
+    """Train new model versions from the event log and put them into service.
 
-    A version starts from the one that serves, is judged on events it was not trained on, and is loaded and warmed up
-    before workers switch to it: no request fails. A version that is worse than the online counts is kept, with the
-    reason in its card, and does not serve. Without a model yet, the first one is trained as soon as there are events;
-    without --every and --every-events, later ones only when asked for with --trigger.
+    Training starts from the serving version. A new version is evaluated on events it was not trained on, then loaded
+    and warmed up before workers switch to it, so that no request fails. A version that is worse than the online counts
+    stays in the registry, with the reason in its card, and does not serve. The first version is trained as soon as
+    there are events. Without --every and --every-events, later ones are trained only after --trigger.
 
     Examples:
       millrace retrainer --every 10m

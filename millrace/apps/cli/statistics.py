@@ -9,9 +9,9 @@ def register(app: typer.Typer) -> None:
 
 
 def statistics() -> None:
-    """Run the item-statistics keeper: learns what follows what across all users and keeps it in Redis.
+    """Run the item-statistics keeper, which counts which items follow which across all users and writes them to Redis.
 
-    One keeper runs per installation. It ends on SIGTERM or Ctrl-C after writing what it has learned.
+    Run one per installation. It stops on SIGTERM or Ctrl-C after writing its counts.
 
     Examples:
       millrace statistics

@@ -8,7 +8,7 @@ from rich.table import Table
 from rich.text import Text
 
 from millrace.apps.status import ONLINE_COUNTS, Component, Lag, Status, VersionQuality
-from millrace.apps.terminal import printable, shorten_middle
+from millrace.apps.terminal import plural, printable, shorten_middle
 
 _STATE_STYLES = {"ok": "green", "waiting": "yellow", "stalled": "yellow", "silent": "red", "missing": "red"}
 _STATE_WORDS = {"missing": "not running"}
@@ -41,7 +41,7 @@ def render(status: Status, columns: int = NARROW_COLUMNS) -> RenderableType:
     """
     at = datetime.fromtimestamp(status.at_ms / 1000, UTC)
     return Group(
-        Text.assemble(("Millrace", "bold"), f"  {at:%Y-%m-%d %H:%M:%S} UTC  {status.items:,} items\n"),
+        Text.assemble(("Millrace", "bold"), f"  {at:%Y-%m-%d %H:%M:%S} UTC  {plural(status.items, 'item')}\n"),
         _servers(status),
         Text(),
         _components(status, columns),

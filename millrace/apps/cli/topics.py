@@ -11,7 +11,7 @@ def register(app: typer.Typer) -> None:
 def topics() -> None:
     """Create missing topics, with MILLRACE_TOPIC_PARTITIONS partitions and MILLRACE_TOPIC_REPLICATION replicas.
 
-    A topic that is there is left as it is. The local stack does this by itself.
+    Existing topics stay as they are. The local stack does this by itself, and the embedded one needs no `topics`.
 
     Examples:
       MILLRACE_TOPIC_REPLICATION=3 millrace topics
@@ -24,4 +24,4 @@ def topics() -> None:
     settings = load_settings()
     for sentence in ensure_topics(settings):
         typer.echo(sentence)
-    typer.echo(f"The topics are there: {', '.join(standing_topics(settings))}.")
+    typer.echo(f"All topics exist: {', '.join(standing_topics(settings))}.")

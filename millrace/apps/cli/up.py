@@ -25,7 +25,7 @@ _NEXT = """[bold]In another terminal[/bold]
 
 
 _PLAIN: dict[str, Any] = {"markup": False, "highlight": False, "soft_wrap": True}
-# What a server is to a system, where its own name says less.
+# Servers shown under the name of their part in the system.
 _CALLED = {"cassandra": "event log"}
 
 
@@ -54,10 +54,10 @@ def up(
     redis_port: Annotated[int, typer.Option(min=0, max=65535, help="Port for Redis; 0: any free one.")] = 0,
     triton_port: Annotated[int, typer.Option(min=0, max=65535, help="Port for Triton's gRPC; 0: any free one.")] = 0,
 ) -> None:
-    """Start Kafka, Redis, Triton and every role on this machine, and stay until Ctrl-C.
+    """Start Kafka, Redis, Triton and every role on this machine, and run until Ctrl-C.
 
-    The embedded stack keeps nothing; the local one runs real Kafka and Cassandra (Java 17) and keeps its data. Other
-    terminals find the servers by themselves while they share the home folder.
+    The embedded stack keeps no data. The local one runs real Kafka and Cassandra (Java 17) and keeps its data. Commands
+    with the same home folder get its addresses and settings. With MILLRACE_HEALTH_PORT each role takes the next port.
 
     Examples:
       millrace up --fresh
@@ -76,8 +76,8 @@ def up(
     chosen = make_stack(stack or settings.stack, folder, StackOptions(ports, fresh, brokers, redis == "cluster"))
     if detach:
         with ended_by_signals():
-            # Here, where it may take the minutes it needs and Ctrl-C ends it.
-            with console.status("Copying what the servers are made of, where it is not here yet ..."):
+            # Before the deadline of the start begins: it may take minutes.
+            with console.status("Downloading the servers, unless they are here ..."):
                 chosen.fetch()
             console.print(start_detached(folder), markup=False)
         return
@@ -93,7 +93,7 @@ def up(
 
 
 def _check_redis(redis: str) -> None:
-    """Refuse what cannot work.
+    """Refuse an unknown choice.
 
     Raises:
         ConfigurationError: There is no such Redis.
@@ -105,7 +105,7 @@ def _check_redis(redis: str) -> None:
 def _introduce(console: Console, stack: "Stack", roles: Roles) -> None:
     settings = stack.settings
     table = Table("component", box=None, header_style="bold")
-    # Addresses and paths are there to be copied: a second line is better than an ellipsis.
+    # Addresses and paths are copied by hand: folded, not shortened.
     for column in ("address", "process", "log"):
         table.add_column(column, overflow="fold")
     addresses = {

@@ -15,11 +15,11 @@ def worker(
         int, typer.Option(min=1, max=256, help="Workers to run on this machine, each a process with its own log.")
     ] = 1,
 ) -> None:
-    """Run a recommender worker: answers every event with a fresh list.
+    """Run a recommender worker, which answers every event with a fresh list.
 
-    Several workers share the partitions of the events topic; those beyond its number stay idle. A worker keeps nothing
-    that cannot be thrown away; it ends on SIGTERM or Ctrl-C after the batch in hand. With --processes one process
-    starts the others, starts again any that dies, and ends them all when it is told to end.
+    Workers share the partitions of the events topic; more workers than partitions stay idle. A worker keeps no state of
+    its own. It stops on SIGTERM or Ctrl-C after its current batch. With --processes one process supervises the others:
+    it restarts those that end, and stops them all when it is stopped.
 
     Examples:
       millrace worker

@@ -16,21 +16,20 @@ from millrace.kernel.errors import FatalError
 from millrace.kernel.settings import DEFAULT_HOME
 from millrace.streams.scoring.in_process import IN_PROCESS
 
-# What the event log, the registry and Triton's repository keep refers to offsets and item indexes of servers that keep
-# nothing, so it is of no use to the next run.
+# These refer to offsets and item indexes of Kafka and Redis, which keep no data here: the next run cannot use them.
 RUN_STATE = ("events.sqlite", "events.sqlite-wal", "events.sqlite-shm", "models", "triton")
 
 
 class EmbeddedStack(Stack):
-    """All servers on loopback ports, ended with this process.
+    """All servers on loopback ports, stopped with this process.
 
-    What an earlier run left in the folder is set aside (HOME/earlier), since the embedded Kafka and Redis keep nothing.
+    The embedded Kafka and Redis keep no data, so the data of an earlier run is moved to HOME/earlier.
 
     Args:
         home: Folder for logs, the event log, the registry and Triton's repository.
         ports: Ports to use instead of free ones.
         triton: Start Triton; without it the workers run the model in process.
-        fresh: Delete what an earlier run left instead of setting it aside.
+        fresh: Delete the data of an earlier run instead of moving it.
         overrides: Settings fields to give every role, e.g. `list_length=20`.
     """
 
@@ -61,7 +60,7 @@ class EmbeddedStack(Stack):
             self.notes.append(f"Models run inside the workers: {reason}.")
 
     def prepare(self) -> None:
-        """Set aside or delete what an earlier run left.
+        """Move or delete the data of an earlier run.
 
         Raises:
             FatalError: The folder belongs to a local stack.
@@ -73,16 +72,16 @@ class EmbeddedStack(Stack):
             )
         aside = self._home.clear(RUN_STATE, delete=self._fresh)
         if aside:
-            self.notes.append(f"What an earlier run left was set aside in {aside}.")
+            self.notes.append(f"The data of an earlier run was moved to {aside}.")
 
     def create_topics(self, names: Sequence[str]) -> None:
-        """Create nothing: here a topic appears on first use."""
+        """Do nothing: the embedded broker creates a topic on first use."""
 
     def supervise(self) -> list[str]:
-        """Start Triton again if it has ended; call it every second or so.
+        """Restart Triton if it has ended; call it about once a second.
 
         Returns:
-            A sentence for each server that had to be started again.
+            A sentence for each restarted server.
 
         Raises:
             FatalError: Redis has ended, and with it all state.

@@ -19,16 +19,16 @@ from millrace.apps.stacks.triton_server import TritonServer, unsupported_reason
 from millrace.kernel.settings import DEFAULT_HOME
 from millrace.streams.scoring.in_process import IN_PROCESS
 
-# Where the servers keep what survives a restart; also the mark of a folder that belongs to a local stack.
+# Where the servers keep their data; marks a folder that belongs to a local stack.
 DATA_DIR = "data"
-# What goes with it: model versions are named after offsets and item indexes that these servers keep.
+# Deleted together: model versions refer to offsets and item indexes of these servers.
 FRESH_STATE = (DATA_DIR, "models", "triton")
 # Ten seconds on two idle cores; a machine that is busy with a training needs several times that.
 LOCAL_READY_DEADLINE_S = 120.0
 
 
 class LocalStack(Stack):
-    """All servers on loopback ports, ended with this process; what they hold stays for the next start.
+    """All servers on loopback ports, stopped with this process; their data stays for the next start.
 
     Args:
         home: Folder for logs, data, the registry and Triton's repository.
@@ -36,14 +36,14 @@ class LocalStack(Stack):
         brokers: 1, or 3 for a Kafka that replicates.
         redis_cluster: Six Redis nodes instead of one server; each keeps its own data.
         triton: Start Triton; without it the workers run the model in process.
-        fresh: Delete what an earlier run left.
+        fresh: Delete the data of an earlier run.
         overrides: Settings fields to give every role, e.g. `list_length=20`.
         jvm_options: More options of the JVMs.
     """
 
     ready_deadline_s = LOCAL_READY_DEADLINE_S
     kafka_type = KafkaCluster
-    """What makes the brokers; for a stack to override."""
+    """Type of the brokers; for a stack to override."""
 
     def __init__(
         self,
@@ -81,7 +81,7 @@ class LocalStack(Stack):
         self._backoffs = {service.name: RestartBackoff() for service in services}
 
     def fetch(self) -> None:
-        """Look for Java, and copy the jars that are not here yet.
+        """Find Java, and download the jars that are missing.
 
         Raises:
             FatalError: Java or Maven is missing, or Maven failed.
@@ -91,13 +91,13 @@ class LocalStack(Stack):
             ensure_jars(jars)
 
     def prepare(self) -> None:
-        """Delete what an earlier run left, if asked to; set aside what an embedded stack left."""
+        """Delete the data of an earlier run if asked to; move the models of an embedded stack."""
         if self._fresh:
             self._home.clear(FRESH_STATE, delete=True)
         elif not (self._home.path / DATA_DIR).exists():
             aside = self._home.clear(("models", "triton"), delete=False)
             if aside:
-                self.notes.append(f"The models of another stack were set aside in {aside}.")
+                self.notes.append(f"The models of another stack were moved to {aside}.")
         if self.redis_cluster is not None:
             self.redis_cluster.prepare()
 
@@ -112,13 +112,13 @@ class LocalStack(Stack):
             self.redis_cluster.form()
 
     def supervise(self) -> list[str]:
-        """Start again whatever server has ended; call it every second or so.
+        """Restart servers that have ended, with back-off; call it about once a second.
 
         Returns:
-            A sentence for each server that had to be started again.
+            A sentence for each restarted server.
 
         Raises:
-            FatalError: One cannot be started at all.
+            FatalError: A server cannot be started at all.
         """
         sentences = [sentence for service in self._services if (sentence := self._bring_back(service))]
         if sentences:
@@ -136,6 +136,6 @@ class LocalStack(Stack):
         try:
             service.start()
         except OSError as error:
-            # A full disk, as a rule: it may have ended for the same reason.
+            # Usually a full disk, which may also be why it ended.
             return f"{ended} and cannot be started yet ({error.strerror}); it is tried again."
         return f"{ended} and was started again ({last_words or 'it said nothing'})."

@@ -214,7 +214,7 @@ def test_what_an_earlier_run_left_is_set_aside_or_deleted(tmp_path: Path) -> Non
     (tmp_path / "events.sqlite").write_text("old")
     with EmbeddedStack(tmp_path, triton=False) as stack:
         assert not (tmp_path / "events.sqlite").exists()
-        assert "set aside" in stack.notes[-1]
+        assert "was moved to" in stack.notes[-1]
     (kept,) = (tmp_path / "earlier").glob("*/events.sqlite")
     assert kept.read_text() == "old"
     (tmp_path / "events.sqlite").write_text("new")
