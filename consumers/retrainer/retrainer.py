@@ -16,6 +16,7 @@ from millrace.consumers.retrainer.stages import Stages
 from millrace.consumers.retrainer.state import IDLE, RetrainerStatus
 from millrace.kernel.backoff import LONGEST_S
 from millrace.kernel.errors import FatalError, TransientError
+from millrace.model.registry import Version
 from millrace.runtime.retry import Retry
 from millrace.runtime.signals import unless_stopped
 from millrace.stores.event_log import EventLog
@@ -35,8 +36,9 @@ MIN_FIRST_EVENTS = 200
 # A killed training is tried again; one that keeps dying waits for the next reason.
 MAX_ATTEMPTS = 3
 ASKED_FOR = "asked for"
-# What the training process renews: what its rhythm says, or everything.
-DUE, ALL = "due", "all"
+NO_ENCODER = "the encoder has not learned yet"
+# What the training process renews: what its rhythm says, everything, or fusion and re-ranker without an encoder.
+DUE, ALL, RANKER = "due", "all", "ranker"
 
 
 class Retrainer:
@@ -48,6 +50,7 @@ class Retrainer:
         service: What puts versions into service.
         child: Runs a training.
         schedule: When to train besides on request.
+        quick_first: Whether the first version comes without an encoder, which is trained after it.
         now: Clock in seconds, for health.
     """
 
@@ -58,6 +61,7 @@ class Retrainer:
         service: Service,
         child: TrainingChild,
         schedule: Schedule,
+        quick_first: bool = False,
         now: Callable[[], float] = time.monotonic,
     ) -> None:
         self._log = log
@@ -65,6 +69,10 @@ class Retrainer:
         self._service = service
         self._child = child
         self._schedule = schedule
+        self._quick_first = quick_first
+        # The champion without an encoder, and the last one after which training an encoder was tried.
+        self._without_encoder: str | None = None
+        self._encoder_tried_after: str | None = None
         self._stop = asyncio.Event()
         self._started_s = time.monotonic()
         self._cared_s = 0.0
@@ -159,6 +167,8 @@ class Retrainer:
         untried = await asyncio.to_thread(self._log.count, self._attempted)
         if self.status.champion is None and untried >= MIN_FIRST_EVENTS:
             return "there is no model yet"
+        if self._without_encoder is not None and self._without_encoder != self._encoder_tried_after:
+            return NO_ENCODER
         return self._schedule.due(time.monotonic() - self._started_s, min(new_events, untried))
 
     async def _new_events(self) -> int:
@@ -167,6 +177,8 @@ class Retrainer:
         learned: Mapping[int, int] = champion.card.position if champion else {}
         count = await asyncio.to_thread(self._log.count, learned)
         self.status = replace(self.status, champion=champion.name if champion else None, new_events=count)
+        quick = self._quick_first and champion is not None and champion.card.encoder_events == 0
+        self._without_encoder = self.status.champion if quick else None
         return count
 
     async def _care(self) -> None:
@@ -186,7 +198,7 @@ class Retrainer:
         parent = self._service.known(champion)
         self.status = replace(self.status, phase="starting", fraction=0.0, why=why, waiting="")
         _log.info("Training (%s), starting from %s.", why, parent.name if parent else "nothing")
-        name = await self._trained(parent.name if parent else None, ALL if why == ASKED_FOR else DUE)
+        name = await self._trained(parent.name if parent else None, self._refresh(parent, why))
         trained_s = time.monotonic()
         verdict = judge(self._service.registry.get(name).card.metrics)
         version = self._service.registry.judge(name, verdict.accepted, verdict.reason)
@@ -200,6 +212,12 @@ class Retrainer:
         self.status = replace(self.status, last_version=name, last_accepted=verdict.accepted, seconds=seconds)
         self._done(f"{name}: {verdict.reason}")
         _log.info("%s %s: %s", name, "serves" if verdict.accepted else "is refused", verdict.reason)
+
+    def _refresh(self, parent: Version | None, why: str) -> str:
+        """Return what a training renews."""
+        if self._quick_first and parent is None:
+            return RANKER
+        return ALL if why == ASKED_FOR or self._without_encoder is not None else DUE
 
     async def _serve(self, name: str, verdict: Verdict, replaced: str | None) -> Verdict:
         """Put an accepted version into service, unless a person has put another one there since its training began."""
@@ -226,10 +244,12 @@ class Retrainer:
         before = self._started_s, self._attempted
         try:
             self._started_s, self._attempted = time.monotonic(), await asyncio.to_thread(self._log.end)
+            self._encoder_tried_after = self._without_encoder
             return await self._run_child(parent, refresh)
         except TransientError:
             # A server is away: they were not tried, and there is as much reason to train as before.
             self._started_s, self._attempted = before
+            self._encoder_tried_after = None
             self.status = replace(self.status.with_phase(IDLE), why="")
             raise
 

@@ -24,7 +24,9 @@ from millrace.stores.redis.stores import make_stores
 ROLE = "retrainer"
 
 
-def run_retrainer(settings: Settings, schedule: Schedule, once: bool = False) -> RetrainerStatus:
+def run_retrainer(
+    settings: Settings, schedule: Schedule, once: bool = False, quick_first: bool = False
+) -> RetrainerStatus:
     """Retrain until SIGTERM or SIGINT, or one time.
 
     Returns:
@@ -33,7 +35,7 @@ def run_retrainer(settings: Settings, schedule: Schedule, once: bool = False) ->
     Raises:
         MillraceError: With `once`: the log is away, or the training failed. Else: what stops the process.
     """
-    return asyncio.run(_run(settings, schedule, once))
+    return asyncio.run(_run(settings, schedule, once, quick_first))
 
 
 class _Role:
@@ -67,7 +69,7 @@ class _Role:
             self._retrainer.stop()
 
 
-async def _run(settings: Settings, schedule: Schedule, once: bool) -> RetrainerStatus:
+async def _run(settings: Settings, schedule: Schedule, once: bool, quick_first: bool) -> RetrainerStatus:
     role = _Role()
     # In the retrainer's own loop: no answer means that the loop is blocked.
     health = HealthServer(role.health, settings.health_host, settings.health_port)
@@ -75,13 +77,13 @@ async def _run(settings: Settings, schedule: Schedule, once: bool) -> RetrainerS
     call_on_signals(role.stop)
     try:
         with Heartbeat(settings, ROLE, lambda: asdict(role.status)):
-            await _retrain(settings, schedule, once, role)
+            await _retrain(settings, schedule, once, quick_first, role)
     finally:
         await health.stop()
     return role.status
 
 
-async def _retrain(settings: Settings, schedule: Schedule, once: bool, role: _Role) -> None:
+async def _retrain(settings: Settings, schedule: Schedule, once: bool, quick_first: bool, role: _Role) -> None:
     log = await asyncio.to_thread(_open, settings, role.stopped, once)
     if log is None:
         return
@@ -90,7 +92,7 @@ async def _retrain(settings: Settings, schedule: Schedule, once: bool, role: _Ro
         stores = make_stores(redis, settings)
         server = make_admin(settings)
         service = Service(Registry(settings.registry_dir), server, stores)
-        retrainer = Retrainer(log, stores, service, TrainingChild(settings), schedule)
+        retrainer = Retrainer(log, stores, service, TrainingChild(settings), schedule, quick_first)
         role.follow(retrainer)
         try:
             await (retrainer.run_once() if once else retrainer.run())

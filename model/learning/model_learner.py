@@ -198,6 +198,12 @@ class ModelLearner:
         self._encoder_at = self.log.count
         self.refreshes["encoder"] += 1
 
+    def refresh_rating(self) -> None:
+        """Fit the rating head to the log in few passes; `refresh_encoder` does more on its first call."""
+        began = time.perf_counter()
+        fit_rating(self.recommender, self.log.table(), REFRESH_PASS, self._seed)
+        self.seconds["rating"] += time.perf_counter() - began
+
     def _train(self, events: EventTable, first: bool, held_out: HeldOut | None) -> None:
         began = time.perf_counter()
         windows = cut_windows(events, self.recommender.config.length, self._window_targets(events))

@@ -146,6 +146,11 @@ class RankerLearner:
             deviation = np.sqrt(np.square(spread).sum(axis=(0, 1)) / total)
             getattr(self._ranker, name).assign(1.0 / np.maximum(deviation, _LEAST_SPREAD))
         self._ranker.raw_mean.assign(mean)
+        if not self._encoder:
+            # Lessons hold zeros here, but the served graph computes log-probabilities: those of random weights.
+            scale = np.array(self._ranker.raw_scale)
+            scale[-1] = 0.0
+            self._ranker.raw_scale.assign(scale)
         self._scaled = True
 
     def _learn_perceptron(self, lessons: Lessons) -> None:

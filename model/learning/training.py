@@ -8,7 +8,7 @@ from millrace.kernel.errors import ConfigurationError
 from millrace.kernel.user_state import ResolvedEvent
 from millrace.model.configuration import ModelConfiguration
 from millrace.model.learning.follower import LogFollower
-from millrace.model.learning.model_learner import ModelLearner
+from millrace.model.learning.model_learner import ModelLearner, Parts
 from millrace.model.learning.rhythm import LEAST_EVENTS, first_moments
 from millrace.model.registry import Registry, Version, VersionCard
 from millrace.model.training.progress import Progress, silent
@@ -21,14 +21,19 @@ _HOLDOUT = 0.25
 
 
 class Refresh(StrEnum):
-    """What a training renews: what is due by its rhythm, or everything."""
+    """What a training renews: what is due by its rhythm, everything, or fusion and re-ranker without an encoder."""
 
     DUE = "due"
     ALL = "all"
+    RANKER = "ranker"
 
 
 class Training:
     """A learner that follows a log and publishes versions of what it has learned.
+
+    The first training normally fits the encoder, then the ranker on the events behind it. `Refresh.RANKER` publishes a
+    version without an encoder in a fraction of that time. The next training with another `Refresh` starts over from
+    the first event and fits everything: a ranker that has never seen an encoder's scores cannot use them.
 
     Args:
         items: Dense index -> item; further ones come with `update_items`.
@@ -55,12 +60,14 @@ class Training:
         self._registry = registry
         self._seed = seed
         self._progress = progress
-        self._learner = ModelLearner(
-            self._items, configuration or ModelConfiguration(), parent=parent, seed=seed, progress=progress
-        )
-        self._follower = LogFollower(self._learner, self._items)
-        self._parent_events = parent.card.events if parent else 0
+        self._configuration = configuration or ModelConfiguration()
+        # A parent without an encoder is no network to go on from.
+        self._parent = parent if parent and parent.card.encoder_events else None
+        self._learner, self._follower = self._beginning()
         self._waiting: list[ResolvedEvent] = []
+        # Whether the learner has no encoder; if so, the events that it has learned.
+        self._without_encoder = False
+        self._learned_events: list[ResolvedEvent] = []
         self._seconds: dict[str, float] = {}
         self.version = parent.name if parent else None
 
@@ -84,11 +91,14 @@ class Training:
             ConfigurationError: There is too little to learn from.
             FatalError: ONNX and Keras disagree, or the registry cannot be written.
         """
+        self._choose_learner(refresh)
         self._follow()
         self._progress("ranker", 0.0)
         metrics = self._learner.refresh_ranker(_HOLDOUT)
         self._progress("ranker", 1.0)
-        if refresh is Refresh.ALL or self._learner.encoder_due():
+        if self._without_encoder:
+            self._learner.refresh_rating()
+        elif refresh is Refresh.ALL or (refresh is Refresh.DUE and self._learner.encoder_due()):
             self._learner.refresh_encoder()
         self._progress("export", 0.0)
         version = publish(
@@ -98,6 +108,32 @@ class Training:
         self._progress("export", 1.0)
         self.version = version.name
         return version
+
+    def _beginning(self, encoder: bool = True) -> tuple[ModelLearner, LogFollower]:
+        """Return a learner that has seen no event yet, and what moves it through the log."""
+        # Nobody reads the encoder of a version without one: a small one is exported and served in less time.
+        configuration = self._configuration if encoder else self._configuration.with_changes({"network.blocks": 1})
+        learner = ModelLearner(
+            self._items,
+            configuration,
+            Parts(encoder=encoder),
+            parent=self._parent,
+            seed=self._seed,
+            progress=self._progress,
+        )
+        return learner, LogFollower(learner, self._items)
+
+    def _choose_learner(self, refresh: Refresh) -> None:
+        """Begin without an encoder if asked to, and start over with one when a later training wants it."""
+        if refresh is Refresh.RANKER and self._parent is None and self._learner.log.count == 0:
+            self._learner, self._follower = self._beginning(encoder=False)
+            self._without_encoder = True
+        elif refresh is not Refresh.RANKER and self._without_encoder:
+            self._learner, self._follower = self._beginning()
+            self._waiting, self._learned_events = self._learned_events + self._waiting, []
+            self._without_encoder, self._seconds = False, {}
+        if self._without_encoder:
+            self._learned_events += self._waiting
 
     def _follow(self) -> None:
         """Move through the added events; the ranker learns from those that the encoder does not know yet."""
@@ -110,9 +146,9 @@ class Training:
         known = 0
         if not started:
             # A parent's own events only move the statistics; without one, the encoder learns the older ones first.
-            known = min(self._parent_events, len(events)) if self.version else first_moments(len(events))
+            known = min(self._parent.card.events, len(events)) if self._parent else first_moments(len(events))
             self._follower.follow(events[:known], moments=False, told=self._told(0.0, 0.5))
-            if self.version is None:
+            if self._parent is None:
                 self._learner.refresh_encoder()
         self._follower.follow(events[known:], moments=True, told=self._told(0.5, 1.0))
 

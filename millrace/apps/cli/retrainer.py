@@ -16,6 +16,9 @@ def retrainer(
     every_events: Annotated[
         int | None, typer.Option(min=1, help="Train when the log has this many events the model has not learned.")
     ] = None,
+    quick_first: Annotated[
+        bool, typer.Option("--quick-first", help="Serve a first version without an encoder, then train the encoder.")
+    ] = False,
     trigger: Annotated[bool, typer.Option("--trigger", help="Ask the running retrainer to train now.")] = False,
 ) -> None:
     """Train new model versions from the event log and put them into service.
@@ -47,6 +50,6 @@ def retrainer(
 
     log_to_stderr()
     schedule = Schedule(seconds_of(every) if every else None, every_events)
-    status = run_retrainer(settings, schedule, once)
+    status = run_retrainer(settings, schedule, once, quick_first)
     if once:
         Console().print(status.last_result, markup=False, highlight=False, soft_wrap=True)

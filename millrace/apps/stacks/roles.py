@@ -26,13 +26,17 @@ class SpawnsRoles(Protocol):
         ...
 
 
-def default_roles(retrain_every_events: int | None = DEFAULT_RETRAIN_EVENTS) -> dict[str, list[str]]:
+def default_roles(
+    retrain_every_events: int | None = DEFAULT_RETRAIN_EVENTS, quick_first: bool = False
+) -> dict[str, list[str]]:
     """Return the roles of a complete system: name and command.
 
     Args:
         retrain_every_events: New events that start a training; None trains the first version, then only on request.
+        quick_first: Whether the first version comes without an encoder, which is trained after it.
     """
     schedule = [] if retrain_every_events is None else ["--every-events", str(retrain_every_events)]
+    schedule += ["--quick-first"] if quick_first else []
     arguments = {
         "worker": ["worker"],
         "statistics": ["statistics"],
@@ -91,13 +95,19 @@ class Roles:
         self.health_ports = _health_ports(list(commands), first_health_port)
         """The port of each role's health page; 0: any free one."""
 
-    def start(self) -> None:
-        """Start all roles.
+    def start(self, *names: str) -> None:
+        """Start roles that have not been started.
+
+        Args:
+            names: Which; all without any.
 
         Raises:
             FatalError: A program cannot be started.
         """
-        for name, argv in self._commands.items():
+        for name in names or self._commands:
+            if name in self._roles:
+                continue
+            argv = self._commands[name]
             self._roles[name] = _Role(list(argv), self._spawn(name, argv), RestartBackoff(self._now), self._now())
 
     @property

@@ -1,5 +1,7 @@
 """One whole training on a stream whose next item is predictable, then a refresh with new items."""
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 
@@ -137,6 +139,36 @@ def test_another_process_goes_on_from_a_version_with_items_that_came_since(regis
     trained = np.asarray(recommender.tower.trained)
     assert trained[ITEMS + 1 : ITEMS + 21].all()
     assert trained[ITEMS + 40] == 0
+
+
+def test_a_quick_version_has_no_encoder_and_the_next_one_learns_everything(tmp_path: Path, first: Version) -> None:
+    events = walk(ITEMS, STEPS, 1)
+    training = Training(catalogue(ITEMS), Registry(tmp_path), None, SMALL, seed=7)
+    training.add(events)
+    quick = training.train(Refresh.RANKER)
+    training.add(walk(ITEMS, 1, 3, from_ms=USERS * STEPS * 1000))
+    again = training.train(Refresh.RANKER)
+    full = training.train(Refresh.DUE)
+    assert [one.card.encoder_events for one in (quick, again, full)] == [0, 0, USERS * (STEPS + 1)]
+    assert [one.card.events for one in (quick, again, full)] == [USERS * STEPS, *[USERS * (STEPS + 1)] * 2]
+    assert full.card.parent == again.name
+    assert again.card.network.blocks == 1
+    assert quick.card.metrics["hit_rate_at_10"] >= quick.card.metrics["counts_hit_rate_at_10"]
+    # The encoder is what knows the step.
+    assert full.card.metrics["hit_rate_at_10"] > again.card.metrics["hit_rate_at_10"]
+    assert full.card.serving.feature_names == first.card.serving.feature_names
+
+
+def test_another_process_trains_everything_after_a_quick_version(tmp_path: Path) -> None:
+    events, registry = walk(ITEMS, STEPS, 1), Registry(tmp_path)
+    training = Training(catalogue(ITEMS), registry, None, SMALL, seed=7)
+    training.add(events)
+    quick = training.train(Refresh.RANKER)
+    training = Training(catalogue(ITEMS), registry, quick, SMALL, seed=7)
+    training.add(events)
+    full = training.train(Refresh.ALL)
+    assert full.card.parent == quick.name
+    assert full.card.encoder_events == len(events)
 
 
 def test_too_few_events_are_refused_in_one_sentence(registry: Registry) -> None:

@@ -61,10 +61,17 @@ class Bench:
         self._next += count
         self.log.append([_logged(number) for number in numbers])
 
-    def retrainer(self, schedule: Schedule | None = None, now: Callable[[], float] = time.monotonic) -> Retrainer:
+    def retrainer(
+        self, schedule: Schedule | None = None, quick_first: bool = False, now: Callable[[], float] = time.monotonic
+    ) -> Retrainer:
         """Return a new one, as after a start of the process."""
         child = TrainingChild(self.settings, module="tiny_training_job")
-        return Retrainer(self.log, self.stores, self.service, child, schedule or Schedule(), now)
+        return Retrainer(self.log, self.stores, self.service, child, schedule or Schedule(), quick_first, now)
+
+    @property
+    def refreshes(self) -> list[str]:
+        """What each training was asked to renew."""
+        return (self.settings.home / "refreshes").read_text().split()
 
 
 def _logged(number: int) -> LoggedEvent:
@@ -132,6 +139,25 @@ async def test_the_first_version_comes_by_itself_and_then_requests_and_counts(be
     assert bench.registry.get("v000003").card.accepted is True
     plan = await bench.stores.serving.plan()
     assert (plan.champion, plan.previous) == ("v000003", "v000002")
+
+
+async def test_a_quick_first_version_is_followed_at_once_by_one_with_an_encoder(bench: Bench) -> None:
+    bench.script({"encoder_events": 0}, {"encoder_events": 300})
+    async with running(bench.retrainer(Schedule(every_events=50), quick_first=True)) as retrainer:
+        await until_async(lambda: retrainer.status.last_version == "v000002", "a version with an encoder")
+        bench.add_events(50)
+        await until_async(lambda: retrainer.status.last_version == "v000003", "the schedule goes on")
+    assert bench.refreshes == ["ranker", "all", "due"]
+    assert bench.registry.get("v000002").card.parent == "v000001"
+
+
+async def test_an_encoder_that_cannot_be_trained_is_tried_again_when_a_training_is_due(bench: Bench) -> None:
+    bench.script({"encoder_events": 0}, {"error": "no"}, {"encoder_events": 300})
+    async with running(bench.retrainer(Schedule(every_events=50), quick_first=True)) as retrainer:
+        await until_async(lambda: retrainer.status.last_result == "Failed: no", "the encoder was tried")
+        bench.add_events(50)
+        await until_async(lambda: retrainer.status.last_version == "v000002", "a version with an encoder")
+    assert bench.refreshes == ["ranker", "all", "all"]
 
 
 async def test_a_refused_version_is_kept_with_its_reason_and_never_serves(bench: Bench) -> None:

@@ -2,7 +2,8 @@
 
 Run in place of `millrace.consumers.retrainer.job`. The steps of the script are used up one by one, the last one
 repeats: `kill`, `stuck`, `error` (a sentence, with `transient` if a server is away), `held` (train only once the file
-`go` is there) or `metrics` for the version's card.
+`go` is there), `metrics` or `encoder_events` for the version's card. What each request asked to renew is appended to
+`refreshes`.
 """
 
 import argparse
@@ -11,6 +12,7 @@ import os
 import signal
 import sys
 import time
+from typing import Any
 
 import numpy as np
 import onnx
@@ -51,7 +53,7 @@ def misbehave(settings: Settings, step: dict[str, object]) -> None:
         time.sleep(0.01)
 
 
-def publish(settings: Settings, parent: str | None, metrics: dict[str, float]) -> str:
+def publish(settings: Settings, parent: str | None, step: dict[str, Any]) -> str:
     value = onnx.helper.make_tensor_value_info
     node = onnx.helper.make_node("Identity", ["x"], ["y"])
     graph = onnx.helper.make_graph([node], "g", [value("x", 1, [1])], [value("y", 1, [1])])
@@ -69,9 +71,8 @@ def publish(settings: Settings, parent: str | None, metrics: dict[str, float]) -
     )
     config = NetworkConfig(items=1, genres=(), features=1, context=1)
     log = open_event_log(settings)
-    card = VersionCard(
-        serving=serving, network=config, parent=parent, position=log.end(), events=log.count(), metrics=metrics
-    )
+    learned = {"position": log.end(), "events": log.count(), "encoder_events": step.get("encoder_events", 0)}
+    card = VersionCard(serving=serving, network=config, parent=parent, metrics=step.get("metrics", {}), **learned)
     log.close()
     version = Registry(settings.registry_dir).publish(card, network, {}, np.zeros((2, 1), np.float16))
     write_item_ids(version.path, {1: CatalogueItem(item_id="i1")})
@@ -83,12 +84,14 @@ def main() -> None:
     parser.add_argument("--parent")
     options = parser.parse_args()
     settings, parent = load_settings(), options.parent
-    for _ in sys.stdin:
+    for line in sys.stdin:
+        with (settings.home / "refreshes").open("a") as refreshes:
+            refreshes.write(json.loads(line)["refresh"] + "\n")
         step = next_step(settings)
         tell(phase="encoder", fraction=0.5)
         sys.stdout.write("something a library prints\n")
         misbehave(settings, step)
-        parent = publish(settings, parent, step.get("metrics", {}))  # type: ignore[arg-type]
+        parent = publish(settings, parent, step)
         tell(version=parent)
 
 

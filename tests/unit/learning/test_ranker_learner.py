@@ -1,6 +1,7 @@
 """How the ranker's perceptron learns: what serves is an average, what learns on is the newest."""
 
 import copy
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -72,3 +73,20 @@ def test_a_restored_copy_goes_on_as_the_original_does() -> None:
         each.learn(lessons(2))
     for served, wanted in zip(perceptron(other), perceptron(original), strict=True):
         np.testing.assert_allclose(served, wanted, atol=1e-6)
+
+
+def test_without_an_encoder_its_scores_change_nothing() -> None:
+    ranker = FusionRanker(CONFIG)
+    start = FusionWeights(np.zeros(FEATURES, np.float32), np.zeros((CONTEXT, FEATURES), np.float32))
+    RankerLearner(ranker, start, FusionChoices(), RankerChoices(learning_rate=0.05), encoder=False).learn(unscored(0))
+    one = unscored(1)
+    features, silent = one.features.astype(np.float32), np.zeros((64, CANDIDATES), np.float32)
+    random = np.random.default_rng(2).normal(-9, 1, silent.shape).astype(np.float32)
+    expected = np.asarray(ranker(features, silent, one.context, one.candidates))
+    np.testing.assert_allclose(ranker(features, random, one.context, one.candidates), expected, atol=1e-6)
+
+
+def unscored(seed: int) -> Lessons:
+    """Lessons of a learner without an encoder."""
+    made = lessons(seed)
+    return replace(made, log_prob=np.zeros_like(made.log_prob))

@@ -45,6 +45,18 @@ def test_a_complete_system_has_four_roles() -> None:
     ]
 
 
+def test_a_quick_first_version_is_an_option_of_the_retrainer() -> None:
+    assert default_roles(None, quick_first=True)["retrainer"][4:] == ["retrainer", "--quick-first"]
+
+
+def test_some_roles_can_start_before_the_others() -> None:
+    stack = RecordingStack()
+    roles = Roles(stack, {"a": ["run", "a"], "b": ["run", "b"]})
+    roles.start("b")
+    roles.start()
+    assert [name for name, _ in stack.started] == ["b", "a"]
+
+
 class Clock:
     """Seconds that pass when a test says so."""
 
