@@ -22,9 +22,10 @@ $(INSTALLED): requirements.lock pyproject.toml
 	$(BIN)/pip install --quiet --disable-pip-version-check uv==$(UV_VERSION)
 	$(BIN)/uv pip install --quiet --compile-bytecode --python $(BIN)/python --require-hashes -r requirements.lock
 	$(BIN)/uv pip install --quiet --python $(BIN)/python --no-deps -e .
+	$(BIN)/python -P -m millrace.streams.ranking.warm_up
 	@touch $(INSTALLED)
 
-demo: $(INSTALLED) ## Run the main job end to end on the embedded stack (about 6 minutes)
+demo: $(INSTALLED) ## Run the main job end to end on the embedded stack (4 minutes)
 	$(BIN)/millrace demo $(ARGS)
 
 up: $(INSTALLED) ## Start real Kafka, Cassandra, Redis, Triton and all roles in the background (Java 17)

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from millrace.apps.demo.view import StoreView
+from millrace.apps.measuring.store_view import StoreView
 from millrace.apps.stacks.child import Child
 from millrace.apps.stacks.stack import Stack
 from millrace.kernel.errors import TransientError

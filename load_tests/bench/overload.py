@@ -15,7 +15,7 @@ from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from millrace.apps.demo.view import StoreView
+from millrace.apps.measuring.store_view import StoreView
 from millrace.apps.stacks.child import Child
 from millrace.kernel.errors import TransientError
 from millrace.kernel.settings import Settings

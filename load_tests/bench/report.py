@@ -2,7 +2,7 @@
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from millrace.apps.demo.report import Percentiles
+from millrace.apps.measuring.percentiles import Percentiles
 
 
 class _Frozen(BaseModel):

@@ -11,11 +11,10 @@ from typing import Any
 
 from rich.console import Console
 
-from millrace.apps.demo.bootstrap import await_model, await_roles, load_history
-from millrace.apps.demo.figures import streamed_events
-from millrace.apps.demo.report import Percentiles
-from millrace.apps.demo.screen import PhaseBar, Screen
-from millrace.apps.demo.view import StoreView
+from millrace.apps.measuring.learned_stack import await_model, await_roles, load_history, streamed_events
+from millrace.apps.measuring.percentiles import Percentiles
+from millrace.apps.measuring.screen import PhaseBar, Screen
+from millrace.apps.measuring.store_view import StoreView
 from millrace.apps.stacks.child import Child
 from millrace.apps.stacks.choosing import StackOptions, make_stack
 from millrace.apps.stacks.roles import Roles, default_roles

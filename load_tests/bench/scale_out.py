@@ -19,7 +19,7 @@ from typing import Any
 import psutil
 from pydantic import BaseModel, ConfigDict, Field
 
-from millrace.apps.demo.view import StoreView
+from millrace.apps.measuring.store_view import StoreView
 from millrace.apps.stacks.child import Child
 from millrace.kernel.errors import TransientError
 from millrace.kernel.topic_reader import connect_consumer

@@ -5,7 +5,7 @@ from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from millrace.apps.demo.report import Percentiles
+from millrace.apps.measuring.percentiles import Percentiles
 from millrace.load_tests.users.matching import Counts
 
 # Types and names of the lines in Locust's table.

@@ -19,7 +19,7 @@ from locust import User, events, stats, task
 from locust.env import Environment
 from locust.stats import StatsEntry
 
-from millrace.apps.demo.report import Percentiles
+from millrace.apps.measuring.percentiles import Percentiles
 from millrace.kernel.errors import MillraceError
 from millrace.kernel.settings import load_settings
 from millrace.load_tests.users.behaviour import Act, Behaviour

@@ -11,7 +11,7 @@ from pathlib import Path
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
-from millrace.apps.demo.screen import PLAIN_INTERVAL_S
+from millrace.apps.measuring.screen import PLAIN_INTERVAL_S
 from millrace.apps.stacks.child import Child, start_child
 from millrace.kernel.errors import FatalError
 from millrace.kernel.settings import Settings

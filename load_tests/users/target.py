@@ -7,9 +7,9 @@ from dataclasses import replace
 
 from rich.console import Console
 
-from millrace.apps.demo.bootstrap import await_model, await_roles, load_history
-from millrace.apps.demo.screen import Screen
-from millrace.apps.demo.view import StoreView
+from millrace.apps.measuring.learned_stack import await_model, await_roles, load_history
+from millrace.apps.measuring.screen import Screen
+from millrace.apps.measuring.store_view import StoreView
 from millrace.apps.stacks.choosing import STARTABLE, StackOptions, make_stack, measuring_home
 from millrace.apps.stacks.roles import Roles, default_roles
 from millrace.kernel.errors import ConfigurationError

@@ -3,6 +3,7 @@
 from dataclasses import replace
 
 from millrace.kernel.contracts import CatalogueItem
+from millrace.kernel.settings import Settings
 from millrace.kernel.user_state import ResolvedEvent, UserState, apply_event
 from millrace.streams.catalogue import Catalogue
 from millrace.streams.ranking import CandidateStep, FusionWeights, ListRules, RankedItems, grade, select_list
@@ -39,3 +40,8 @@ def warm_up_lists(rules: ListRules, neighbours: int) -> int:
     listed = select_list(rules, RankedItems.from_linear(batch, 0), state, step, "warm-up")
     grade([item.item for item in listed], _ITEMS, statistics.popularity_order(), state.touched)
     return len(listed)
+
+
+if __name__ == "__main__":
+    # `make install` runs this, so that the first start of a checkout does not wait for the compiler.
+    warm_up_lists(ListRules(), Settings().neighbours_per_item)

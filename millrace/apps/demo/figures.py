@@ -1,15 +1,21 @@
 """Collects a finished run's figures from Redis, the event log and the replay."""
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 
-from millrace.apps.demo.report import DemoReport, LiveQuality, Percentiles, VersionReport
+from millrace.apps.demo.report import ONLINE_COUNTS, DemoReport, LiveQuality, VersionReport
 from millrace.apps.demo.stream import StreamMonitor
-from millrace.apps.demo.view import StoreView
+from millrace.apps.measuring.learned_stack import streamed_events
+from millrace.apps.measuring.percentiles import Percentiles
+from millrace.apps.measuring.store_view import StoreView
+from millrace.model.registry import Registry
 from millrace.producers.replay import ReplayResult
-from millrace.stores.event_log import IMPORT_PARTITION, EventLog
+from millrace.stores.event_log import EventLog
 
 _DEAD = "dead:"
-_FALLBACK = "fallback:"
+# What a replay counts lists under that no version has scored.
+_NO_VERSION = "none"
 
 
 def events_processed(counters: Mapping[str, int]) -> int:
@@ -20,11 +26,6 @@ def events_processed(counters: Mapping[str, int]) -> int:
 def dead_letters(counters: Mapping[str, int]) -> dict[str, int]:
     """Return the dead letters by reason."""
     return {name.removeprefix(_DEAD): count for name, count in sorted(counters.items()) if name.startswith(_DEAD)}
-
-
-def streamed_events(log: EventLog) -> int:
-    """Return how many events the log holds that came through Kafka, not by import."""
-    return log.count({IMPORT_PARTITION: log.end().get(IMPORT_PARTITION, -1)})
 
 
 def trainings_finished(view: StoreView) -> int:
@@ -40,6 +41,7 @@ def build_report(
     replays: Sequence[ReplayResult],
     published: int,
     seconds: Mapping[str, float],
+    registry_dir: Path,
 ) -> DemoReport:
     """Return the figures of a run.
 
@@ -51,9 +53,9 @@ def build_report(
         replays: The replays, in order.
         published: Records sent to the events topic.
         seconds: Duration by phase.
+        registry_dir: Folder of the model versions.
     """
     counters, live = view.counters(), view.live()
-    fallback = sum(count for name, count in counters.items() if name.startswith(_FALLBACK))
     return DemoReport(
         **LiveQuality.of(list(live.values())).model_dump(),
         events_published=published,
@@ -62,37 +64,43 @@ def build_report(
         events_logged=streamed_events(log),
         recommendations_published=counters.get("recommendations", 0),
         dead_lettered=dead_letters(counters),
-        fallback_lists=fallback,
+        lists_before_first_version=monitor.lists_before_first_version,
+        fallback_lists=monitor.fallback_lists,
         failed_requests=counters.get("failed_requests", 0),
         unanswered_events=sum(replay.unanswered for replay in replays),
         rate_limit_per_s=rate,
         events_per_s=sum(replay.published for replay in replays) / sum(replay.seconds for replay in replays),
         event_to_recommendation_ms=Percentiles.of(monitor.latencies_ms),
-        model_versions=_versions(live, replays),
+        model_versions=_versions(live, replays, Registry(registry_dir)),
         swap_seconds=_swap_seconds(view, monitor),
         seconds=dict(seconds),
     )
 
 
 def _versions(
-    live: Mapping[tuple[str, str], Mapping[str, float]], replays: Sequence[ReplayResult]
+    live: Mapping[tuple[str, str], Mapping[str, float]], replays: Sequence[ReplayResult], registry: Registry
 ) -> tuple[VersionReport, ...]:
-    lists = {
-        version: sum(replay.by_version[version] for replay in replays)
-        for replay in replays
-        for version in replay.by_version
-    }
-    return tuple(
+    """Return the figures of the online counts, if they made lists, then those of each version."""
+    lists = Counter[str]()
+    for replay in replays:
+        lists.update(replay.by_version)
+    known = set(registry.versions())
+    reports = [
         VersionReport(
-            version=version, arm=arm, events_served=lists.get(version, 0), **LiveQuality.of([counts]).model_dump()
+            version=version,
+            arm=arm,
+            encoder_events=registry.get(version).card.encoder_events if version in known else 0,
+            events_served=lists[_NO_VERSION if version == ONLINE_COUNTS else version],
+            **LiveQuality.of([counts]).model_dump(),
         )
         for (version, arm), counts in sorted(live.items())
-    )
+    ]
+    return tuple(sorted(reports, key=lambda report: report.version != ONLINE_COUNTS))
 
 
 def _swap_seconds(view: StoreView, monitor: StreamMonitor) -> float | None:
     """Return the seconds from switching the serving pointer to the new version's first list, or None without a swap."""
     switched_ms = int((view.heartbeat("retrainer") or {}).get("switched_at_ms", 0))
-    if not monitor.swapped or not switched_ms:
+    if len(monitor.first_list_ms) < 2 or not switched_ms:
         return None
     return max(0.0, (max(monitor.first_list_ms.values()) - switched_ms) / 1000)

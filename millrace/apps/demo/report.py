@@ -4,22 +4,10 @@ from collections.abc import Mapping, Sequence
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from millrace.producers.replay import percentiles_ms
+from millrace.apps.measuring.percentiles import Percentiles
 
-
-class Percentiles(BaseModel):
-    """Milliseconds."""
-
-    model_config = ConfigDict(frozen=True)
-
-    p50: float
-    p95: float
-    p99: float
-
-    @classmethod
-    def of(cls, values_ms: Sequence[int]) -> "Percentiles":
-        """Return the nearest-rank percentiles; all 0 without any value."""
-        return cls.model_validate(percentiles_ms(values_ms) or {"p50": 0.0, "p95": 0.0, "p99": 0.0})
+# The name under which live quality counts lists that no version has scored.
+ONLINE_COUNTS = "fallback"
 
 
 class LiveQuality(BaseModel):
@@ -55,8 +43,9 @@ _LIVE_FIELDS = ("events", "hits", "ndcg", "popularity_hits", "popularity_ndcg")
 class VersionReport(LiveQuality):
     """What one model version did while it served; `events` counts the events that graded its lists."""
 
-    version: str
+    version: str = Field(description="Name of the version; `fallback` for lists made from online counts.")
     arm: str
+    encoder_events: int = Field(default=0, description="Events that the version's sequence network has learned.")
     events_served: int = Field(description="Lists this version scored.")
 
 
@@ -69,7 +58,10 @@ class DemoReport(LiveQuality):
     events_logged: int = Field(description="Streamed events in the event log.")
     recommendations_published: int
     dead_lettered: dict[str, int] = Field(description="By reason.")
-    fallback_lists: int = Field(description="Lists made from online counts because the model did not answer.")
+    lists_before_first_version: int = Field(
+        default=0, description="Lists made from online counts, of events received before the first version served."
+    )
+    fallback_lists: int = Field(description="The same of events received after that: the model did not answer.")
     failed_requests: int = Field(description="Scoring requests without an answer.")
     unanswered_events: int = Field(description="Replayed events whose list was not seen before the deadline.")
     rate_limit_per_s: float | None = Field(description="Rate the replay was held to; below saturation.")
@@ -81,7 +73,13 @@ class DemoReport(LiveQuality):
     swap_seconds: float | None = Field(
         description="From switching the serving pointer to the new version's first list."
     )
-    seconds: dict[str, float] = Field(description="By phase.")
+    seconds: dict[str, float] = Field(
+        description="By phase; `until_stream`, `until_first_version` and `total` count from the start of the demo."
+    )
+
+    @property
+    def _served_versions(self) -> set[str]:
+        return {one.version for one in self.model_versions if one.events_served and one.version != ONLINE_COUNTS}
 
     @property
     def problems(self) -> tuple[str, ...]:
@@ -94,6 +92,6 @@ class DemoReport(LiveQuality):
             != self.events_processed,
             f"{self.failed_requests} scoring requests failed.": self.failed_requests > 0,
             f"{self.unanswered_events} events had no list before the deadline.": self.unanswered_events > 0,
-            "No retrained version took over.": len({v.version for v in self.model_versions if v.events_served}) < 2,
+            "No retrained version took over.": len(self._served_versions) < 2,
         }
         return tuple(sentence for sentence, failed in checks.items() if failed)

@@ -1,44 +1,56 @@
-"""Runs the demo: stack, history, first model, live stream with a retraining in the middle, figures."""
+"""Runs the demo: stack, history, live stream; models are trained beside it and swapped in; then the figures."""
 
 import os
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
-from itertools import islice
+from pathlib import Path
+from typing import Any
 
 from rich.console import Console
 from rich.markup import escape
 
-from millrace.apps.demo.bootstrap import TRAINING_DEADLINE_S, await_model, await_roles, load_history, wait_for
-from millrace.apps.demo.figures import build_report, dead_letters, events_processed, streamed_events, trainings_finished
+from millrace.apps.demo.figures import build_report, dead_letters, events_processed, trainings_finished
 from millrace.apps.demo.follow import Follower, choose_user
 from millrace.apps.demo.options import DemoOptions
 from millrace.apps.demo.poison import broken_records
 from millrace.apps.demo.report import DemoReport
-from millrace.apps.demo.screen import PhaseBar, Screen
 from millrace.apps.demo.stream import StreamMonitor
-from millrace.apps.demo.view import StoreView
+from millrace.apps.measuring.learned_stack import (
+    TRAINING_DEADLINE_S,
+    await_roles,
+    load_history,
+    streamed_events,
+    wait_for,
+)
+from millrace.apps.measuring.screen import PhaseBar, Screen
+from millrace.apps.measuring.store_view import StoreView
 from millrace.apps.stacks.choosing import StackOptions, make_stack
 from millrace.apps.stacks.roles import Roles, default_roles
 from millrace.apps.stacks.stack import Stack
-from millrace.consumers.retrainer.requests import request_retraining
 from millrace.kernel.contracts import ActivityEvent
 from millrace.kernel.settings import Settings
+from millrace.model.configuration import ModelConfiguration, write_configuration
 from millrace.producers import ActivityPublisher
 from millrace.producers.movielens import MovieLensData, load_movielens
 from millrace.producers.replay import Replayer, ReplayOptions, ReplayResult
 from millrace.stores.event_log import EventLog, open_event_log
 
-# The ranker learns what is new this often; everything learns once, when the demo asks for it.
+# Fusion and re-ranker learn this often; the encoder when the log has grown enough.
 RETRAIN_EVERY_EVENTS = 2_000
-# That retraining begins early enough for its version to serve a good part of the stream. The last part is held back
-# until it does, so that the summary can always compare two versions.
-RETRAIN_AT = 0.3
-HELD_BACK = 0.1
+# The stream stops at a share until so many versions serve, so that the summary of a short one compares them too. One of
+# the default length goes on: they serve before it gets there.
+WAITS = ((0.45, 1), (0.9, 2))
+# Passes of the encoder's first training. By default passes go on until held-out events gain nothing, which takes
+# three times as long and would end with the stream.
+ENCODER_PASSES = 4
 DRAIN_DEADLINE_S = 30.0
-# Trainings share the demo's cores with the model server: where that pauses, a late list beats one without the model.
+# Training shares the demo's cores with the model server. When the server pauses, a late list beats one without the
+# model.
 SCORING_DEADLINE_MS = 1_000
+# Neither reads what a rebuild of Redis writes last: they start while it runs.
+_EARLY_ROLES = ("retrainer", "log-writer")
 _POLL_S = 0.1
 
 Afterwards = Callable[[DemoReport, Stack, Roles], None]
@@ -55,6 +67,7 @@ class Demo:
 
     options: DemoOptions
     console: Console
+    started_s: float = field(default_factory=time.monotonic)
     seconds: dict[str, float] = field(default_factory=dict)
 
     def run(self, afterwards: Afterwards = lambda report, stack, roles: None) -> DemoReport:
@@ -69,14 +82,17 @@ class Demo:
         """
         data = load_movielens(self.options.data, self.options.seed)
         self.options.check(len(data))
-        stack = make_stack(self.options.stack, self.options.home, StackOptions(fresh=True, overrides=_patience()))
+        overrides = _overrides(self.options.home)
+        stack = make_stack(self.options.stack, self.options.home, StackOptions(fresh=True, overrides=overrides))
         try:
             with Screen(self.console) as screen:
                 with self._phase(screen, "start", f"Starting the {self.options.stack} stack"):
                     stack.start()
                 for note in stack.notes:
                     screen.say(escape(note))
-                roles = Roles(stack, default_roles(RETRAIN_EVERY_EVENTS), first_health_port=stack.settings.health_port)
+                _write_model_configuration(overrides)
+                commands = default_roles(RETRAIN_EVERY_EVENTS, quick_first=True)
+                roles = Roles(stack, commands, first_health_port=stack.settings.health_port)
                 with StoreView(stack.settings) as view:
                     report = self._run(screen, data, stack.settings, roles, view)
             afterwards(report, stack, roles)
@@ -87,23 +103,30 @@ class Demo:
     def _run(
         self, screen: Screen, data: MovieLensData, settings: Settings, roles: Roles, view: StoreView
     ) -> DemoReport:
-        with self._phase(screen, "history", f"Learning the past: oldest {self.options.bootstrap:.0%}") as bar:
-            first = load_history(data, self.options.bootstrap, settings, bar.advance)
-        roles.start()
-        with self._phase(screen, "train", "Training the first model") as bar:
-            await_model(roles, view, bar.advance)
-        with self._phase(screen, "ready", "Waiting for all roles"):
+        with self._phase(screen, "history", f"Importing the oldest {self.options.bootstrap:.0%}") as bar:
+            first = load_history(
+                data, self.options.bootstrap, settings, bar.advance, lambda: roles.start(*_EARLY_ROLES)
+            )
+        with self._phase(screen, "ready", "Starting workers"):
+            roles.start()
             await_roles(roles, view)
         last = min(len(data), first + self.options.events)
         with ActivityPublisher(settings) as publisher:
+            self.seconds["until_stream"] = self._since_start()
             with self._phase(screen, "stream", f"Streaming {last - first:,} ratings") as bar:
-                monitor = self._monitor(screen, view, publisher, settings, list(data.slice(first, last)), data)
+                monitor = self._monitor(screen, view, publisher, list(data.slice(first, last)), data)
                 results = self._stream(monitor, settings, publisher, data.slice(first, last), roles, bar)
             published = sum(result.published for result in results) + monitor.broken_sent + monitor.repeats_sent
             with closing(open_event_log(settings)) as log:
                 with self._phase(screen, "drain", "Waiting until everything is logged"):
                     _await_logged(view, log, published)
-                return build_report(self.options.rate, log, view, monitor, results, published, self.seconds)
+                if monitor.first_list_s:
+                    first_list_s = min(monitor.first_list_s.values())
+                    self.seconds["until_first_version"] = round(first_list_s - self.started_s, 2)
+                self.seconds["total"] = self._since_start()
+                return build_report(
+                    self.options.rate, log, view, monitor, results, published, self.seconds, settings.registry_dir
+                )
 
     @contextmanager
     def _phase(self, screen: Screen, name: str, description: str) -> Iterator[PhaseBar]:
@@ -111,12 +134,14 @@ class Demo:
             yield bar
         self.seconds[name] = round(bar.seconds, 2)
 
+    def _since_start(self) -> float:
+        return round(time.monotonic() - self.started_s, 2)
+
     def _monitor(
         self,
         screen: Screen,
         view: StoreView,
         publisher: ActivityPublisher,
-        settings: Settings,
         events: list[ActivityEvent],
         data: MovieLensData,
     ) -> StreamMonitor:
@@ -129,8 +154,6 @@ class Demo:
             broken=iter(broken),
             broken_every=max(1, len(events) // (len(broken) + 1)),
             total=len(events),
-            request_retraining=lambda: request_retraining(settings),
-            retrain_after=int(len(events) * RETRAIN_AT),
         )
 
     def _stream(
@@ -150,15 +173,36 @@ class Demo:
             roles.supervise()
 
         replayer = Replayer(settings, publisher, options, on_progress=on_progress, on_answer=monitor.on_answer)
-        before = replayer.run(islice(events, int(monitor.total * (1 - HELD_BACK))))
-        monitor.next_replay(before)
+        results, awaited = [], 0
+        while monitor.published < monitor.total:
+            results.append(replayer.run(_until_wait(events, monitor, awaited)))
+            monitor.next_replay()
+            if monitor.published < monitor.total:
+                awaited = _versions_needed(monitor.published, monitor.total)
+                _await_versions(awaited, monitor, roles)
+        return results
 
-        def settled() -> bool:
-            monitor.look()
-            return monitor.swapped or trainings_finished(monitor.view) > 1
 
-        wait_for(settled, TRAINING_DEADLINE_S, roles, "The retrained version did not take over")
-        return [before, replayer.run(events)]
+def _until_wait(events: Iterator[ActivityEvent], monitor: StreamMonitor, awaited: int) -> Iterator[ActivityEvent]:
+    """Yield events up to a place that needs more versions than have made lists or were waited for."""
+    for number in range(monitor.published, monitor.total):
+        if max(len(monitor.first_list_ms), awaited) < _versions_needed(number, monitor.total):
+            return
+        yield next(events)
+
+
+def _versions_needed(number: int, total: int) -> int:
+    return max((versions for share, versions in WAITS if number >= int(total * share)), default=0)
+
+
+def _await_versions(count: int, monitor: StreamMonitor, roles: Roles) -> None:
+    """Wait until so many versions have made lists, or so many trainings have ended: one may have been refused."""
+
+    def there() -> bool:
+        monitor.draw()
+        return len(monitor.first_list_ms) >= count or trainings_finished(monitor.view) >= count
+
+    wait_for(there, TRAINING_DEADLINE_S, roles, f"Training {count} did not end")
 
 
 def _await_logged(view: StoreView, log: EventLog, published: int) -> None:
@@ -174,6 +218,16 @@ def _await_logged(view: StoreView, log: EventLog, published: int) -> None:
         time.sleep(_POLL_S)
 
 
-def _patience() -> dict[str, int]:
-    """Return the demo's deadline for a model's answer, unless the environment names another."""
-    return {} if "MILLRACE_SCORING_DEADLINE_MS" in os.environ else {"scoring_deadline_ms": SCORING_DEADLINE_MS}
+def _overrides(home: Path) -> dict[str, Any]:
+    """Return the demo's settings, less those that the environment names."""
+    chosen = {
+        "scoring_deadline_ms": SCORING_DEADLINE_MS,
+        "model_configuration": home.absolute() / "model.toml",
+    }
+    return {name: value for name, value in chosen.items() if f"MILLRACE_{name.upper()}" not in os.environ}
+
+
+def _write_model_configuration(overrides: Mapping[str, Any]) -> None:
+    if "model_configuration" in overrides:
+        configuration = ModelConfiguration().with_changes({"encoder.epochs": ENCODER_PASSES})
+        write_configuration(overrides["model_configuration"], configuration)

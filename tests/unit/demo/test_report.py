@@ -3,7 +3,8 @@
 import pytest
 
 from millrace.apps.demo.poison import broken_records
-from millrace.apps.demo.report import DemoReport, LiveQuality, Percentiles, VersionReport
+from millrace.apps.demo.report import DemoReport, LiveQuality, VersionReport
+from millrace.apps.measuring.percentiles import Percentiles
 from millrace.kernel.contracts import EventPolicy, decode_event
 from millrace.kernel.errors import PoisonError
 

@@ -2,7 +2,7 @@ from pathlib import Path
 
 import pytest
 
-from millrace.apps.demo.report import Percentiles
+from millrace.apps.measuring.percentiles import Percentiles
 from millrace.kernel.errors import ConfigurationError
 from millrace.load_tests.users.figures import LoadReport, Row, Snapshot, read_snapshot, report_of
 from millrace.load_tests.users.matching import Counts
