@@ -29,7 +29,7 @@ def recovery(
 ) -> None:
     """Try faults on real servers and roles under load, and compare everything after each.
 
-    Fails if anything was lost or differs, or if the system does not come back by itself.
+    Fail if anything was lost or differs, or if the system does not recover by itself.
 
     Examples:
         python -m millrace.load_tests.recovery --kinds kill --times 2

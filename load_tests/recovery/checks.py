@@ -1,4 +1,4 @@
-"""What has to hold once everything is caught up, whatever happened before."""
+"""Checks that must hold once everything is caught up, after any fault."""
 
 import asyncio
 from collections import Counter
@@ -30,13 +30,13 @@ _DEAD = "dead:"
 
 @dataclass(frozen=True, slots=True)
 class Findings:
-    """What one look at everything found.
+    """The result of one comparison.
 
     Args:
-        lost: Published events that the log lacks, that no list answers, or that the log holds otherwise.
-        repeated_lists: Lists published once more, with the id of the first copy.
+        lost: Published events that the log lacks or holds with other content, or that no list answers.
+        repeated_lists: Further copies of lists, with the id of the first copy.
         contradictions: Events answered by lists of different ids.
-        letters: Broken records without a dead letter, and dead letters of anything else.
+        letters: Broken records without a dead letter, and dead letters of valid records.
         differences: Sentences, one for each difference between Redis and the recomputation.
     """
 
@@ -48,14 +48,14 @@ class Findings:
 
     @property
     def clean(self) -> bool:
-        """Whether everything is as promised; a list published twice is."""
+        """Whether every guarantee holds; lists may be published twice."""
         return not (self.lost or self.contradictions or self.letters or self.differences)
 
 
 class Checker:
     """Compares Redis, the event log and the topics with what was published; a context manager for one thread.
 
-    Each look takes what is new since the one before, so that a long run costs no more at its end.
+    Each comparison covers what is new since the one before, so its cost does not grow with the run.
 
     Args:
         settings: Addresses of the servers themselves, not of proxies.
@@ -68,7 +68,7 @@ class Checker:
         self._expected = Expected()
         self._position: dict[int, int] = {}
         self._repeated = 0
-        # What an earlier look has found is not found again.
+        # Earlier findings are not reported again.
         self._known_letters: set[Place] = set()
         self._known_contradictions = 0
         self._known_offs: dict[str, int] = {}
@@ -98,7 +98,7 @@ class Checker:
         return self._stores
 
     def behind(self) -> str:
-        """Return what is not caught up with what was published, or nothing; call it while nothing is published."""
+        """Return what has not caught up, or an empty string; call it while nothing is being published."""
         events, letters = self._ledger.open()
         if events or letters:
             return f"{events} events have no list and {letters} broken records no dead letter"
@@ -137,7 +137,7 @@ class Checker:
     def verify(self) -> list[str]:
         """Do as `millrace verify` does: recompute everything from the event log, and return each difference.
 
-        What the log does not reach far enough to decide counts as a difference: nothing was left to come.
+        What the log is too short to decide counts as a difference: it is complete by then.
 
         Raises:
             TransientError: A server does not answer.
@@ -215,7 +215,7 @@ class Checker:
         )
 
     async def _statistics_differences(self) -> list[str]:
-        """Compare what the keeper has learned: how many events, and how many of each item."""
+        """Compare the keeper's counts: all events, and events of each item."""
         scalars = await self._stores.statistics.scalars()
         statistics = ItemStatistics()
         chunks = await self._stores.statistics.popularity(max(self._names, default=0) // CHUNK_ITEMS + 1)
@@ -229,7 +229,7 @@ class Checker:
         return self._off(found)
 
     def _off(self, counts: Mapping[str, tuple[int, int]]) -> list[str]:
-        """Return what is off, of pairs of what is and what should be, by more or less than at the last look."""
+        """Return each count whose difference from the expected one has changed since the last comparison."""
         found = []
         for name, (is_, should) in sorted(counts.items()):
             off = is_ - should

@@ -1,4 +1,4 @@
-"""What the state of users has to be, recomputed from what was published: on purpose none of the serving code."""
+"""The expected state of users, recomputed from published events without any serving code."""
 
 from collections import Counter, deque
 from collections.abc import Iterable

@@ -10,12 +10,12 @@ from typing import Protocol
 
 from millrace.apps.stacks.child import Child
 from millrace.kernel.errors import TransientError
-from millrace.load_tests.recovery.stand import BROKERS, WORKERS, Stand
+from millrace.load_tests.recovery.system import BROKERS, WORKERS, SystemUnderTest
 
 STOPPED_S = 20.0
-# Long enough for the log writer to run into it, and for Cassandra to end and be started on a disk that is still full.
+# Long enough for the log writer to fail, and for Cassandra to end and restart on a disk that is still full.
 DISK_FULL_S = 8.0
-# Long enough for those that were made again to be cut again.
+# Long enough to cut connections that clients have reopened.
 CUTTING_S = 2.0
 _BALLAST = "ballast"
 _BLOCK_BYTES = 1 << 20
@@ -23,17 +23,17 @@ _KILLED_WITHIN_S = 10.0
 
 
 class Fault(Protocol):
-    """Something that goes wrong."""
+    """One kind of fault."""
 
     lasts_s: float
-    """How long it goes on by itself; 0 for what happens at once."""
+    """Seconds between `begin` and `end`; 0 for a fault without duration."""
 
-    def begin(self, stand: Stand, chance: random.Random) -> None:
-        """Make it happen."""
+    def begin(self, system: SystemUnderTest, chance: random.Random) -> None:
+        """Inject the fault."""
         ...
 
-    def end(self, stand: Stand) -> None:
-        """Take away what keeps it going; nobody repairs anything else."""
+    def end(self, system: SystemUnderTest) -> None:
+        """End the fault itself; the system must repair everything else."""
         ...
 
 
@@ -48,92 +48,94 @@ class Kill:
     pick: Callable[[random.Random], list[str]]
     lasts_s: float = 0.0
 
-    def begin(self, stand: Stand, chance: random.Random) -> None:
+    def begin(self, system: SystemUnderTest, chance: random.Random) -> None:
         """Kill."""
-        victims = [stand.child(name) for name in self.pick(chance)]
+        victims = [system.child(name) for name in self.pick(chance)]
         for victim in victims:
             victim.send_signal(signal.SIGKILL)
         for victim in victims:
             if not victim.wait(_KILLED_WITHIN_S):
-                raise TransientError(f"{victim.name} lives on after SIGKILL.")
+                raise TransientError(f"{victim.name} still runs after SIGKILL.")
 
-    def end(self, stand: Stand) -> None:
+    def end(self, system: SystemUnderTest) -> None:
         """Do nothing."""
 
 
 @dataclass(slots=True)
 class Stop:
-    """SIGSTOP, and SIGCONT after a while: the process is there, its connections are open, and it says nothing.
+    """SIGSTOP, and SIGCONT after a while: the process exists and its connections stay open, but it does not answer.
 
     Args:
         pick: Chooses the victims by name.
-        lasts_s: How long they stand still.
+        lasts_s: Seconds until SIGCONT.
     """
 
     pick: Callable[[random.Random], list[str]]
     lasts_s: float = STOPPED_S
     _victims: list[Child] = field(default_factory=list)
 
-    def begin(self, stand: Stand, chance: random.Random) -> None:
+    def begin(self, system: SystemUnderTest, chance: random.Random) -> None:
         """Stop."""
-        self._victims = [stand.child(name) for name in self.pick(chance)]
+        self._victims = [system.child(name) for name in self.pick(chance)]
         for victim in self._victims:
             victim.send_signal(signal.SIGSTOP)
 
-    def end(self, stand: Stand) -> None:
-        """Go on."""
+    def end(self, system: SystemUnderTest) -> None:
+        """Continue."""
         for victim in self._victims:
             victim.send_signal(signal.SIGCONT)
 
 
 @dataclass(slots=True)
 class FillLogDisk:
-    """Not a byte is left where Cassandra keeps the event log, for a while.
+    """The disk of Cassandra's event log is full for a while.
 
     Args:
-        lasts_s: How long.
+        lasts_s: Seconds.
     """
 
     lasts_s: float = DISK_FULL_S
 
-    def begin(self, stand: Stand, chance: random.Random) -> None:
+    def begin(self, system: SystemUnderTest, chance: random.Random) -> None:
         """Write until nothing more fits."""
-        if not stand.stack.log_disk_is_small:
-            raise UntriedError("this process may not mount a small disk for the event log, and filling yours is rude")
+        if not system.stack.log_disk_is_small:
+            raise UntriedError(
+                "this process may not mount a small disk for the event log, and the machine's own must not be filled"
+            )
         block = bytes(_BLOCK_BYTES)
-        with contextlib.suppress(OSError), self._ballast(stand).open("wb", buffering=0) as ballast:
+        with contextlib.suppress(OSError), self._ballast(system).open("wb", buffering=0) as ballast:
             while ballast.write(block):
                 pass
 
-    def end(self, stand: Stand) -> None:
-        """Give the room back."""
-        self._ballast(stand).unlink()
+    def end(self, system: SystemUnderTest) -> None:
+        """Free the disk."""
+        self._ballast(system).unlink()
 
-    def _ballast(self, stand: Stand) -> Path:
-        return stand.stack.log_disk / _BALLAST
+    def _ballast(self, system: SystemUnderTest) -> Path:
+        return system.stack.log_disk / _BALLAST
 
 
 @dataclass(slots=True)
 class Cut:
-    """For a while connections to a server end in the middle of a message.
+    """Connections to a server break in the middle of a message for a while.
 
     Args:
         servers: The proxies in front of it.
-        lasts_s: How long.
+        lasts_s: Seconds.
     """
 
     servers: list[str]
     lasts_s: float = CUTTING_S
 
-    def begin(self, stand: Stand, chance: random.Random) -> None:
+    def begin(self, system: SystemUnderTest, chance: random.Random) -> None:
         """Cut what is open, and every other connection made from now on."""
         for name in self.servers:
-            stand.stack.proxies[name].start_cutting()
+            system.stack.proxies[name].start_cutting()
 
-    def end(self, stand: Stand) -> None:
-        """Cut no more."""
+    def end(self, system: SystemUnderTest) -> None:
+        """Stop cutting."""
         for name in self.servers:
-            stand.stack.proxies[name].stop_cutting()
+            system.stack.proxies[name].stop_cutting()
 
 
 class UntriedError(Exception):
@@ -141,12 +143,12 @@ class UntriedError(Exception):
 
 
 def always(*names: str) -> Callable[[random.Random], list[str]]:
-    """Return what picks these every time."""
+    """Return a function that always picks these."""
     return lambda _: list(names)
 
 
 def one_of(*names: str) -> Callable[[random.Random], list[str]]:
-    """Return what picks one of these."""
+    """Return a function that picks one of these at random."""
     return lambda chance: [chance.choice(names)]
 
 
@@ -161,7 +163,7 @@ _VICTIMS: Mapping[str, Callable[[random.Random], list[str]]] = {
     "broker": one_of("kafka", *(f"kafka-{number}" for number in range(2, BROKERS + 1))),
     "cassandra": always("cassandra"),
 }
-# What is tried in training: the retrainer is idle most of the time.
+# The retrainer is mostly idle: these faults begin during a training.
 IN_TRAINING = frozenset({"kill-retrainer", "stop-retrainer"})
 
 KINDS: Mapping[str, Callable[[], Fault]] = {
@@ -180,7 +182,7 @@ TOGETHER: tuple[tuple[str, ...], ...] = (
     ("stop-workers", "stop-redis", "stop-triton"),
     ("stop-broker", "stop-log-writer"),
 )
-"""Kinds that are tried at the same moment: each lasts long, and they hit different parts."""
+"""Kinds tried at the same moment: each lasts long, and they hit different processes."""
 
 
 def trials_of(kinds: list[str]) -> list[tuple[str, ...]]:

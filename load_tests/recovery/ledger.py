@@ -1,4 +1,4 @@
-"""What was published and what came back, kept by the place of each record in the topic of the events."""
+"""Published records and the answers to them, by the record's place in the events topic."""
 
 import threading
 import time
@@ -26,7 +26,7 @@ class Answers:
 
 
 class Ledger:
-    """Thread-safe books: confirmed records on one side, lists and dead letters on the other."""
+    """Thread-safe record of confirmed events, and of the lists and dead letters that answer them."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
@@ -42,7 +42,7 @@ class Ledger:
         self._fresh_s: dict[int, float] = {}
 
     def confirmed(self, place: Place, event: ActivityEvent | None, sent_s: float) -> None:
-        """Take note of a record that Kafka has confirmed; `event` is None for a broken one."""
+        """Record what Kafka has confirmed; `event` is None for a broken one."""
         partition, offset = place
         with self._lock:
             self._ends[partition] = max(self._ends.get(partition, -1), offset)
@@ -59,7 +59,7 @@ class Ledger:
                 self._unanswered.add(place)
 
     def answered(self, place: Place, recommendation_id: str) -> None:
-        """Take note of a list."""
+        """Record a list."""
         with self._lock:
             self._lists.setdefault(place, []).append(recommendation_id)
             self._unanswered.discard(place)
@@ -68,12 +68,12 @@ class Ledger:
                 self._look_for_fresh(place, sent_s)
 
     def dead(self, place: Place) -> None:
-        """Take note of a dead letter."""
+        """Record a dead letter."""
         with self._lock:
             self._letters[place] += 1
 
     def watch(self) -> float:
-        """Look for the first fresh list of each partition from now on; returns the moment."""
+        """Note the first list of each partition for an event sent from now on; returns the current time."""
         with self._lock:
             self._watched_s, self._fresh_s = time.monotonic(), {}
             return self._watched_s

@@ -17,19 +17,19 @@ from millrace.load_tests.recovery.ledger import Ledger
 from millrace.producers.records import encode_event, encode_item
 from millrace.producers.synthetic import SyntheticOptions, SyntheticStream
 
-# Every so many records one is broken, and one repeats the event before it of another moment.
+# One of so many records is broken, and one of so many repeats an earlier event.
 BROKEN_EVERY = 41
 REPEATED_EVERY = 23
-# A retry comes within so many events of the first attempt.
+# A retry follows within so many events of the first attempt.
 _RETRIED_WITHIN = 200
-# What goes wrong with records in turn: no JSON, a field missing, a rating out of range, no value.
+# Used in turn: invalid JSON, a missing field, a rating out of range, no value.
 BROKEN_VALUES: tuple[bytes | None, ...] = (
     b'{"event_id": 3',
     b'{"event_id": "broken", "user_id": "u", "type": "rating", "value": 3.0, "ts_ms": 1}',
     b'{"event_id": "broken", "user_id": "u", "item_id": "i", "type": "rating", "value": 9.5, "ts_ms": 1}',
     None,
 )
-# Longer than any fault lasts: what is not confirmed by then was not published.
+# Longer than any fault: a record without confirmation by then was not published.
 _DELIVERY_TIMEOUT_MS = 240_000
 _FLUSH_S = 120.0
 # More than the longest run sends.
@@ -39,13 +39,13 @@ _TICK_S = 0.05
 
 
 class SteadyLoad:
-    """Publishes at a steady rate from a thread of its own, with pauses when told.
+    """Publishes at a steady rate from its own thread; `pause` and `resume` control it.
 
     The producer is idempotent and asks for all replicas: a record is in the topic once, or it was not confirmed.
 
     Args:
         settings: Where to.
-        ledger: Told of every confirmed record.
+        ledger: Receives every confirmed record.
         per_s: Records per second.
         seed: Of the stream.
     """
@@ -63,7 +63,7 @@ class SteadyLoad:
                 "delivery.timeout.ms": _DELIVERY_TIMEOUT_MS,
                 "linger.ms": 1,
                 "partitioner": "murmur2_random",
-                # It logs each attempt to reach an absent broker otherwise.
+                # Otherwise it logs every attempt to reach a broker that is down.
                 "log_level": 2,
             }
         )
@@ -85,12 +85,12 @@ class SteadyLoad:
         return len(items)
 
     def resume(self) -> None:
-        """Go on publishing."""
+        """Start or continue publishing."""
         self._idle.clear()
         self._running.set()
 
     def pause(self) -> float:
-        """Publish nothing more for now; returns when everything sent is confirmed, and how many seconds that took.
+        """Stop publishing and wait until everything sent is confirmed; returns the seconds that took.
 
         Raises:
             TransientError: Kafka has not confirmed everything.
@@ -102,7 +102,7 @@ class SteadyLoad:
         return time.monotonic() - paused_s
 
     def close(self) -> None:
-        """End the thread."""
+        """Stop the thread."""
         self._ended.set()
         self._running.set()
         self._thread.join()

@@ -13,7 +13,7 @@ from typing import Any
 from millrace.apps.stacks.ports import LOOPBACK
 
 _CHUNK_BYTES = 65_536
-# Half a message reaches its reader before the connection is gone.
+# Time for half a message to reach its reader before the connection closes.
 _BREATH_S = 0.01
 _START_DEADLINE_S = 10.0
 _TURNS_TO_CLOSE = 3
@@ -28,7 +28,7 @@ class _Link:
 
 
 class CuttingProxy:
-    """Forwards one port to another, and cuts connections when told to.
+    """Forwards one port to another, and cuts connections between `start_cutting` and `stop_cutting`.
 
     Args:
         loop: The event loop that all proxies run in.
@@ -55,7 +55,7 @@ class CuttingProxy:
     def start_cutting(self) -> None:
         """Cut each open connection in the middle of its next message, and every other one that is made from now on.
 
-        Requests and answers take turns. A connection that is silent is cut at its next word.
+        Requests and answers take turns. An idle connection is cut at its next message.
         """
 
         async def arm() -> None:
@@ -66,11 +66,11 @@ class CuttingProxy:
         asyncio.run_coroutine_threadsafe(arm(), self._loop).result()
 
     def stop_cutting(self) -> None:
-        """Let new connections live."""
+        """Leave new connections alone."""
         self._cutting = False
 
     async def close(self) -> None:
-        """Listen no more."""
+        """Stop listening."""
         if self._server is not None:
             self._server.close()
         else:
@@ -162,7 +162,7 @@ async def _cancel_all() -> None:
 
 
 def _reset(writer: asyncio.StreamWriter) -> None:
-    """End a connection as a broken line does: without a goodbye."""
+    """Reset a connection without an orderly close."""
     connection = writer.get_extra_info("socket")
     with suppress(OSError):
         if connection is not None:

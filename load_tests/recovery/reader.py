@@ -20,7 +20,7 @@ class AnswersReader:
 
     Args:
         settings: Where Kafka is.
-        ledger: Told of every list and dead letter.
+        ledger: Receives every list and dead letter.
     """
 
     def __init__(self, settings: Settings, ledger: Ledger) -> None:

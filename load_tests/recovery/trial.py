@@ -1,4 +1,4 @@
-"""One trial: a fault at a random moment under load, the way back, and the comparison of everything."""
+"""One trial: a fault at a random moment under load, recovery, and a comparison of all state."""
 
 import random
 import time
@@ -17,14 +17,14 @@ from millrace.load_tests.recovery.faults import IN_TRAINING, KINDS
 from millrace.load_tests.recovery.ledger import Ledger
 from millrace.load_tests.recovery.load import SteadyLoad
 from millrace.load_tests.recovery.reader import AnswersReader
-from millrace.load_tests.recovery.stand import Stand
+from millrace.load_tests.recovery.system import SystemUnderTest
 from millrace.load_tests.recovery.waiting import wait_until, wait_until_nothing
 
-# Generous: a slow machine makes a trial slow, not wrong.
+# Generous: on a slow machine a trial is slow, not failed.
 DEADLINE_S = 300.0
-# A confirmation that takes longer is told: then it is what a trial has waited for.
+# A slower confirmation is reported as the cause of the wait.
 _SLOW_S = 2.0
-# Faults come within so long after the load has begun.
+# A fault begins within this time after the load has started.
 _WITHIN_S = 1.0
 _IDLE = "idle"
 _NOT_TRAINING = frozenset({_IDLE, "load", "switch"})
@@ -33,14 +33,14 @@ _LOOK_S = 0.1
 
 @dataclass(frozen=True, slots=True)
 class TrialResult:
-    """What one trial came to.
+    """The result of one trial.
 
     Args:
-        kinds: What went wrong, at the same moment.
+        kinds: Faults injected at the same moment.
         fresh_list_s: Seconds from the fault until every partition had a list for an event sent after it.
-        whole_s: Seconds from the fault until all was caught up and every process healthy.
+        whole_s: Seconds from the fault until everything was caught up and every process healthy.
         findings: What the comparison found.
-        last_awaited: What was not well until last.
+        last_awaited: What recovered last.
     """
 
     kinds: tuple[str, ...]
@@ -57,11 +57,11 @@ class Trials:
         home: Folder for logs and data; emptied.
         seed: Decides the load, the victims and the moments.
         per_s: Records per second.
-        say: Told what happens.
+        say: Called with a sentence about each step.
     """
 
     def __init__(self, home: Path, seed: int, per_s: float, say: Callable[[str], None] = lambda _: None) -> None:
-        self._stand = Stand(home)
+        self._system = SystemUnderTest(home)
         self.seed = seed
         self._per_s = per_s
         self._say = say
@@ -93,19 +93,19 @@ class Trials:
     @property
     def settings(self) -> Settings:
         """Settings with the addresses of the servers themselves."""
-        return self._stand.stack.settings
+        return self._system.stack.settings
 
     @property
     def restarts(self) -> Sequence[str]:
-        """A sentence for each process that supervision has started again."""
-        return self._stand.restarts
+        """A sentence for each process that supervision has restarted."""
+        return self._system.restarts
 
     def run(self, kinds: tuple[str, ...]) -> TrialResult:
-        """Make these faults happen at the same moment and follow the way back.
+        """Inject these faults at the same moment and wait for recovery.
 
         Raises:
             UntriedError: One cannot be made here.
-            MillraceError: The system does not come back.
+            MillraceError: The system does not recover.
         """
         faults = [KINDS[kind]() for kind in kinds]
         self._load.resume()
@@ -113,13 +113,13 @@ class Trials:
             self._start_training()
         time.sleep(self._chance.uniform(0.0, _WITHIN_S))
         for fault in faults:
-            fault.begin(self._stand, self._chance)
+            fault.begin(self._system, self._chance)
         started_s = self._ledger.watch()
         try:
             time.sleep(max(fault.lasts_s for fault in faults))
         finally:
             for fault in faults:
-                fault.end(self._stand)
+                fault.end(self._system)
         fresh_list_s = self._await_fresh_lists()
         last_awaited = "; ".join(filter(None, (self._await_health(), self._catch_up())))
         findings = self._checker.look()
@@ -135,7 +135,7 @@ class Trials:
         return self._checker.look()
 
     def _catch_up(self) -> str:
-        """Pause the load and wait until everything is caught up; returns what was waited for until last."""
+        """Pause the load and wait until everything is caught up; returns what caught up last."""
         confirmed_s = self._load.pause()
         behind = wait_until_nothing(self._checker.behind, "everything is caught up", DEADLINE_S)
         if confirmed_s < _SLOW_S:
@@ -148,7 +148,7 @@ class Trials:
 
     def _start(self) -> None:
         self._say("Starting three brokers, Cassandra, Redis and Triton.")
-        self._parts.append(self._stand.__enter__())
+        self._parts.append(self._system.__enter__())
         settings = self.settings
         self._load = SteadyLoad(settings, self._ledger, self._per_s, self.seed)
         self._parts.append(_Closing(self._load))
@@ -157,7 +157,7 @@ class Trials:
         self._parts.append(self._checker)
         self._say("Starting two workers, keeper, log writer and retrainer.")
         items = self._load.publish_items()
-        self._stand.start_roles()
+        self._system.start_roles()
         wait_until(lambda: self._items() >= items, f"{items} items are known", DEADLINE_S, _LOOK_S)
         self._load.resume()
         self._say("Training the first model.")
@@ -168,18 +168,18 @@ class Trials:
             raise TransientError(f"Something is wrong before any fault: {findings}.")
 
     def _items(self) -> int:
-        self._stand.absent()
+        self._system.absent()
         return self._checker.run(self._checker.stores.catalogue.count())
 
     def _serves(self) -> bool:
-        self._stand.absent()
+        self._system.absent()
         return self._checker.run(self._checker.stores.serving.plan()).champion is not None
 
     def _start_training(self) -> None:
         request_retraining(self.settings)
 
         def training() -> bool:
-            phase = self._heartbeats().get(self._stand.child("retrainer").pid, {}).get("phase", _IDLE)
+            phase = self._heartbeats().get(self._system.child("retrainer").pid, {}).get("phase", _IDLE)
             return phase not in _NOT_TRAINING
 
         wait_until(training, "a training is under way", DEADLINE_S, _LOOK_S)
@@ -194,16 +194,16 @@ class Trials:
         return max(self._ledger.fresh().values())
 
     def _await_health(self) -> str:
-        """Wait until every server answers and every role says that it is well; returns who was not until last."""
+        """Wait until every server answers and every role is healthy; returns what became healthy last."""
         return wait_until_nothing(self._unwell, "every process is healthy", DEADLINE_S)
 
     def _unwell(self) -> str:
-        absent = self._stand.absent()
+        absent = self._system.absent()
         if absent:
             return f"{', '.join(absent)} away"
         heartbeats = self._heartbeats()
         now_ms = time.time_ns() // 1_000_000
-        for name, child in self._stand.roles.items():
+        for name, child in self._system.roles.items():
             heartbeat = heartbeats.get(child.pid)
             if heartbeat is None:
                 return f"{name} has not been heard of"
@@ -213,7 +213,7 @@ class Trials:
         return ""
 
     def _heartbeats(self) -> dict[int, Mapping[str, Any]]:
-        """Return what each process said last, by its process id; nothing while Redis is away."""
+        """Return the newest heartbeat of each process by its process id; empty while Redis is away."""
         try:
             beats = self._checker.run(self._checker.stores.serving.heartbeats())
         except TransientError:

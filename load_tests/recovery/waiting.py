@@ -6,31 +6,31 @@ from collections.abc import Callable
 from millrace.kernel.errors import TransientError
 
 _POLL_S = 0.05
-# A look at servers costs them something.
+# Checking servers costs them processor time.
 _LOOK_S = 0.1
 
 
 def wait_until(condition: Callable[[], bool], what: str, deadline_s: float, poll_s: float = _POLL_S) -> None:
-    """Look again and again until the condition holds.
+    """Poll until the condition holds.
 
     Raises:
-        TransientError: It does not within the deadline; the text says what was waited for.
+        TransientError: It does not hold by the deadline; the text names the condition.
     """
     end_s = time.monotonic() + deadline_s
     while not condition():
         if time.monotonic() > end_s:
-            raise TransientError(f"Not within {deadline_s:g} s: {what}.")
+            raise TransientError(f"Timed out after {deadline_s:g} s waiting until {what}.")
         time.sleep(poll_s)
 
 
 def wait_until_nothing(missing: Callable[[], str], what: str, deadline_s: float) -> str:
-    """Look again and again until nothing is missing.
+    """Poll until nothing is missing.
 
     Returns:
-        What was missing at the last look that found something.
+        What the last poll that found something found.
 
     Raises:
-        TransientError: Something still is at the deadline; the text names it.
+        TransientError: Something is still missing at the deadline; the text names it.
     """
     last = now = ""
 

@@ -1,4 +1,4 @@
-"""The running system that faults are tried on: real servers and all roles, supervised as `millrace up` does it."""
+"""The system under test: real servers and all roles, supervised as by `millrace up`."""
 
 import logging
 import shutil
@@ -21,15 +21,15 @@ from millrace.model.configuration import ModelConfiguration, write_configuration
 
 BROKERS = 3
 WORKERS = ("worker", "worker-2")
-# A JVM that lives for minutes spends more on compiling for speed than it gets back.
+# A JVM that runs for minutes loses more time to the optimising compiler than it gains.
 JVM_OPTIONS = ("-XX:TieredStopAtLevel=1",)
-# Enough for Cassandra's commit log (256 MiB at most) and its tables, small enough to be filled in a moment.
+# Enough for Cassandra's commit log (256 MiB at most) and its tables, small enough to fill within seconds.
 LOG_DISK_MIB = 640
-# Four Java servers at once, on a machine that may have other things to do.
+# Four Java servers start at once, on a machine that may be busy.
 READY_DEADLINE_S = 300.0
 _LISTENER = "PROXIED"
 _SUPERVISE_S = 1.0
-# What is learned is not what is tested.
+# Trials test that training survives faults, not what it learns.
 _QUICK_TRAINING: Mapping[str, Any] = {
     "network.width": 16,
     "network.blocks": 1,
@@ -42,9 +42,9 @@ logger = logging.getLogger(__name__)
 
 
 class ProxiedKafka(KafkaCluster):
-    """Brokers with a second listener, whose clients are told to come through a proxy.
+    """Brokers with a second listener, which it advertises at the address of a proxy.
 
-    Replication and the load keep to the first listener: what the proxy cuts is the connections of the roles.
+    Replication and the load use the first listener, so a proxy cuts connections of roles only.
     """
 
     proxies: Proxies
@@ -69,7 +69,7 @@ class ProxiedKafka(KafkaCluster):
 
 
 class FaultStack(LocalStack):
-    """The local stack with three brokers, a small disk for the event log, and proxies in front of its servers.
+    """A local stack with three brokers, a small disk for the event log, and proxies in front of its servers.
 
     Args:
         home: Folder for logs and data; emptied.
@@ -89,7 +89,7 @@ class FaultStack(LocalStack):
         self.log_disk_is_small = False
 
     def prepare(self) -> None:
-        """Empty the folder and give the event log a disk of its own, where this process may mount one."""
+        """Empty the folder and mount a small disk for the event log, if this process may."""
         _unmount(self.log_disk)
         super().prepare()
         self.log_disk.mkdir(parents=True, exist_ok=True)
@@ -102,7 +102,7 @@ class FaultStack(LocalStack):
         _unmount(self.log_disk)
 
     def role_environment(self) -> dict[str, str]:
-        """Return the variables that lead a role through the proxies."""
+        """Return environment variables that point a role at the proxies."""
         settings = self.settings
         event_log = urlsplit(settings.event_log_url)
         ports = {"redis": urlsplit(settings.redis_url).port, "cassandra": event_log.port}
@@ -124,8 +124,8 @@ class FaultStack(LocalStack):
         return {service.name: service for service in self._services}
 
 
-class Stand:
-    """A running system; a context manager.
+class SystemUnderTest:
+    """Servers, proxies and supervised roles; a context manager.
 
     Args:
         home: Folder for logs and data; emptied.
@@ -133,11 +133,11 @@ class Stand:
 
     def __init__(self, home: Path) -> None:
         home.mkdir(parents=True, exist_ok=True)
-        # Not in the folder of the stack, which is emptied when it starts.
+        # Outside the stack's folder, which a start empties.
         configuration = home / "quick-training.toml"
         write_configuration(configuration, ModelConfiguration().with_changes(dict(_QUICK_TRAINING)))
         self.home = home
-        # However long a fault lasts, each event has to get its list.
+        # Every event must get its list, however long a fault lasts.
         settings = {"model_configuration": configuration.absolute(), "backlog_events": 0}
         self.stack = FaultStack(home / "stack", settings)
         self.restarts: list[str] = []
@@ -154,7 +154,7 @@ class Stand:
         return self
 
     def start_roles(self) -> None:
-        """Start all roles, two workers among them, and what brings back whatever ends."""
+        """Start all roles, including two workers, and the supervision that restarts what ends."""
         commands = default_roles(retrain_every_events=None)
         commands = {WORKERS[0]: commands["worker"], WORKERS[1]: commands["worker"], **commands}
         self._roles = Roles(self, commands)
@@ -170,7 +170,7 @@ class Stand:
         self.stack.stop()
 
     def spawn(self, role: str, argv: Sequence[str], env: Mapping[str, str] | None = None) -> Child:
-        """Start a role that reaches its servers through the proxies; a worker keeps its name in the group."""
+        """Start a role that reaches its servers through the proxies; a worker keeps its group member name."""
         member = {"MILLRACE_KAFKA_GROUP_MEMBER": f"recovery-{role}"} if role in WORKERS else {}
         return self.stack.spawn(role, argv, {**self._environment, **member, **(env or {})})
 
@@ -193,7 +193,7 @@ class Stand:
         """Return the servers that do not answer and the roles that do not run.
 
         Raises:
-            Exception: What made supervision give up.
+            Exception: The error that stopped supervision.
         """
         if self._failure is not None:
             raise self._failure
@@ -211,7 +211,7 @@ class Stand:
 
 
 def _mount(folder: Path) -> bool:
-    """Put a small file system in memory at a folder; returns whether this process may."""
+    """Mount a small in-memory file system at a folder; returns whether this process may."""
     mount = shutil.which("mount")
     if mount is None:
         return False
