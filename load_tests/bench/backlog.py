@@ -1,7 +1,8 @@
 """Measures how a worker catches up with a backlog: `python -m millrace.load_tests.bench.backlog`.
 
-Twice: once as configured (lists that nobody waits for are left out), once with a list for every event, on fewer events.
-Kafka and Redis are real and there is no model: with one each list costs more, and leaving some out is worth more.
+It measures twice: as configured, where lists that nobody waits for are left out, and with a list for every event, on
+fewer events. Kafka and Redis are real, and there is no model: with one, each list costs more and leaving lists out
+saves more.
 """
 
 import argparse
@@ -36,7 +37,7 @@ class CaughtUp(BaseModel):
     model_config = ConfigDict(frozen=True)
 
     events: int
-    lists: int = Field(description="Lists made on the way.")
+    lists: int = Field(description="Lists made meanwhile.")
     left_out: dict[str, int] = Field(description="Events without a list of their own, by reason.")
     seconds: float = Field(description="From the first event handled to the last.")
     events_per_s: float
@@ -50,11 +51,11 @@ def measure(stack: Stack, events: int, users: int) -> CaughtUp:
 
     Args:
         stack: Not yet started, and empty.
-        events: How many.
-        users: How many they are of.
+        events: Number of events.
+        users: Number of users the events belong to.
 
     Raises:
-        MillraceError: A server does not start, or the worker does not come to the end.
+        MillraceError: A server does not start, or the worker does not finish.
     """
     with stack, StoreView(stack.settings) as view:
         settings = stack.settings
@@ -81,7 +82,7 @@ def measure(stack: Stack, events: int, users: int) -> CaughtUp:
 
 
 def _watch(view: StoreView, settings: Settings, worker: Child, events: int) -> tuple[float, float, float, int]:
-    """Return when the first and the last event were handled, and what processor time and most memory that took."""
+    """Return the times of the first and last handled event, the processor time used, and the peak memory in bytes."""
     first_s, started_cpu_s, memory, deadline_s = 0.0, 0.0, 0, time.monotonic() + _DEADLINE_S
     while (done := view.done("worker", settings.topics.events)) < events:
         if not worker.alive or time.monotonic() > deadline_s:

@@ -1,4 +1,4 @@
-"""The yardstick: the Faust agent anyone would write first, which consumes each record and publishes it again.
+"""The baseline: the simplest Faust agent, which consumes each record and publishes it again.
 
 Run as `python -m millrace.load_tests.bench.bare_agent BROKER IN_TOPIC OUT_TOPIC PARTITIONS`; ends on SIGTERM.
 """

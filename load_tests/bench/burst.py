@@ -7,12 +7,12 @@ from confluent_kafka import KafkaException, Producer
 from millrace.kernel.errors import TransientError
 
 _FLUSH_S = 30.0
-# Served every so many records: delivery reports would pile up otherwise.
+# The producer is polled every so many records: delivery reports would pile up otherwise.
 _POLL_EVERY = 1000
 
 
 class Burst:
-    """A producer for load, cheaper than the SDK's so that it takes little from what is measured.
+    """A producer for load. It costs less than the SDK's, so that it disturbs the measurement less.
 
     Args:
         bootstrap: Broker addresses.

@@ -1,4 +1,4 @@
-"""Holds processes to a share of a core, as small machines would, and counts what processes use."""
+"""Limits processes to a share of a core, and measures their processor time."""
 
 import contextlib
 import os
@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 _TICK_S = 0.005
-# What may be saved up: a few ticks of the kernel's own accounting, which counts hundredths of a second.
+# Most unused time that counts later: a few ticks of the kernel's accounting, which counts hundredths of a second.
 _MOST_SAVED_S = 0.03
 _TICKS_PER_S = os.sysconf("SC_CLK_TCK")
 
@@ -27,10 +27,10 @@ def cpu_seconds(pid: int) -> float:
 
 @contextmanager
 def held_to(share: float, pids: Sequence[int]) -> Iterator[None]:
-    """Stop and continue processes in turn, so that each uses at most a share of one core, for the length of a block.
+    """Limit each process to a share of one core within the block, by stopping and continuing it.
 
     Args:
-        share: 0 to 1; at 1 nothing is held.
+        share: 0 to 1; 1 sets no limit.
         pids: The processes.
     """
     if share >= 1.0:

@@ -10,7 +10,7 @@ from millrace.kernel.errors import TransientError
 
 # The first tenth is left out: it holds connection set-up, first fetches and cold caches.
 WARM_SHARE = 0.1
-# Looking costs processor time that the pipeline then lacks; a twentieth of a second is exact enough for seconds.
+# Polling takes processor time from the pipeline; 50 ms is precise enough for drains of seconds.
 _POLL_S = 0.05
 
 
@@ -80,7 +80,7 @@ class _Watch:
         self.fraction = 0.0
 
     def update(self) -> bool:
-        """Read the counter; True when it has arrived."""
+        """Read the counter; returns whether it has reached the total."""
         if self._end is not None:
             return True
         done, now_s = self._count() - self._base, time.monotonic()

@@ -55,7 +55,7 @@ def measure_event_log(settings: Settings, events: int = EVENTS) -> EventLogThrou
 
 @contextmanager
 def _of_its_own(settings: Settings) -> Iterator[Settings]:
-    """Give settings of a log that nobody else uses."""
+    """Yield the settings of a log that nothing else uses."""
     changes = {"topic_prefix": f"bench-{uuid.uuid4().hex[:10]}."}
     if urlsplit(settings.event_log_url).scheme != "sqlite":
         yield settings.model_copy(update=changes)

@@ -25,7 +25,7 @@ from millrace.streams.scoring.onnx import OnnxScorer
 from millrace.streams.scoring.protocol import PROPOSALS
 from millrace.streams.statistics import ItemStatistics
 
-# Lists by themselves and lists between scorings take turns in runs of this many.
+# Lists alone and lists between scorings alternate in runs of this many.
 _TURN = 200
 _LEARN, _ALONE, _BETWEEN, _SCORE = "statistics update", "list", "list between scorings", "scoring"
 

@@ -1,9 +1,8 @@
-"""Ten times what a worker can answer, for a minute: `python -m millrace.load_tests.bench.overload`.
+"""Ten times a worker's capacity, for a minute: `python -m millrace.load_tests.bench.overload`.
 
-First one worker's capacity is measured, with a list for every event. Then a worker that is at rest gets events at a
-multiple of that rate for a while, and is watched until it has handled all: what it keeps in memory, how many events got
-a list of their own, why the others did not, and how long it takes until it is back at the newest events. Kafka and
-Redis are real and there is no model: with one the capacity is lower, and so is what is sent.
+First it measures one worker's capacity with a list for every event. Then it sends an idle worker events at a multiple
+of that rate and waits until all are handled. It reports memory, how many events got their own list, why the others did
+not, and the time to catch up. Kafka and Redis are real, and there is no model: with one, capacity and load are lower.
 """
 
 import argparse
@@ -29,7 +28,7 @@ Record = tuple[bytes, bytes]
 _DEADLINE_S = 1800.0
 _POLL_S = 0.1
 _PACE_EVERY = 100
-# Enough for the worker to have made everything that it makes once.
+# Enough for the worker to have allocated everything that it allocates once.
 _WARM_UP = 2_000
 
 
@@ -52,7 +51,7 @@ class Overloaded(BaseModel):
 
 @dataclass(slots=True)
 class _Watched:
-    """What was seen of a worker: its memory in bytes, the events that waited, and when it was through."""
+    """Observations of a worker: peak memory in bytes, most waiting events, and when it finished."""
 
     most_memory: int
     most_waiting: int = 0
@@ -60,7 +59,7 @@ class _Watched:
 
 
 class _Sending(threading.Thread):
-    """Sends records at a steady rate beside whoever watches."""
+    """Sends records at a steady rate in the background."""
 
     def __init__(self, settings: Settings, records: Sequence[Record], per_s: float) -> None:
         super().__init__(name="overload", daemon=True)
@@ -87,7 +86,7 @@ class _Sending(threading.Thread):
 
 
 def paced(records: Iterable[Record], per_s: float) -> Iterator[Record]:
-    """Yield records at a steady rate, some at a time; what comes late is not left out."""
+    """Yield records in small groups at a steady rate; a late group is sent all the same."""
     started_s = time.monotonic()
     for number, record in enumerate(records):
         if number % _PACE_EVERY == 0:
@@ -100,10 +99,10 @@ def overload(home: Path, times: float, seconds: float, capacity_events: int, use
 
     Args:
         home: Folder for logs and data; emptied.
-        times: Capacities.
+        times: Multiple of the capacity.
         seconds: Length of the burst.
         capacity_events: Events that the capacity is measured with.
-        users: How many the events are of.
+        users: Number of users the events belong to.
 
     Raises:
         MillraceError: A server does not start, the worker ends, or an event was not applied.
@@ -159,7 +158,7 @@ def _watch(view: StoreView, settings: Settings, worker: Child, events: int, send
 def main() -> None:
     """Measure and print JSON."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--times", type=float, default=10.0, help="capacities")
+    parser.add_argument("--times", type=float, default=10.0, help="multiple of the capacity")
     parser.add_argument("--seconds", type=float, default=60.0)
     parser.add_argument("--capacity-events", type=int, default=20_000)
     parser.add_argument("--users", type=int, default=10_000)

@@ -23,6 +23,7 @@ from millrace.kernel.settings import Settings
 from millrace.kernel.topic_reader import TopicReader
 from millrace.load_tests.bench.burst import Burst
 from millrace.load_tests.bench.worker_stack import WorkerStack
+from millrace.load_tests.waiting import wait_until
 from millrace.producers.records import encode_event
 from millrace.producers.synthetic import SyntheticOptions, SyntheticStream
 from millrace.runtime.interrupts import ended_by_signals
@@ -30,7 +31,7 @@ from millrace.runtime.interrupts import ended_by_signals
 PARTITIONS = 8
 _TICK_S = 0.02
 _DEADLINE_S = 90.0
-# After the group has settled, so that everything that waited is answered before the next change.
+# Time after the group has settled in which waiting events are answered before the next change.
 _CALM_S = 2.0
 
 
@@ -47,7 +48,7 @@ class Pause(BaseModel):
 
 
 class Waits:
-    """Publishes at a steady rate and notes how long each event waited for its list.
+    """Publishes at a steady rate and measures how long each event waits for its list.
 
     Args:
         settings: Where to.
@@ -125,7 +126,7 @@ def _copy(times: Mapping[str, float]) -> list[tuple[str, float]]:
 
 
 class Group:
-    """The workers, and what changing them costs.
+    """The workers of the group, and what changing them costs.
 
     Args:
         stack: Running servers.
@@ -146,13 +147,18 @@ class Group:
             TransientError: The group does not settle.
         """
         before, calm_s = self.owners(), time.monotonic()
-        _until(lambda: time.monotonic() - calm_s > _CALM_S, "calm")
+        wait_until(lambda: time.monotonic() - calm_s > _CALM_S, "the load is steady", _DEADLINE_S, _TICK_S)
         started_s = time.monotonic()
         act(self._workers)
         pids = {child.pid for child in self._workers.values()}
-        _until(lambda: set(self.owners().values()) == pids and len(self.owners()) == PARTITIONS, what)
+        wait_until(
+            lambda: set(self.owners().values()) == pids and len(self.owners()) == PARTITIONS,
+            f"the group has settled after: {what}",
+            _DEADLINE_S,
+            _TICK_S,
+        )
         ended_s = time.monotonic()
-        _until(lambda: self._waits.unanswered(ended_s) == 0, "a list for every event")
+        wait_until(lambda: self._waits.unanswered(ended_s) == 0, "every event has its list", _DEADLINE_S, _TICK_S)
         after, longest = self.owners(), self._waits.longest(started_s, ended_s)
         moved = {partition for partition in after if before.get(partition) != after[partition]}
         return Pause(
@@ -164,7 +170,7 @@ class Group:
         )
 
     def join(self, name: str) -> Callable[[dict[str, Child]], None]:
-        """Return what adds a worker."""
+        """Return a function that adds a worker."""
 
         def act(workers: dict[str, Child]) -> None:
             workers[name] = self._stack.worker(name)
@@ -172,15 +178,15 @@ class Group:
         return act
 
     def leave(self, name: str) -> Callable[[dict[str, Child]], None]:
-        """Return what ends a worker in order."""
+        """Return a function that stops a worker cleanly."""
         return lambda workers: workers.pop(name).stop()
 
     def die(self, name: str) -> Callable[[dict[str, Child]], None]:
-        """Return what kills a worker for good."""
+        """Return a function that kills a worker."""
         return lambda workers: workers.pop(name).kill()
 
     def die_and_return(self, name: str) -> Callable[[dict[str, Child]], None]:
-        """Return what kills a worker and starts it again at once, as its supervisor would."""
+        """Return a function that kills a worker and restarts it, as its supervisor would."""
 
         def act(workers: dict[str, Child]) -> None:
             workers[name].kill()
@@ -193,14 +199,6 @@ class Group:
         alive = {child.pid for child in self._workers.values()}
         beats = [beat for beat in self._view.heartbeats() if beat["role"] == "worker" and beat["pid"] in alive]
         return {partition: beat["pid"] for beat in beats for partition in beat["partitions"]}
-
-
-def _until(condition: Callable[[], bool], what: str) -> None:
-    deadline_s = time.monotonic() + _DEADLINE_S
-    while not condition():
-        if time.monotonic() > deadline_s:
-            raise TransientError(f"The workers did not come to this within {_DEADLINE_S:.0f} s: {what}.")
-        time.sleep(_TICK_S)
 
 
 def measure(home: Path, per_s: float) -> list[Pause]:

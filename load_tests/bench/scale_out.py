@@ -1,15 +1,15 @@
 """How much faster two workers are than one, and what the limit was.
 
-`python -m millrace.load_tests.bench.scale_out` starts Kafka and Redis, lets a keeper learn a history, and works off the
-same number of events with one worker, then with two, and so on. On a small machine the workers, the broker, Redis and
-the bench share the cores, and then more workers bring nothing because nothing is left: so each worker is held to a
-share of a core (`--share`), as on a machine of its own. Each process's CPU time is printed beside the rates.
+`python -m millrace.load_tests.bench.scale_out` starts Kafka and Redis, lets a keeper learn a history, and works off a
+backlog with one worker, then with two, and so on. On a small machine workers, broker, Redis and bench share the cores,
+so a further worker finds none free. Each worker is therefore limited to a share of a core (`--share`), as if it had its
+own small machine. The CPU time of each process is printed beside the rates.
 """
 
 import argparse
 import os
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import closing
 from functools import partial
 from itertools import islice
@@ -21,12 +21,12 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from millrace.apps.measuring.store_view import StoreView
 from millrace.apps.stacks.child import Child
-from millrace.kernel.errors import TransientError
 from millrace.kernel.topic_reader import connect_consumer
 from millrace.load_tests.bench.burst import Burst
 from millrace.load_tests.bench.cpu_share import cpu_seconds, held_to
 from millrace.load_tests.bench.drain import measure_drain, topic_end
 from millrace.load_tests.bench.worker_stack import WORKER, WorkerStack
+from millrace.load_tests.waiting import wait_until
 from millrace.producers.records import encode_event, encode_item
 from millrace.producers.synthetic import SyntheticOptions, SyntheticStream
 from millrace.runtime.interrupts import ended_by_signals
@@ -35,7 +35,6 @@ PARTITIONS = 8
 _USERS, _ITEMS = 2_000, 2_000
 _DEADLINE_S = 300.0
 _READY_S = 300.0
-_POLL_S = 0.05
 
 
 class Rate(BaseModel):
@@ -70,10 +69,10 @@ class ScaleOut:
         self._workers: dict[str, Child] = {}
 
     def learn_history(self, view: StoreView, events: int) -> None:
-        """Let workers and keeper learn a history, so that lists are made from statistics; the keeper ends then.
+        """Let workers and keeper learn a history, so that lists are made from statistics; the keeper then stops.
 
         Raises:
-            TransientError: They do not come to it.
+            TransientError: They do not finish in time.
         """
         self._add_worker(view)
         keeper = self._stack.spawn("statistics", [*WORKER[:-1], "statistics"])
@@ -83,14 +82,14 @@ class ScaleOut:
         self._send(events)
         topic = self._settings.topics.events
         for role in ("worker", "statistics"):
-            _until(partial(_has_done, view, role, topic, events), f"the {role} has learned the history")
+            wait_until(partial(_has_done, view, role, topic, events), f"the {role} has learned the history", _READY_S)
         keeper.stop()
 
     def measure(self, view: StoreView, workers: int, events: int) -> Rate:
         """Work off a backlog with this many workers.
 
         Raises:
-            TransientError: They are not ready or not done in time.
+            TransientError: The workers are not ready or not finished in time.
         """
         while len(self._workers) < workers:
             self._add_worker(view)
@@ -125,7 +124,7 @@ class ScaleOut:
         name = f"worker-{len(self._workers) + 1}"
         self._workers[name] = self._stack.worker(name)
         pids = {child.pid for child in self._workers.values()}
-        _until(lambda: _owners(view.heartbeats()) == pids, f"{len(pids)} workers share the partitions")
+        wait_until(lambda: _owners(view.heartbeats()) == pids, f"{len(pids)} workers share the partitions", _READY_S)
 
     def _send(self, count: int) -> None:
         records = [encode_event(event, self._settings.event_policy) for event in islice(self._events, count)]
@@ -133,11 +132,11 @@ class ScaleOut:
 
 
 def limit_of(used: Mapping[str, float], share: float, busy: float) -> str:
-    """Return in a sentence what kept the rate from being higher."""
+    """Return a sentence that names what limited the rate."""
     workers = {name: cores for name, cores in used.items() if name.startswith("worker-")}
     others = {name: cores for name, cores in used.items() if name not in workers}
     if all(cores > 0.85 * share for cores in workers.values()):
-        return f"the workers: each used what it was given ({share:g} of a core)"
+        return f"the workers: each used its whole share ({share:g} of a core)"
     if busy > 0.9:
         return f"the machine: its cores were {busy:.0%} busy"
     name, cores = max(others.items(), key=lambda item: item[1])
@@ -153,14 +152,6 @@ def _owners(beats: Sequence[Mapping[str, Any]]) -> set[int]:
 
 def _has_done(view: StoreView, role: str, topic: str, events: int) -> bool:
     return view.done(role, topic) >= events
-
-
-def _until(condition: Callable[[], bool], what: str) -> None:
-    deadline_s = time.monotonic() + _READY_S
-    while not condition():
-        if time.monotonic() > deadline_s:
-            raise TransientError(f"Not within {_READY_S:.0f} s: {what}; see the logs of the workers.")
-        time.sleep(_POLL_S)
 
 
 def measure(home: Path, workers: Sequence[int], share: float, events: int, history: int) -> list[Rate]:

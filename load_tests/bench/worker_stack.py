@@ -1,4 +1,4 @@
-"""The servers that workers alone need: Kafka and Redis, for measurements of workers and nothing else."""
+"""A stack of Kafka and Redis, for measurements of workers alone."""
 
 import sys
 from collections.abc import Mapping, Sequence

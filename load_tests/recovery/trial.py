@@ -18,7 +18,7 @@ from millrace.load_tests.recovery.ledger import Ledger
 from millrace.load_tests.recovery.load import SteadyLoad
 from millrace.load_tests.recovery.reader import AnswersReader
 from millrace.load_tests.recovery.system import SystemUnderTest
-from millrace.load_tests.recovery.waiting import wait_until, wait_until_nothing
+from millrace.load_tests.waiting import wait_until, wait_until_nothing
 
 # Generous: on a slow machine a trial is slow, not failed.
 DEADLINE_S = 300.0
