@@ -1,6 +1,7 @@
 """Runs the demo: stack, history, live stream; models are trained beside it and swapped in; then the figures."""
 
 import os
+import sys
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import closing, contextmanager
@@ -26,6 +27,7 @@ from millrace.apps.measuring.learned_stack import (
 )
 from millrace.apps.measuring.screen import PhaseBar, Screen
 from millrace.apps.measuring.store_view import StoreView
+from millrace.apps.stacks.child import Child
 from millrace.apps.stacks.choosing import StackOptions, make_stack
 from millrace.apps.stacks.roles import Roles, default_roles
 from millrace.apps.stacks.stack import Stack
@@ -51,6 +53,9 @@ DRAIN_DEADLINE_S = 30.0
 SCORING_DEADLINE_MS = 1_000
 # Neither reads what a rebuild of Redis writes last: they start while it runs.
 _EARLY_ROLES = ("retrainer", "log-writer")
+# `make install` does the same. Where nobody has, roles that start before it has ended would each compile the same.
+_COMPILE = (sys.executable, "-P", "-m", "millrace.streams.ranking.warm_up")
+COMPILING_DEADLINE_S = 600.0
 _POLL_S = 0.1
 
 Afterwards = Callable[[DemoReport, Stack, Roles], None]
@@ -91,22 +96,26 @@ class Demo:
                 for note in stack.notes:
                     screen.say(escape(note))
                 _write_model_configuration(overrides)
+                kernels = stack.spawn("kernels", _COMPILE)
                 commands = default_roles(RETRAIN_EVERY_EVENTS, quick_first=True)
                 roles = Roles(stack, commands, first_health_port=stack.settings.health_port)
                 with StoreView(stack.settings) as view:
-                    report = self._run(screen, data, stack.settings, roles, view)
+                    report = self._run(screen, data, stack.settings, roles, view, kernels)
             afterwards(report, stack, roles)
         finally:
             stack.stop()
         return report
 
     def _run(
-        self, screen: Screen, data: MovieLensData, settings: Settings, roles: Roles, view: StoreView
+        self,
+        screen: Screen,
+        data: MovieLensData,
+        settings: Settings,
+        roles: Roles,
+        view: StoreView,
+        kernels: Child,
     ) -> DemoReport:
-        with self._phase(screen, "history", f"Importing the oldest {self.options.bootstrap:.0%}") as bar:
-            first = load_history(
-                data, self.options.bootstrap, settings, bar.advance, lambda: roles.start(*_EARLY_ROLES)
-            )
+        first = self._prepare(screen, data, settings, roles, kernels)
         with self._phase(screen, "ready", "Starting workers"):
             roles.start()
             await_roles(roles, view)
@@ -127,6 +136,20 @@ class Demo:
                 return build_report(
                     self.options.rate, log, view, monitor, results, published, self.seconds, settings.registry_dir
                 )
+
+    def _prepare(self, screen: Screen, data: MovieLensData, settings: Settings, roles: Roles, kernels: Child) -> int:
+        """Import the history while kernels are compiled; returns how many events were imported."""
+
+        def start_early() -> None:
+            if not kernels.alive:
+                roles.start(*_EARLY_ROLES)
+
+        with self._phase(screen, "history", f"Importing the oldest {self.options.bootstrap:.0%}") as bar:
+            first = load_history(data, self.options.bootstrap, settings, bar.advance, start_early)
+        if kernels.alive:
+            with self._phase(screen, "kernels", "Compiling kernels (first start)"):
+                wait_for(lambda: not kernels.alive, COMPILING_DEADLINE_S, roles, "The kernels were not compiled")
+        return first
 
     @contextmanager
     def _phase(self, screen: Screen, name: str, description: str) -> Iterator[PhaseBar]:

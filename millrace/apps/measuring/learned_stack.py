@@ -15,7 +15,8 @@ from millrace.stores.redis.connect import connected
 from millrace.streams.rebuild import rebuild
 
 TRAINING_DEADLINE_S = 600.0
-READY_DEADLINE_S = 120.0
+# A first start may compile kernels, on cores that other work shares.
+READY_DEADLINE_S = 300.0
 # A heartbeat begins before kernels are compiled or loaded; these roles ask for partitions after that.
 _WARMED_UP_ROLES = ("worker", "statistics")
 _POLL_S = 0.1

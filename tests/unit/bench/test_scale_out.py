@@ -16,7 +16,7 @@ BUSY = (sys.executable, "-S", "-c", "while True: pass")
 @pytest.mark.parametrize(
     ("used", "share", "busy", "limit"),
     [
-        ({"worker-1": 0.25, "worker-2": 0.24, "kafka": 0.1}, 0.25, 0.6, "the workers: each used what it was given"),
+        ({"worker-1": 0.25, "worker-2": 0.24, "kafka": 0.1}, 0.25, 0.6, "the workers: each used its whole share"),
         ({"worker-1": 0.7, "worker-2": 0.6, "kafka": 0.4}, 1.0, 0.98, "the machine: its cores were 98% busy"),
         ({"worker-1": 0.3, "kafka": 0.2, "redis": 0.1}, 1.0, 0.4, "not the processor: .* was kafka with 0.20 cores"),
     ],
