@@ -12,11 +12,11 @@ if TYPE_CHECKING:
 
 _NEXT = """[bold]Everything keeps running. In another terminal, in this folder:[/bold]
   export MILLRACE_HOME={home}
-  .venv/bin/millrace status                                    [dim]lag, rates, model versions[/dim]
-  .venv/bin/millrace subscribe                                 [dim]lists as they are made[/dim]
-  .venv/bin/millrace publish --user me --item 318 --value 5    [dim]rate something yourself[/dim]
-  .venv/bin/millrace recommend me                              [dim]what it did to your list[/dim]
-  .venv/bin/millrace dlq list                                  [dim]the broken records, each with its reason[/dim]
+  .venv/bin/millrace status                                  [dim]lag, rates, versions[/dim]
+  .venv/bin/millrace subscribe                               [dim]lists as they come[/dim]
+  .venv/bin/millrace publish --user me --item 318 --value 5  [dim]rate an item[/dim]
+  .venv/bin/millrace recommend me                            [dim]your list after that[/dim]
+  .venv/bin/millrace dlq list                                [dim]the broken records[/dim]
 Ctrl-C ends everything."""
 
 
@@ -27,9 +27,9 @@ def register(app: typer.Typer) -> None:
 
 def demo(
     data: Annotated[Path, typer.Option(help="MovieLens folder.")] = Path("data/ml-latest-small"),
-    bootstrap: Annotated[float, typer.Option(help="Oldest part of the ratings that is history.")] = 0.6,
+    bootstrap: Annotated[float, typer.Option(help="Oldest share of the ratings, imported as history.")] = 0.6,
     events: Annotated[int, typer.Option(min=1, help="Ratings to stream after that.")] = 20_000,
-    rate: Annotated[float, typer.Option(min=0.0, help="Most events per second; 0 for no limit.")] = 120.0,
+    rate: Annotated[float, typer.Option(min=0.0, help="Upper limit of events per second; 0: none.")] = 120.0,
     seed: Annotated[int, typer.Option(help="Orders ratings of the same second.")] = 0,
     stay: Annotated[bool, typer.Option("--stay", help="Keep everything running at the end.")] = False,
     report: Annotated[Path | None, typer.Option(help="Write the figures to this file as JSON.")] = None,
@@ -38,7 +38,9 @@ def demo(
         Path | None, typer.Option(help="Folder for data and logs, emptied at the start; default: .millrace/demo.")
     ] = None,
 ) -> None:
-    """Run the main job end to end on this machine: stream, serve, learn, swap, and measure it all.
+    """Run the whole system on this machine: stream, serve, learn, swap versions, and measure all of it.
+
+    Ratings stream while the first version is trained. It has no sequence network (encoder); the next version has one.
 
     Examples:
       millrace demo --report r.json
