@@ -1,4 +1,4 @@
-"""A baseline as a system: refitted as the log grows, graded like everything else."""
+"""A baseline as a system: refitted as the log grows and graded like any other system."""
 
 import time
 from dataclasses import replace
@@ -20,12 +20,12 @@ class BaselineSystem:
 
     Args:
         name: Shown in the report.
-        baseline: Fresh.
-        catalogue: Which items are available.
-        lists_from: First row for which lists are wanted.
-        seed: Of the fits.
-        lag_s: Seconds by which it learns events late; see `Lateness`.
-        rate: Events per second that those seconds mean.
+        baseline: A fresh baseline.
+        catalogue: Tells which items are available.
+        lists_from: First row for which lists are made.
+        seed: Seed of the fits.
+        lag_s: Seconds by which events are learned late; see `Lateness`.
+        rate: Events per second that convert `lag_s` into events; None uses event times.
     """
 
     def __init__(
@@ -49,7 +49,7 @@ class BaselineSystem:
         self._late = Lateness(self._learn_event, lag_s, rate)
 
     def prepare(self, row: int) -> None:
-        """Fit the baseline if it is one that is fitted and the log has grown enough."""
+        """Fit a `FittedBaseline` when the log has grown enough."""
         baseline, count = self._baseline, self._log.count
         if row < self.lists_from or not isinstance(baseline, FittedBaseline) or not count:
             return
@@ -72,7 +72,7 @@ class BaselineSystem:
         self._late.learn(before, event)
 
     def finish(self) -> None:
-        """Do nothing: everything is told already."""
+        """Do nothing: the notes are complete after each event."""
 
     def _learn_event(self, before: UserState, event: ResolvedEvent) -> None:
         self._baseline.learn(self._numbered(before), event.item, event.value, event.ts_ms)

@@ -1,4 +1,4 @@
-"""Test-then-train: before each event its user's list is graded, then everything learns the event.
+"""Prequential evaluation (test, then train): grade the user's list before each event, then learn the event.
 
 J. Gama, R. Sebastiao, P. P. Rodrigues, "On evaluating stream learning algorithms", Machine Learning 90 (2013).
 """
@@ -17,14 +17,14 @@ from millrace.model.evaluation.past import PastEvents
 from millrace.model.evaluation.split import Split
 from millrace.model.evaluation.system import Ranking, System
 
-_TOLD_EVERY = 200
+_PROGRESS_EVENTS = 200
 
 
 class ListTiming(StrEnum):
-    """When the graded list is made: as the next event arrives, or right after the user's event before it.
+    """When the graded list is made: when the next event arrives, or right after the user's previous event.
 
-    The service makes lists after events, so `AFTER_EVENT` is what users are shown; `ON_REQUEST` is what published
-    figures assume: newer statistics, and the time gap is known.
+    The service makes lists after events, so users see `AFTER_EVENT`. Published figures assume `ON_REQUEST`: the
+    statistics are newer, and the time since the previous event is known.
     """
 
     ON_REQUEST = "on-request"
@@ -32,7 +32,7 @@ class ListTiming(StrEnum):
 
 
 def graded_events(events: Sequence[ResolvedEvent], split: Split) -> GradedEvents:
-    """Return the graded events of a stream with what was known of them."""
+    """Return the graded events of a stream and the state before each of them."""
     users: dict[str, int] = {}
     states: dict[str, UserState] = {}
     counts: dict[int, int] = {}
@@ -66,18 +66,18 @@ def graded_events(events: Sequence[ResolvedEvent], split: Split) -> GradedEvents
 
 @dataclass(slots=True)
 class GradingRun:
-    """How far a system has come, and everything that going on needs.
+    """The progress of one evaluation; a checkpoint holds it whole.
 
     Args:
-        system: What is graded.
-        row: The next event.
-        users: Their states.
-        lists: Lists made after events and not graded yet, by user.
-        rows: Rows graded.
-        ranks: Places of their targets.
-        shown: What was shown instead.
-        seconds: Spent so far.
-        observer: Looks on.
+        system: The system that is graded.
+        row: Row of the next event.
+        users: State of each user, by user id.
+        lists: Lists made after events and not graded yet, by user id.
+        rows: Graded rows.
+        ranks: Rank of the target of each graded row, from 0; -1 if the system did not rank it.
+        shown: Up to LISTED items shown for each graded row.
+        seconds: Wall-clock seconds so far.
+        observer: Sees each fresh list; None for nobody.
     """
 
     system: System
@@ -97,7 +97,7 @@ class GradingRun:
         self.shown.append(ranking.shown[:LISTED])
 
     def outcomes(self) -> SystemOutcomes:
-        """Return what the system did, once it is finished."""
+        """Return the outcomes; call it after the last event."""
         shown = np.zeros((len(self.shown), LISTED), np.int32)
         for place, items in enumerate(self.shown):
             shown[place, : len(items)] = items
@@ -113,7 +113,7 @@ class GradingRun:
 
 
 class ListObserver(Protocol):
-    """Looks on without taking part."""
+    """Sees the lists that are graded and changes nothing."""
 
     def observe(self, system: System, target: int) -> None:
         """Look at the list just made for a graded event, whose item is `target`."""
@@ -121,14 +121,14 @@ class ListObserver(Protocol):
 
 
 class CheckpointStore(Protocol):
-    """Keeps a replay now and then, so that it can go on later."""
+    """Stores the state of an evaluation, so that it can be resumed."""
 
     def due(self) -> bool:
-        """Return whether it is time."""
+        """Return whether the next checkpoint is due."""
         ...
 
     def save(self, state: object) -> None:
-        """Keep a replay."""
+        """Store a state."""
         ...
 
 
@@ -139,76 +139,76 @@ def grade(
     moment: ListTiming = ListTiming.ON_REQUEST,
     progress: Callable[[float], None] = lambda share: None,
 ) -> SystemOutcomes:
-    """Replay a stream through one system and return its outcomes on the graded events.
+    """Grade one system on a stream and return its outcomes.
 
-    Only an event on an item that its user had not touched is graded. A user without a list is graded on the one that a
-    new user gets at that time.
+    Only first touches of an item by its user are graded. A user who has no list yet is graded on the list that a new
+    user gets at that time.
 
     Args:
-        events: In time order; a `PastEvents` is moved on with the replay.
-        system: Fresh.
-        split: What is graded; nothing after it is read.
+        events: In time order; a `PastEvents` is revealed row by row.
+        system: A fresh system.
+        split: Which rows are graded; rows after it are not read.
         moment: When lists are made.
-        progress: Told the share of the stream that is done.
+        progress: Called with the share of the stream that is done, 0 to 1.
     """
     return continue_grading(events, GradingRun(system), split, moment, progress)
 
 
 def continue_grading(
     events: Sequence[ResolvedEvent],
-    replay: GradingRun,
+    run: GradingRun,
     split: Split,
     moment: ListTiming = ListTiming.ON_REQUEST,
     progress: Callable[[float], None] = lambda share: None,
     checkpoints: CheckpointStore | None = None,
 ) -> SystemOutcomes:
-    """Take a replay from where it is to the end: as `grade`, which starts one.
+    """Run an evaluation from where it stands to the end; `grade` starts a new one.
 
     Args:
-        events: In time order; a `PastEvents` is moved on with the replay.
-        replay: Fresh, or kept by an earlier call with the same arguments.
-        split: What is graded; nothing after it is read.
+        events: In time order; a `PastEvents` is revealed row by row.
+        run: Fresh, or loaded from a checkpoint of a call with the same arguments.
+        split: Which rows are graded; rows after it are not read.
         moment: When lists are made.
-        progress: Told the share of the stream that is done.
-        checkpoints: Gets the replay between two events whenever it is due.
+        progress: Called with the share of the stream that is done, 0 to 1.
+        checkpoints: Stores the run between two events when one is due; None stores nothing.
     """
     past = events if isinstance(events, PastEvents) else PastEvents(events)
-    began = time.perf_counter() - replay.seconds
-    for row in range(replay.row, split.stop):
-        if row % _TOLD_EVERY == 0:
+    began = time.perf_counter() - run.seconds
+    for row in range(run.row, split.stop):
+        if row % _PROGRESS_EVENTS == 0:
             progress(row / split.stop)
-            if checkpoints is not None and row > replay.row and checkpoints.due():
-                replay.row, replay.seconds = row, time.perf_counter() - began
-                checkpoints.save(replay)
-        _play(replay, row, past, split, moment)
-    replay.system.finish()
-    replay.row, replay.seconds = split.stop, time.perf_counter() - began
+            if checkpoints is not None and row > run.row and checkpoints.due():
+                run.row, run.seconds = row, time.perf_counter() - began
+                checkpoints.save(run)
+        _play(run, row, past, split, moment)
+    run.system.finish()
+    run.row, run.seconds = split.stop, time.perf_counter() - began
     progress(1.0)
-    return replay.outcomes()
+    return run.outcomes()
 
 
-def _play(replay: GradingRun, row: int, past: PastEvents, split: Split, moment: ListTiming) -> None:
+def _play(run: GradingRun, row: int, past: PastEvents, split: Split, moment: ListTiming) -> None:
     """Make the list of one event's user, grade it, then let everything learn the event."""
-    event, system = past.everything[row], replay.system
+    event, system = past.everything[row], run.system
     past.reveal(row)
-    before = replay.users.get(event.user_id) or UserState(event.user_id)
+    before = run.users.get(event.user_id) or UserState(event.user_id)
     applied = apply_event(before, event)
     if applied.duplicate:
         return
     system.prepare(row)
     state, listed = applied.state, row >= system.lists_from
     if listed:
-        ranking = replay.lists.pop(event.user_id, None)
+        ranking = run.lists.pop(event.user_id, None)
         fresh = ranking is None
         if ranking is None:
             ranking, kept = system.recommend(before, event.ts_ms)
             state = replace(state, proposals=kept.proposals)
         if row >= split.graded and applied.first_touch:
-            if fresh and replay.observer is not None:
-                replay.observer.observe(system, event.item)
-            replay.add(row, ranking, event.item)
+            if fresh and run.observer is not None:
+                run.observer.observe(system, event.item)
+            run.add(row, ranking, event.item)
     past.reveal(row + 1)
     system.learn(row, before, event, applied.first_touch)
     if listed and moment is ListTiming.AFTER_EVENT:
-        replay.lists[event.user_id], state = system.recommend(state, event.ts_ms)
-    replay.users[event.user_id] = state
+        run.lists[event.user_id], state = system.recommend(state, event.ts_ms)
+    run.users[event.user_id] = state

@@ -1,4 +1,4 @@
-"""Statistics that learn events after a while, as those in a worker's cache do."""
+"""Delayed learning, like that of a worker whose statistics cache is refreshed now and then."""
 
 from collections import deque
 from collections.abc import Callable
@@ -12,7 +12,7 @@ class Lateness:
     Args:
         learn: Learns an event; gets the user's state before it, too.
         lag_s: Seconds by which learning is late.
-        rate: Events per second that those seconds mean; None takes the events' own times.
+        rate: Events per second that convert `lag_s` into a number of events; None uses event times.
     """
 
     def __init__(self, learn: Callable[[UserState, ResolvedEvent], None], lag_s: float, rate: float | None) -> None:
@@ -22,7 +22,7 @@ class Lateness:
         self._waiting: deque[tuple[UserState, ResolvedEvent]] = deque()
 
     def learn(self, before: UserState, event: ResolvedEvent) -> None:
-        """Take an event, and learn those that are old enough."""
+        """Queue an event, and learn the queued events that are old enough."""
         self._waiting.append((before, event))
         while self._waiting and self._ripe(event.ts_ms):
             self._learn(*self._waiting.popleft())

@@ -1,4 +1,4 @@
-"""A system that is watched while the evaluator grades it."""
+"""A system whose graded lists an observer sees."""
 
 from typing import Protocol
 
@@ -7,23 +7,23 @@ from millrace.model.evaluation.system import Ranking, System, SystemProxy
 
 
 class Observer(Protocol):
-    """Sees what the evaluator grades."""
+    """Is called for each row and each graded list."""
 
     def passed(self, row: int) -> None:
-        """Take note that the event at `row` is next."""
+        """Handle the start of the event at `row`."""
         ...
 
     def graded(self, row: int, ranking: Ranking, before: UserState, event: ResolvedEvent) -> None:
-        """Take note of a graded ranking and what came."""
+        """Handle a graded ranking and the event that followed it."""
         ...
 
 
 class ObservedSystem(SystemProxy):
-    """To the evaluator the system itself; what it grades is shown to an observer first.
+    """Forwards to a system and shows each graded list to an observer.
 
     Args:
         system: Makes the lists.
-        observer: What it raises ends the evaluation.
+        observer: Sees them; an exception that it raises ends the evaluation.
         graded: First graded row.
     """
 
@@ -34,18 +34,18 @@ class ObservedSystem(SystemProxy):
         self._rankings: dict[str, Ranking] = {}
 
     def prepare(self, row: int) -> None:
-        """Tell the observer, then pass on."""
+        """Call the observer, then forward."""
         self._observer.passed(row)
         super().prepare(row)
 
     def recommend(self, state: UserState, now_ms: int) -> tuple[Ranking, UserState]:
-        """Pass on and remember the ranking."""
+        """Forward, and remember the ranking."""
         ranking, kept = super().recommend(state, now_ms)
         self._rankings[state.user_id] = ranking
         return ranking, kept
 
     def learn(self, row: int, before: UserState, event: ResolvedEvent, first_touch: bool) -> None:
-        """Show the observer what the user was last shown, then pass on."""
+        """Show the observer the user's last ranking, then forward."""
         ranking = self._rankings.pop(event.user_id, None)
         if ranking is not None and first_touch and row >= self._graded:
             self._observer.graded(row, ranking, before, event)

@@ -1,4 +1,4 @@
-"""What an evaluation knows of every graded event, as columns."""
+"""Graded events and a system's outcomes on them, as columns."""
 
 from dataclasses import dataclass, field
 
@@ -19,7 +19,7 @@ class GradedEvents:
         users: [E] int32 user numbers, dense from 0 by first appearance in the stream.
         items: [E] int32 dense item index.
         values: [E] float32 the rating given, 0.5 to 5.
-        ts_ms: [E] int64.
+        ts_ms: [E] int64 event time in ms.
         history_lengths: [E] int32 events of the user before.
         gaps_s: [E] float64 seconds since the user's event before; infinite for a first event.
         item_counts: [E] int32 events of the item before; 0 marks a first-ever event.
@@ -42,15 +42,15 @@ class GradedEvents:
 
 @dataclass(frozen=True, slots=True)
 class SystemOutcomes:
-    """What one system did on E graded events.
+    """The outcomes of one system on E graded events.
 
     Args:
         name: The system.
-        ranks: [E] int32 place of the target from 0 in the whole ranking the system gave, UNRANKED if it is not in it.
+        ranks: [E] int32 rank of the target from 0 in the system's whole ranking, UNRANKED if it is not in it.
         shown: [E, LISTED] int32 items shown, 0 where fewer.
         predicted: [E] float32 rating predicted for the target before it was known; NaN where there is none.
         seconds: Wall-clock seconds by phase.
-        counts: Anything the system counted, by name.
+        counts: Further counters, by name.
     """
 
     name: str

@@ -1,4 +1,4 @@
-"""A stream that can be read up to the present."""
+"""A stream that can be read up to the current event only."""
 
 from collections.abc import Sequence
 from typing import overload
@@ -8,14 +8,14 @@ from millrace.kernel.user_state import ResolvedEvent
 
 
 class LeakError(FatalError):
-    """A system knew something before it happened: its figures mean nothing."""
+    """A system read a later event: its figures are invalid."""
 
 
 class PastEvents(Sequence[ResolvedEvent]):
-    """A stream of which only what has happened can be read; the evaluation moves the present on.
+    """A stream whose later events cannot be read; the evaluation reveals it row by row.
 
     Args:
-        everything: All events; for the evaluation itself.
+        everything: All events, in time order; only the evaluation may use it.
     """
 
     def __init__(self, everything: Sequence[ResolvedEvent]) -> None:
@@ -23,7 +23,7 @@ class PastEvents(Sequence[ResolvedEvent]):
         self._present = 0
 
     def reveal(self, stop: int) -> None:
-        """Let the events before row `stop` be read."""
+        """Make the events before row `stop` readable."""
         self._present = stop
 
     def __len__(self) -> int:
@@ -36,10 +36,10 @@ class PastEvents(Sequence[ResolvedEvent]):
     def __getitem__(self, row: slice) -> Sequence[ResolvedEvent]: ...
 
     def __getitem__(self, row: int | slice) -> ResolvedEvent | Sequence[ResolvedEvent]:
-        """Return events of the past.
+        """Return revealed events.
 
         Raises:
-            LeakError: One of them has not happened yet.
+            LeakError: One of them is not revealed yet.
         """
         rows = range(len(self))[row]
         newest = rows if isinstance(rows, int) else max(rows, default=-1)

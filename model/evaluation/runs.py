@@ -1,4 +1,4 @@
-"""Runs systems over a stream: one after the other or in processes, from checkpoints where there are some."""
+"""Evaluates systems on a stream, in one process or several, and resumes from checkpoints."""
 
 import multiprocessing
 from collections.abc import Callable, Mapping, Sequence
@@ -23,19 +23,19 @@ from millrace.model.evaluation.split import Split, check_learnable
 from millrace.model.evaluation.system import System
 from millrace.model.recorded_stream import RecordedStream, load_stream
 
-_LOOK_EVERY_S = 0.25
+_POLL_S = 0.25
 
 SystemProgress = Callable[[str, float], None]
 
 
 @dataclass(frozen=True, slots=True)
 class Result:
-    """What came of one system.
+    """The evaluation of one system.
 
     Args:
         outcomes: On the graded events.
         leaks: Findings of the leak checks.
-        diverse: Its lists at other settings of diversity, if asked for.
+        diverse: Its lists at other diversity weights, if requested.
     """
 
     outcomes: SystemOutcomes
@@ -45,27 +45,27 @@ class Result:
 
 @dataclass(frozen=True, slots=True)
 class ListObservers:
-    """Everything that looks on.
+    """All observers of one evaluation.
 
     Args:
-        leaks: For features that know the answer.
-        diversity: Makes lists again at other settings.
+        leaks: Checks whether a feature knows the answer.
+        diversity: Makes each list again at other diversity weights.
     """
 
     leaks: LeakProbe
     diversity: DiversityObserver
 
     def observe(self, system: System, target: int) -> None:
-        """Pass on."""
+        """Forward to each observer."""
         self.leaks.observe(system, target)
         self.diversity.observe(system, target)
 
 
 class MakeSystem(Protocol):
-    """Returns a fresh system by name; a function of a module, so that other processes find it."""
+    """Returns a fresh system by name; must be a module-level function, so that child processes can import it."""
 
     def __call__(self, name: str, stream: RecordedStream, split: Split, options: EvaluateOptions) -> System:
-        """Return the system; `stream.events` can be read up to the present alone."""
+        """Return the system; it can read `stream.events` up to the current event only."""
         ...
 
 
@@ -86,11 +86,11 @@ def run_one(
     """Grade one system.
 
     Args:
-        name: Which.
-        stream: What is replayed.
-        options: How.
-        make: Makes the system.
-        progress: Called with the share that is done.
+        name: Name of the system.
+        stream: The events and the catalogue.
+        options: Split, list timing, checkpoints.
+        make: Returns the system for a name.
+        progress: Called with the share that is done, 0 to 1.
     """
     split = split_of(stream, options)
     past = PastEvents(stream.events)
@@ -115,13 +115,13 @@ def run_one(
 def run_all(
     names: Sequence[str], stream: RecordedStream, options: EvaluateOptions, make: MakeSystem, progress: SystemProgress
 ) -> dict[str, Result]:
-    """Grade systems, in `options.parallel` processes if that is more than one; the figures are the same.
+    """Grade systems in up to `options.parallel` processes; the figures do not depend on their number.
 
     Args:
-        names: Which; the one that takes longest first.
+        names: Names of the systems, the slowest first.
         stream: What `load_stream` returns for these options.
-        options: How.
-        make: Makes the systems.
+        options: As for `run_one`.
+        make: Returns the system for a name.
         progress: Called with a system's name and the share that is done.
     """
     if options.parallel == 1 or len(names) < 2:
@@ -142,10 +142,10 @@ def run_all(
 def _follow(
     running: Mapping[str, "Future[Result]"], shares: "SynchronizedArray[float]", progress: SystemProgress
 ) -> None:
-    """Tell how far everyone is until all are done or one has failed."""
+    """Report the progress of each system until all are done or one has failed."""
     waiting = set(running.values())
     while waiting:
-        done, waiting = wait(waiting, timeout=_LOOK_EVERY_S)
+        done, waiting = wait(waiting, timeout=_POLL_S)
         for future in done:
             future.result()
         for place, name in enumerate(running):
@@ -156,7 +156,7 @@ _shares: "SynchronizedArray[float] | None" = None
 
 
 def _share_progress(shares: "SynchronizedArray[float]") -> None:
-    """Keep the array that this process writes its progress to."""
+    """Remember the shared array that this child process writes its progress to."""
     global _shares
     _shares = shares
 
@@ -177,7 +177,7 @@ def _stream(path: Path, seed: int) -> RecordedStream:
 
 def _observers(stream: RecordedStream, split: Split, options: EvaluateOptions) -> ListObservers:
     graded = split.stop - split.graded
-    # In the other moment a list is older than the events that are graded with it.
+    # A list made after the previous event would be compared with lists made later.
     settings = options.diversities if options.moment is ListTiming.ON_REQUEST else ()
     return ListObservers(LeakProbe(int(stream.catalogue.available.sum()), graded), DiversityObserver(settings, graded))
 
@@ -189,7 +189,7 @@ def _result(outcomes: SystemOutcomes, observer: ListObserver | None) -> Result:
 
 
 def identity_of(name: str, stream: RecordedStream, options: EvaluateOptions) -> str:
-    """Describe everything that a system's figures depend on."""
+    """Return a text of everything that a system's figures depend on: data, options, code."""
     asked = replace(options, work=None, resume=False, parallel=1, baselines=(), path=None)
     last = stream.events[-1].event_id
     return f"{name} of {len(stream.events)} events to {last}, {len(stream.catalogue)} items: {asked}, {_code()}"
@@ -197,7 +197,7 @@ def identity_of(name: str, stream: RecordedStream, options: EvaluateOptions) -> 
 
 @cache
 def _code() -> str:
-    """Return a digest of the code that a system consists of: what another one left behind does not fit it."""
+    """Return a digest of the code; a checkpoint of other code is refused."""
     digest = blake2b(digest_size=16)
     for package in (millrace.model, millrace.streams):
         for path in sorted(Path(next(iter(package.__path__))).rglob("*.py")):

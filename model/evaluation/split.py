@@ -1,4 +1,4 @@
-"""Which part of a stream is for what."""
+"""The split of a stream into training, warm-up and graded part."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -66,5 +66,5 @@ def check_learnable(split: Split) -> None:
 
 
 def before_graded(events: Sequence[_Event], split: Split) -> Sequence[_Event]:
-    """Return the only events that anything may be chosen on: copies, from which no graded event can be reached."""
+    """Return the events before the graded part, the only ones that choices may depend on, as a copy."""
     return tuple(events[: split.graded])

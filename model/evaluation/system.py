@@ -1,4 +1,4 @@
-"""What the evaluation asks of anything that makes lists."""
+"""The interface of systems that can be evaluated."""
 
 from dataclasses import dataclass, field
 from typing import Protocol, runtime_checkable
@@ -11,18 +11,18 @@ from millrace.kernel.user_state import ResolvedEvent, UserState
 
 @dataclass(frozen=True, slots=True)
 class Ranking:
-    """What a user gets.
+    """The list that a user gets.
 
     Args:
         shown: Items shown, best first.
-        ranked: All ranked items, best first; those shown may stand in another order.
+        ranked: [N] int32 all ranked items, best first; the shown ones may be ordered differently.
     """
 
     shown: tuple[int, ...]
     ranked: NDArray[np.int32]
 
     def place_of(self, item: int) -> int:
-        """Return the place of an item from 0: in what is shown, else behind it in the ranking; -1 for neither."""
+        """Return the rank of an item from 0: in the shown list, else behind it in the ranking; -1 if in neither."""
         if item in self.shown:
             return self.shown.index(item)
         rest = self.ranked[~np.isin(self.ranked, np.asarray(self.shown, self.ranked.dtype))]
@@ -32,12 +32,12 @@ class Ranking:
 
 @dataclass(slots=True)
 class SystemNotes:
-    """What a system has to say besides its lists.
+    """What a system reports besides its lists.
 
     Args:
         ratings: Row -> rating predicted for the event's item before it was known.
         seconds: Wall-clock seconds by phase.
-        counts: Anything counted, by name.
+        counts: Further counters, by name.
     """
 
     ratings: dict[int, float] = field(default_factory=dict)
@@ -46,12 +46,12 @@ class SystemNotes:
 
 
 class System(Protocol):
-    """Makes lists and learns from what happened, event by event.
+    """Makes lists and learns event by event.
 
     Attributes:
         name: Shown in the report.
         lists_from: First row for which `recommend` has to be called, graded or not.
-        notes: Complete after `finish`.
+        notes: Complete once `finish` has returned.
     """
 
     name: str
@@ -59,15 +59,15 @@ class System(Protocol):
     notes: SystemNotes
 
     def prepare(self, row: int) -> None:
-        """Do what is due before the event at `row`: trainings at their rhythm."""
+        """Run the trainings that are due before the event at `row`."""
         ...
 
     def recommend(self, state: UserState, now_ms: int) -> tuple[Ranking, UserState]:
-        """Return what the user would be shown, and the state with what the system keeps with the user."""
+        """Return the list for a user, and the user's state with what the system stores in it."""
         ...
 
     def learn(self, row: int, before: UserState, event: ResolvedEvent, first_touch: bool) -> None:
-        """Learn an event; `recommend` was called for this user's list before, unless lists are not wanted yet."""
+        """Learn an event; from row `lists_from` on, `recommend` has been called for its user before."""
         ...
 
     def finish(self) -> None:
@@ -76,10 +76,10 @@ class System(Protocol):
 
 
 class SystemProxy:
-    """A system behind another one, which changes some of what is asked of it.
+    """Forwards every call to another system; base class of those that observe or change some calls.
 
     Args:
-        system: Answers.
+        system: Receives the calls.
     """
 
     def __init__(self, system: System) -> None:
@@ -89,7 +89,7 @@ class SystemProxy:
 
     @property
     def notes(self) -> SystemNotes:
-        """What the system has to say."""
+        """The notes of the wrapped system."""
         return self._system.notes
 
     @notes.setter
@@ -97,28 +97,28 @@ class SystemProxy:
         self._system.notes = notes
 
     def prepare(self, row: int) -> None:
-        """Pass on."""
+        """Forward to the wrapped system."""
         self._system.prepare(row)
 
     def recommend(self, state: UserState, now_ms: int) -> tuple[Ranking, UserState]:
-        """Pass on."""
+        """Forward to the wrapped system."""
         return self._system.recommend(state, now_ms)
 
     def learn(self, row: int, before: UserState, event: ResolvedEvent, first_touch: bool) -> None:
-        """Pass on."""
+        """Forward to the wrapped system."""
         self._system.learn(row, before, event, first_touch)
 
     def finish(self) -> None:
-        """Pass on."""
+        """Forward to the wrapped system."""
         self._system.finish()
 
 
 @dataclass(frozen=True, slots=True)
 class CandidateFeatures:
-    """What a system ranked by when it last made a list.
+    """The candidates and features behind a system's last list.
 
     Args:
-        names: Of the F features.
+        names: F feature names.
         items: [C] candidates.
         features: [C, F] values.
     """
@@ -130,7 +130,7 @@ class CandidateFeatures:
 
 @runtime_checkable
 class ShowsFeatures(Protocol):
-    """A system whose features can be looked at."""
+    """A system that shows the features of its last list."""
 
     def last_features(self) -> CandidateFeatures | None:
         """Return the features behind the last `recommend`, None if it used none."""

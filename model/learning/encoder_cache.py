@@ -1,4 +1,4 @@
-"""Trained encoders on disk: systems that learn the same log and differ elsewhere train them once."""
+"""Trained encoders on disk, shared by systems that learn the same log."""
 
 from pathlib import Path
 from typing import Any
@@ -9,12 +9,12 @@ from millrace.model.network.recommender import Recommender
 
 
 class EncoderCache:
-    """The encoder as it was after each training, under the number of events it had learned.
+    """Stores encoder weights by the number of events learned.
 
-    An encoder depends on the log, its configuration and its seed alone, not on candidates, ranker or rules.
+    An encoder depends only on the log, its configuration and its seed, not on candidates, ranker or list rules.
 
     Args:
-        folder: Of one log, configuration and seed; made if need be.
+        folder: One per log, configuration and seed; created if missing.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -22,7 +22,7 @@ class EncoderCache:
         folder.mkdir(parents=True, exist_ok=True)
 
     def load(self, recommender: Recommender, events: int) -> bool:
-        """Put the trained weights into a network; returns whether there are any for so many events."""
+        """Load the weights for a number of events into a network; returns False if none are stored."""
         path = self._path(events)
         if not path.exists():
             return False
@@ -32,7 +32,7 @@ class EncoderCache:
         return True
 
     def save(self, recommender: Recommender, events: int) -> None:
-        """Keep the weights of a network that has learned so many events."""
+        """Store the weights of a network that has learned a number of events."""
         unfinished = self._folder / f"{events}.unfinished.npz"
         arrays = {str(place): np.asarray(variable) for place, variable in enumerate(_variables(recommender))}
         np.savez(unfinished, **arrays)
@@ -43,6 +43,6 @@ class EncoderCache:
 
 
 def _variables(recommender: Recommender) -> list[Any]:
-    """Return everything but the ranker, states of random generators included."""
+    """Return all variables except the ranker's, including those of random generators."""
     ranker = {id(variable) for variable in recommender.ranker.variables}
     return [variable for variable in recommender.variables if id(variable) not in ranker]

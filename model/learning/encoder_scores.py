@@ -1,4 +1,4 @@
-"""What an encoder thinks of candidates, for many moments at once."""
+"""Encoder scores of candidates, for many requests at once."""
 
 from collections.abc import Sequence
 from typing import Any

@@ -1,4 +1,4 @@
-"""The events learned so far, growing one by one."""
+"""An event table that grows by appending."""
 
 import numpy as np
 

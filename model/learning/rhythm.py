@@ -1,8 +1,8 @@
-"""How often what is learned anew."""
+"""How often each part of the model is refreshed."""
 
 from dataclasses import dataclass
 
-# Fewer events make no first model.
+# Fewest events for a first model.
 LEAST_EVENTS = 200
 # The newest part of a log teaches the first ranker: the encoder that it listens to must not have seen its targets.
 _FIRST_MOMENTS_SHARE = 0.2
@@ -11,7 +11,7 @@ _FIRST_MOMENTS = (1_000, 7_000)
 
 @dataclass(frozen=True, slots=True)
 class Rhythm:
-    """The two speeds of learning.
+    """The two refresh intervals.
 
     Args:
         ranker_events: Events between two refreshes of fusion and re-ranker.
@@ -22,11 +22,11 @@ class Rhythm:
     encoder_growth: float = 0.1
 
     def ranker_due(self, events: int, last: int) -> bool:
-        """Tell whether the ranker is due at `events` events if it was last refreshed at `last`."""
+        """Return whether the ranker is due at `events` events, last refreshed at `last`."""
         return events - last >= self.ranker_events
 
     def encoder_due(self, events: int, last: int) -> bool:
-        """Tell whether the encoder is due at `events` events if it was last refreshed at `last`."""
+        """Return whether the encoder is due at `events` events, last refreshed at `last`."""
         return events - last >= max(self.encoder_growth * last, self.ranker_events)
 
 

@@ -128,7 +128,7 @@ class EncoderTrainer:
             windows: Their items count as trained from here on.
             how: Epochs and rate.
             seed: Of the order of the windows.
-            progress: Told the share of steps done.
+            progress: Called with the phase and the share of steps done, 0 to 1.
         """
         mark_trained(self._recommender, windows)
         rng, batch = np.random.default_rng(seed), self._batch(len(windows))

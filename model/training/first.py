@@ -1,4 +1,4 @@
-"""The first training of the encoder: as many passes as held-out events ask for."""
+"""The first training of the encoder, with early stopping on held-out events."""
 
 from dataclasses import dataclass
 
@@ -23,14 +23,14 @@ _LAST_EPOCHS = 2
 
 @dataclass(frozen=True, slots=True)
 class Effort:
-    """How much a first training may do.
+    """The budget of a first training.
 
     Args:
-        round_targets: A round sees about this many targets, so that a small log is not graded after every glance.
-        round_epochs: Fewest and most passes of a round: a small log is soon learned by heart.
-        most_targets: What all rounds see together at most.
+        round_targets: Targets per round, about; keeps a small log from being graded after every short pass.
+        round_epochs: Fewest and most passes per round; the upper bound limits overfitting of a small log.
+        most_targets: Most targets of all rounds together.
         most_epochs: Most passes of all rounds together.
-        least_rounds: Of a log too long even for these, the newest windows are learned: older events change little.
+        least_rounds: Fewest rounds; if the log is too long for them, only its newest windows are learned.
     """
 
     round_targets: int
@@ -40,7 +40,7 @@ class Effort:
     least_rounds: int
 
     def rounds(self, targets: int) -> tuple[int, int]:
-        """Return the passes of a round, and the most rounds, over so many targets."""
+        """Return the passes per round and the most rounds for a number of targets."""
         epochs = int(np.clip(round(self.round_targets / targets), *self.round_epochs))
         rounds = min(self.most_targets // (epochs * targets), self.most_epochs // epochs)
         return epochs, max(rounds, self.least_rounds)
@@ -54,12 +54,12 @@ OFFLINE = Effort(2_000_000, (1, 5), 32_000_000, 100, 1)
 
 @dataclass(frozen=True, slots=True)
 class HeldOut:
-    """Events that tell when the encoder has learned enough.
+    """Held-out events for early stopping.
 
     Args:
-        events: The log, and behind it what is held out.
-        first: First row that is held out.
-        most: Grade no more than this many of them; None grades all.
+        events: The log, followed by the held-out events.
+        first: First held-out row.
+        most: Most events to grade; None grades all.
     """
 
     events: EventTable
@@ -69,7 +69,7 @@ class HeldOut:
 
 @dataclass(frozen=True, slots=True)
 class FirstTraining:
-    """What came of it.
+    """The result of a first training.
 
     Args:
         epochs: Passes over the log before the last ones.
@@ -90,17 +90,17 @@ def train_first(
     progress: Progress,
     held_out: HeldOut | None = None,
 ) -> FirstTraining:
-    """Train at a constant rate until held-out events are ranked no better, then let the rate fall over all events.
+    """Train at a constant rate until held-out events are ranked no better, then decay the rate over all events.
 
     Args:
-        recommender: Network of the trainer.
-        trainer: Covers the windows.
+        recommender: The network of the trainer.
+        trainer: Its softmax covers the items of the windows.
         events: The log.
-        windows: Of the whole log.
+        windows: Windows of the whole log.
         rate: Learning rate of AdamW.
-        seed: Of the order of the windows.
-        progress: Told the share of the most that may be done.
-        held_out: Events from outside of the log, for which an offline effort is made; None holds out the log's newest.
+        seed: Seed of the window order.
+        progress: Called with the phase and the share of the most rounds, 0 to 1.
+        held_out: Events from outside the log, trained for with the OFFLINE budget; None holds out the log's newest.
     """
     effort, older = OFFLINE, windows
     if held_out is None:
@@ -129,7 +129,7 @@ def _weights(recommender: Recommender) -> list[NDArray[np.float32]]:
 
 
 def _newest(windows: Windows, effort: Effort) -> Windows:
-    """Return the newest windows, as many as the fewest rounds have time for."""
+    """Return the newest windows that fit into the fewest rounds."""
     most = effort.most_targets // (effort.least_rounds * windows.target.shape[1])
     return windows.take(np.sort(np.argsort(-windows.newest, kind="stable")[:most]))
 

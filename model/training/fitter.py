@@ -21,8 +21,8 @@ class Fitter:
 
     Args:
         model: Called with a tuple of arrays, returns logits.
-        weight_decay: Of AdamW.
-        phase: Name that progress is told under.
+        weight_decay: Weight decay of AdamW.
+        phase: Phase name passed to `progress`.
     """
 
     def __init__(self, model: Any, weight_decay: float, phase: str) -> None:
@@ -45,17 +45,17 @@ class Fitter:
         seed: int,
         progress: Progress,
     ) -> float:
-        """Run over the samples; returns the mean loss of the last epoch.
+        """Fit the model to the samples and return the mean loss of the last epoch.
 
         Args:
             inputs: Arrays with samples along the first axis.
             targets: Class of each sample (or of each of its slots).
-            weights: Of each target.
-            epochs: Times each sample is seen.
+            weights: Weight of each target.
+            epochs: Passes over the samples.
             rate: Peak learning rate.
-            batch: Samples in a step.
-            seed: Of the order.
-            progress: Told the share of steps done.
+            batch: Samples per step.
+            seed: Seed of the sample order.
+            progress: Called with the phase and the share of steps done, 0 to 1.
         """
         keras.utils.set_random_seed(seed)
         rows = _filled_up(len(targets), batch, np.random.default_rng(seed))
@@ -87,5 +87,5 @@ class Fitter:
 
 
 def _filled_up(count: int, batch: int, rng: np.random.Generator) -> NDArray[np.int64]:
-    """Return all samples, some of them twice, so that every batch is full: a smaller one is traced anew."""
+    """Return all samples, some of them twice, so that every batch is full: a smaller batch would be retraced."""
     return np.concatenate([np.arange(count), rng.integers(0, count, -count % batch)])

@@ -1,4 +1,4 @@
-"""How much work a training run does; everything follows from the amount of data."""
+"""The sizes of a training run, derived from the amount of data."""
 
 from dataclasses import dataclass
 
@@ -8,7 +8,7 @@ from millrace.model.dataset.event_table import EventTable
 from millrace.model.network.config import DEFAULT_LENGTH
 from millrace.model.training.encoder_trainer import EncoderPass
 
-# Encoder: about this many targets in total, so that a small log is seen often and a large one is seen in time.
+# Targets of a run, about: a small log gets more passes, a large one fewer.
 _ENCODER_TARGETS = 150_000
 _ENCODER_EPOCHS = (2, 20)
 _SHORT_TARGETS = 10
@@ -40,7 +40,7 @@ def plan_training(events: EventTable, length: int = DEFAULT_LENGTH) -> TrainingP
 
 
 def _window_targets(events: EventTable, length: int) -> int:
-    """Return the targets of a window: few where most users have few events, or windows would be mostly padding."""
+    """Return the targets per window: few where most users have few events, since padding would dominate."""
     counts = np.bincount(events.users)
     many = max(length // 2, 1)
     return many if np.median(counts[counts > 0]) >= many else min(_SHORT_TARGETS, many)

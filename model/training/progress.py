@@ -1,4 +1,4 @@
-"""Telling how far training is."""
+"""Progress of training."""
 
 from collections.abc import Callable
 
@@ -7,4 +7,4 @@ Progress = Callable[[str, float], None]
 
 
 def silent(phase: str, share: float) -> None:
-    """Tell nobody."""
+    """Ignore progress."""

@@ -1,21 +1,21 @@
-"""Which windows a refresh of the encoder runs over."""
+"""The windows of an encoder refresh."""
 
 import numpy as np
 
 from millrace.model.dataset.windows import Windows
 
-# What a refresh has time for: five passes over these and as many old ones see three million targets.
+# Most new targets of a refresh; five passes over them and as many old ones are three million targets.
 _MOST_TARGETS = 300_000
 
 
 def refresh_windows(windows: Windows, first: int, replay: float, seed: int) -> Windows:
-    """Return the windows that reach into the log from row `first` on, and some of the others against forgetting.
+    """Return the windows with events from row `first` on, and a sample of older ones against forgetting.
 
     Args:
         windows: Of the whole log.
-        first: First row that was not learned yet. Of more new windows than there is time for, the newest are taken.
+        first: First row that is not learned yet; if there are too many new windows, the newest are taken.
         replay: Old windows for each new one.
-        seed: Draws the old ones.
+        seed: Seed of the sample.
     """
     new, old = np.flatnonzero(windows.newest >= first), np.flatnonzero(windows.newest < first)
     most = max(_MOST_TARGETS // windows.target.shape[1], 1)
