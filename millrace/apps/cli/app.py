@@ -16,6 +16,7 @@ from rich.console import Console
 
 from millrace import __version__
 from millrace.apps.help_text import reflowed, use_one_style
+from millrace.apps.terminal import printable
 from millrace.kernel.errors import MillraceError
 from millrace.kernel.extras import how_to_install
 from millrace.runtime import interrupts
@@ -164,7 +165,9 @@ def _show_version(wanted: bool) -> None:
 
 
 def _fail(sentence: str) -> NoReturn:
-    Console(stderr=True).print(sentence, style="red", markup=False, highlight=False, soft_wrap=True)
+    # It may quote an id, a path or a server's answer.
+    lines = "\n".join(map(printable, sentence.split("\n")))
+    Console(stderr=True).print(lines, style="red", markup=False, highlight=False, soft_wrap=True)
     sys.exit(EXIT_FAILED)
 
 

@@ -30,6 +30,7 @@ def import_folder(
     from rich.console import Console
 
     from millrace.apps.cli.rebuild import rebuild_and_report
+    from millrace.apps.terminal import plural
     from millrace.consumers.importing import import_history
     from millrace.kernel.progress import counting_bar
     from millrace.kernel.settings import load_settings
@@ -46,7 +47,10 @@ def import_folder(
             new = import_history(
                 log, data.items, data.slice(first, last), lambda done: bar.update(task, completed=done)
             )
-        console.print(f"{new} new events and {len(data.items)} items are in the event log.", highlight=False)
+        console.print(
+            f"{plural(new, 'new event')} and {plural(len(data.items), 'item')} are in the event log.",
+            highlight=False,
+        )
         if not log_only:
             rebuild_and_report(log, settings, console)
     finally:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from rich.console import Console
 
-from millrace.apps.cli.options import PANEL_APP, quiet_kafka
+from millrace.apps.cli.options import PANEL_APP, checked_id, quiet_kafka
 from millrace.apps.terminal import plural, printable
 from millrace.kernel.contracts import ActivityEvent, EventPolicy
 from millrace.kernel.contracts.event import RATING
@@ -61,6 +61,7 @@ def publish(
             raise ConfigurationError(
                 "An event needs --user and --item; or give a file of JSON lines, - for standard input."
             )
+        user, item = checked_id(user, "user"), checked_id(item, "item")
         event = make_event(user, item, value, type=type, ts_ms=ts_ms, event_id=event_id)
         with ActivityPublisher(load_settings()) as publisher:
             sent = publisher.publish(event)

@@ -9,6 +9,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, TaskID, TextColumn, TimeElapsedColumn
 
 from millrace.apps.cli.options import PANEL_APP, check_writable, quiet_kafka, stop_on_signals, write_report
+from millrace.apps.terminal import plural
 from millrace.kernel.errors import ConfigurationError
 from millrace.kernel.progress import LineProgress
 from millrace.kernel.settings import load_settings
@@ -72,7 +73,7 @@ def replay(
     position = state.read() if resume else 0
     with ActivityPublisher(settings, linger_ms=0) as publisher, stop_on_signals() as stopped:
         if not position:
-            with console.status(f"Sending {len(source.items)} items ..."):
+            with console.status(f"Sending {plural(len(source.items), 'item')} ..."):
                 publisher.upsert_items(source.items)
         with _Bar(console, source.total, position) as bar:
 
@@ -147,7 +148,7 @@ def _figures(result: "ReplayResult") -> dict[str, Any]:
 
 def _summary(console: Console, result: "ReplayResult", figures: dict[str, Any]) -> None:
     console.print(
-        f"Published {result.published} events in {result.seconds:.1f} s ({result.events_per_s:.0f}/s); "
+        f"Published {plural(result.published, 'event')} in {result.seconds:.1f} s ({result.events_per_s:.0f}/s); "
         f"{result.answered} were answered, {result.unanswered} were not.",
         highlight=False,
     )

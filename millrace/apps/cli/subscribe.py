@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
-from millrace.apps.cli.options import PANEL_APP, quiet_kafka, stop_on_signals
+from millrace.apps.cli.options import PANEL_APP, checked_id, quiet_kafka, stop_on_signals
 from millrace.apps.terminal import printable
 from millrace.kernel.settings import load_settings
 
@@ -49,6 +49,8 @@ def subscribe(
     from millrace.apps.cli.titles import open_titles
     from millrace.consumers.subscriber import Received, RecommendationSubscriber
 
+    if user is not None:
+        checked_id(user, "user")
     quiet_kafka()
     settings = load_settings()
     # Ids and titles are no markup, whatever brackets they hold.

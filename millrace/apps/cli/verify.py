@@ -90,12 +90,14 @@ def _print_json(found: "Verification") -> None:
 
 
 def _print(found: "Verification", show: int, console: "Console") -> None:
+    from millrace.apps.terminal import printable
+
     def say(line: str) -> None:
         console.print(line, markup=False, highlight=False, soft_wrap=True)
 
     for title, differences in (("differences", found.differences), ("not decided", found.undecided)):
         for difference in differences[:show]:
-            typer.echo(str(difference))
+            typer.echo(printable(str(difference)))
         if len(differences) > show:
             say(f"... and {len(differences) - show} more {title}; --report FILE has all.")
     say(
