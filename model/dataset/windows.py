@@ -64,6 +64,20 @@ def cut_windows(events: EventTable, length: int, targets: int) -> Windows:
         length: L, slots of history.
         targets: S, targets of a window.
     """
+    return _fill(events, *piece_bounds(events, targets), length, targets)
+
+
+def piece_bounds(events: EventTable, targets: int) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64]]:
+    """Cut each user's sequence into pieces of `targets` events, from its newest event backwards.
+
+    Args:
+        events: At least one event, in log order.
+        targets: Events per piece; a user's oldest piece may have fewer.
+
+    Returns:
+        [N] int64 rows ordered by user, then time, then row; [P] first place of the user of each piece in that order;
+        [P] one past the last place of each piece.
+    """
     order = np.lexsort((np.arange(len(events)), events.ts_ms, events.users))
     users = events.users[order]
     starts = np.flatnonzero(np.r_[True, users[1:] != users[:-1]])
@@ -71,8 +85,7 @@ def cut_windows(events: EventTable, length: int, targets: int) -> Windows:
     counts = -(-(ends - starts) // targets)
     first = np.repeat(starts, counts)
     back = np.arange(counts.sum()) - np.repeat(np.cumsum(counts) - counts, counts)
-    end = np.repeat(ends, counts) - back * targets
-    return _fill(events, order, first, end, length, targets)
+    return order, first, np.repeat(ends, counts) - back * targets
 
 
 def _fill(

@@ -1,4 +1,4 @@
-"""How far predicted ratings are off, and whether they mean what they say."""
+"""Error and calibration of predicted ratings."""
 
 from dataclasses import dataclass
 
@@ -23,12 +23,12 @@ class RatingErrors:
 
 @dataclass(frozen=True, slots=True)
 class CalibrationBin:
-    """Ratings of about the same prediction.
+    """Ratings with similar predictions.
 
     Args:
         predicted: Mean prediction.
         given: Mean rating.
-        ratings: How many.
+        ratings: Number of ratings.
     """
 
     predicted: float
@@ -41,7 +41,7 @@ def errors_of(given: NDArray[np.float64], predicted: NDArray[np.float64]) -> Rat
 
     Args:
         given: [N] ratings.
-        predicted: [N].
+        predicted: [N] predicted ratings.
     """
     if not len(given):
         return RatingErrors(float("nan"), float("nan"))
@@ -54,8 +54,8 @@ def calibration(given: NDArray[np.float64], predicted: NDArray[np.float64], bins
 
     Args:
         given: [N] ratings.
-        predicted: [N].
-        bins: Most bins.
+        predicted: [N] predicted ratings.
+        bins: Most bins to return.
     """
     parts = np.array_split(np.argsort(predicted, kind="stable"), bins)
     return [

@@ -1,4 +1,4 @@
-"""How high users and items lie: biases, and what the log says of each item."""
+"""User and item biases of a log."""
 
 from dataclasses import dataclass
 
@@ -15,11 +15,11 @@ _SWEEPS = 10
 
 @dataclass(frozen=True, slots=True)
 class Levels:
-    """What a log says of users and items apart from any taste.
+    """User and item biases of a log, without taste.
 
     Args:
-        mean: Of all ratings.
-        rest: [N] float64 each rating less the mean and its user's bias: what it says of its item.
+        mean: Mean of all ratings.
+        rest: [N] float64 rating minus mean and user bias.
         total: [rows] float64 sum of `rest` by item.
         count: [rows] float64 ratings by item.
     """
@@ -31,11 +31,11 @@ class Levels:
 
 
 def fit_levels(events: EventTable, rows: int) -> Levels:
-    """Return the levels of a log: shrunk user and item biases in turns, by ridge regression.
+    """Fit shrunk user and item biases by alternating ridge regression.
 
     Args:
         events: At least one rating; items below `rows`.
-        rows: Of the item tables.
+        rows: Rows of the item tables.
     """
     users, items = events.users, events.items
     values = events.values.astype(np.float64)

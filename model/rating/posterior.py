@@ -1,4 +1,4 @@
-"""The posterior mean of `millrace.model.rating.process`, given a history, in few and cheap operations."""
+"""The posterior mean of `millrace.model.rating.process` given a history."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -19,7 +19,7 @@ class History:
         noise: [B, L] variance of the rating and of the item's bias.
         age: [B, L] seconds before now.
         there: [B, L] 1, or 0 where padded.
-        rest: [B, L] what the rating exceeds its item's mean by.
+        rest: [B, L] float32 rating minus its item's mean.
     """
 
     factors: Any
@@ -31,11 +31,11 @@ class History:
 
 @dataclass(frozen=True, slots=True)
 class Level:
-    """A user's lasting level as the ratings before the history tell it.
+    """The posterior of a user's lasting level given the ratings before the history.
 
     Args:
-        mean: [B, 1].
-        variance: [B, 1].
+        mean: [B, 1] float32, in stars.
+        variance: [B, 1] float32, in squared stars.
     """
 
     mean: Any
@@ -44,11 +44,11 @@ class Level:
 
 @dataclass(frozen=True, slots=True)
 class Feeling:
-    """What a user is expected to feel now: the rating of an item exceeds its mean by level + factors . taste.
+    """Posterior means at the time of the request: rating = item mean + level + factors . taste.
 
     Args:
-        level: [B, 1].
-        taste: [B, 1, D].
+        level: [B, 1] float32, in stars.
+        taste: [B, 1, D] float32.
     """
 
     level: Any
@@ -56,27 +56,27 @@ class Feeling:
 
 
 def level_before(settings: ProcessSettings, count: Any, total: Any) -> Level:
-    """Return the level by what is known of the ratings before the history: prior, if there are none.
+    """Return the posterior of the level given the ratings before the history; the prior if there are none.
 
     Observing their mean first and the history then is the same as observing both together, as only the lasting level
     is common to them.
 
     Args:
-        settings: Learned numbers.
-        count: [B, 1] how many they are.
-        total: [B, 1] what they exceed expectation by in sum; 0 if there are none.
+        settings: Learned parameters of the process.
+        count: [B, 1] number of these ratings.
+        total: [B, 1] sum of rating minus expectation over them; 0 if there are none.
     """
     weight = settings.level / (count * (settings.level + settings.older_noise) + settings.older_share)
     return Level(weight * total, settings.level * (1.0 - weight * count))
 
 
 def feeling(settings: ProcessSettings, history: History, level: Level) -> Feeling:
-    """Return the posterior mean of everything that a rating to come is made of.
+    """Return the posterior means of level and taste at the time of the request.
 
     Args:
-        settings: Learned numbers.
+        settings: Learned parameters of the process.
         history: Noisy observations.
-        level: Before them.
+        level: Posterior of the level before the history.
     """
     length = history.age.shape[1]
     taste_kept, fading = _by_place(settings, length)

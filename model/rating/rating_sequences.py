@@ -6,6 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from millrace.model.dataset.event_table import EventTable
+from millrace.model.dataset.windows import piece_bounds
 from millrace.model.rating.levels import Levels
 
 _MS_PER_S = 1000.0
@@ -22,8 +23,8 @@ class RatingSequences:
         graded: [W, T] float32 1 where the rating is to be predicted from those before it, else 0.
         older_count: [W] float32 ratings of the user before the sequence.
         older_mean: [W] float32 their mean, 0 if there are none.
-        rest: [W, T] float32 what all other ratings of the item say of it, see `Levels.total`.
-        count: [W, T] float32 how many they are.
+        rest: [W, T] float32 `Levels.total` of the item without this rating.
+        count: [W, T] float32 number of these ratings.
     """
 
     item: NDArray[np.int32]
@@ -53,20 +54,13 @@ def cut_sequences(
 
     Args:
         events: In log order; a user's ratings are put in the order of their times.
-        levels: Of the same log.
-        length: T.
+        levels: Levels of the same log.
+        length: T, entries of a sequence.
         targets: Ratings of a sequence that are predicted.
-        most: More sequences than these are thinned out.
-        rng: Chooses them.
+        most: Most sequences to return; a longer log is sampled.
+        rng: Source of the sample.
     """
-    order = np.lexsort((np.arange(len(events)), events.ts_ms, events.users))
-    users = events.users[order]
-    starts = np.flatnonzero(np.r_[True, users[1:] != users[:-1]])
-    sizes = np.diff(np.r_[starts, len(users)])
-    pieces = -(-sizes // targets)
-    first = np.repeat(starts, pieces)
-    back = np.arange(pieces.sum()) - np.repeat(np.cumsum(pieces) - pieces, pieces)
-    end = np.repeat(starts + sizes, pieces) - back * targets
+    order, first, end = piece_bounds(events, targets)
     if len(end) > most:
         chosen = np.sort(rng.choice(len(end), most, replace=False))
         first, end = first[chosen], end[chosen]

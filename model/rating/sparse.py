@@ -13,8 +13,8 @@ class Grouped:
 
     Args:
         starts: [groups + 1] int64 first row of each group.
-        others: [N] int64 the other side's number.
-        order: [N] int64 row of the ungrouped ratings.
+        others: [N] int64 item of each rating if grouped by user, and the reverse.
+        order: [N] int64 row of each rating before grouping.
     """
 
     starts: NDArray[np.int64]
