@@ -1,4 +1,4 @@
-"""Following the log: every event through the statistics that serve, so that training sees what serving saw."""
+"""Replays the log through the serving statistics, so that training sees the features that serving saw."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -28,10 +28,10 @@ class _Step:
 
 
 class LogFollower:
-    """Statistics, catalogue and users, moved through the log, with a learner that is told of every event.
+    """Replays events through statistics, catalogue and user states, and feeds a learner.
 
     Args:
-        learner: Is given events and moments.
+        learner: Receives each event, and a moment for each target of the ranker.
         items: Dense index -> item.
     """
 
@@ -44,26 +44,26 @@ class LogFollower:
         self.update_items(items)
 
     def update_items(self, items: Mapping[int, CatalogueItem]) -> None:
-        """Take over new or changed items."""
+        """Add new items and replace changed ones."""
         for index, item in items.items():
             if self._catalogue.item(index) != item:
                 self._catalogue.upsert(index, item)
 
     def follow(
-        self, events: Sequence[ResolvedEvent], moments: bool, told: Callable[[float], None] = lambda share: None
+        self, events: Sequence[ResolvedEvent], moments: bool, progress: Callable[[float], None] = lambda share: None
     ) -> None:
-        """Move through events in log order; one that was seen before changes nothing.
+        """Replay events in log order; a duplicate changes nothing.
 
-        A request's time is that of the user's newest event, since that is when the list was made. The network's
-        proposals are those of the learner's encoder as it is now.
+        A request has the time of the user's previous event, since the list was made then. Proposals come from the
+        learner's current encoder.
 
         Args:
-            events: The next ones.
-            moments: Whether the ranker is to learn from them.
-            told: Told the share that is done.
+            events: The next events of the log.
+            moments: Whether to make moments for the ranker.
+            progress: Called with the share that is done, 0 to 1.
         """
         for first in range(0, len(events), _TOGETHER):
-            told(first / len(events))
+            progress(first / len(events))
             steps = self._applied(events[first : first + _TOGETHER])
             proposals = self._proposals([step for step in steps if step.target]) if moments else iter(())
             for step in steps:
@@ -72,17 +72,17 @@ class LogFollower:
                 event = step.event
                 self._learner.add_event(event.user_id, event.item, event.value, event.ts_ms, event.weight)
                 self._statistics.update(step.before, event.item, event.value, event.ts_ms, event.weight)
-        told(1.0)
+        progress(1.0)
 
     def _applied(self, events: Sequence[ResolvedEvent]) -> list[_Step]:
-        """Let users take their events; those that change nothing are left out."""
+        """Apply events to their users and return those that are not duplicates."""
         steps = []
         for event in events:
             before = self._users.get(event.user_id) or UserState(event.user_id)
             applied = apply_event(before, event)
             if not applied.duplicate:
                 self._users[event.user_id] = applied.state
-                # What teaches nothing is no target, like the repeat of an item.
+                # Repeats and events of weight 0 are no targets.
                 steps.append(_Step(before, event, applied.first_touch and event.weight > 0.0))
         return steps
 

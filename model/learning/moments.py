@@ -1,4 +1,4 @@
-"""What the ranker learns from: moments with their candidates, in a ring of bounded size."""
+"""Training examples of the ranker: requests with the item that followed, and a replay buffer of bounded size."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -14,12 +14,12 @@ HISTORY_INPUTS = ("history", "history_value", "history_age")
 
 @dataclass(frozen=True, slots=True)
 class Moment:
-    """One request and what came next.
+    """One request and the item that its user took next.
 
     Args:
-        request: B = 1.
-        target: Item that came.
-        popularity_rank: Place of the target, from 0, in the popularity list of the moment; -1 if nobody looked.
+        request: The request, with B = 1.
+        target: Dense index of the item that followed.
+        popularity_rank: Rank of the target, from 0, in the popularity list at that time; -1 if not computed.
     """
 
     request: ScoreRequest
@@ -28,21 +28,21 @@ class Moment:
 
     @property
     def place(self) -> int:
-        """Place of the target among the candidates, -1 if it is none."""
+        """Position of the target among the candidates, -1 if it is not among them."""
         found = np.flatnonzero(self.request.candidates[0] == self.target)
         return int(found[0]) if len(found) else -1
 
 
 @dataclass(frozen=True, slots=True)
 class Lessons:
-    """N moments as the ranker reads them.
+    """N moments as columns, the input of the ranker's training.
 
     Args:
         candidates: [N, C] int32.
         features: [N, C, F] float16.
-        log_prob: [N, C] float32 of an encoder that had not seen the target.
+        log_prob: [N, C] float32 log-probability of each candidate, by an encoder that had not learned the target.
         context: [N, U] float32.
-        place: [N] int32 of the target among the candidates.
+        place: [N] int32 position of the target among the candidates.
     """
 
     candidates: NDArray[np.int32]
@@ -62,11 +62,11 @@ class Lessons:
 
 
 def lessons_of(moments: Sequence[Moment], log_prob: NDArray[np.float32]) -> Lessons | None:
-    """Return moments whose target is a candidate as lessons, None if there are none.
+    """Return the moments whose target is a candidate, as columns; None if there are none.
 
     Args:
-        moments: N.
-        log_prob: [N, C] of all of them.
+        moments: N moments.
+        log_prob: [N, C] float32 encoder log-probabilities of their candidates.
     """
     kept = [number for number, moment in enumerate(moments) if moment.place >= 0]
     if not kept:
@@ -82,10 +82,10 @@ def lessons_of(moments: Sequence[Moment], log_prob: NDArray[np.float32]) -> Less
 
 
 class LessonRing:
-    """The newest lessons.
+    """A replay buffer of the newest lessons.
 
     Args:
-        size: Most lessons kept.
+        size: Most lessons to hold.
     """
 
     def __init__(self, size: int) -> None:
@@ -97,7 +97,7 @@ class LessonRing:
         return min(self._added, self._size)
 
     def add(self, lessons: Lessons) -> None:
-        """Add lessons; the oldest make room."""
+        """Add lessons; beyond `size`, they replace the oldest."""
         if self._lessons is None:
             self._lessons = _room(lessons, self._size)
         places = (self._added + np.arange(len(lessons))) % self._size
@@ -106,7 +106,11 @@ class LessonRing:
         self._added += len(lessons)
 
     def draw(self, count: int, rng: np.random.Generator) -> Lessons:
-        """Return up to `count` different lessons at random; there must be one."""
+        """Return up to `count` distinct lessons at random.
+
+        Raises:
+            ValueError: The buffer is empty.
+        """
         if self._lessons is None:
             raise ValueError("There are no lessons to draw from.")
         return self._lessons.take(rng.choice(len(self), min(count, len(self)), replace=False))

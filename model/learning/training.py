@@ -41,7 +41,7 @@ class Training:
         parent: Version to go on from; None begins with random weights.
         configuration: What was chosen of the model.
         seed: Of everything random.
-        progress: Told phase (`encoder`, `replay`, `ranker`, `export`) and share.
+        progress: Called with phase (`encoder`, `replay`, `ranker`, `export`) and share, 0 to 1.
 
     Attributes:
         version: Name of the version that this training has published last, or went on from.
@@ -147,12 +147,12 @@ class Training:
         if not started:
             # A parent's own events only move the statistics; without one, the encoder learns the older ones first.
             known = min(self._parent.card.events, len(events)) if self._parent else first_moments(len(events))
-            self._follower.follow(events[:known], moments=False, told=self._told(0.0, 0.5))
+            self._follower.follow(events[:known], moments=False, progress=self._replay_progress(0.0, 0.5))
             if self._parent is None:
                 self._learner.refresh_encoder()
-        self._follower.follow(events[known:], moments=True, told=self._told(0.5, 1.0))
+        self._follower.follow(events[known:], moments=True, progress=self._replay_progress(0.5, 1.0))
 
-    def _told(self, start: float, stop: float) -> Callable[[float], None]:
+    def _replay_progress(self, start: float, stop: float) -> Callable[[float], None]:
         return lambda share: self._progress("replay", start + (stop - start) * share)
 
     def _card(self, metrics: Mapping[str, float], position: Mapping[int, int]) -> VersionCard:
