@@ -95,7 +95,7 @@ def _line(task: Task) -> str:
     parts = [f"{task.description}: {done}"]
     if task.elapsed is not None:
         parts.append(f"{_duration(task.elapsed)} so far")
-    if task.time_remaining is not None:
+    if task.time_remaining is not None and not task.finished:
         parts.append(f"about {_duration(task.time_remaining)} left")
     return ", ".join(parts)
 

@@ -60,8 +60,8 @@ def check_learnable(split: Split) -> None:
     """
     if split.warm_up < LEAST_TRAINING_EVENTS:
         raise ConfigurationError(
-            f"The training part of this stream has {split.warm_up} events, and a first model needs "
-            f"{LEAST_TRAINING_EVENTS}; use a longer stream or a larger training share."
+            f"The training part of this stream is too short: a first model needs {LEAST_TRAINING_EVENTS} events "
+            f"(found: {split.warm_up}); use a longer stream or a larger training share."
         )
 
 

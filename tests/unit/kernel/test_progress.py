@@ -33,6 +33,7 @@ def test_what_is_not_due_is_not_printed_but_the_end_of_each_task_is() -> None:
             bars.update(first, completed=share)
         bars.update(second, completed=0.9)
     assert [line.split(",")[0] for line in lines(out)] == ["encoder: 100 %"]
+    assert "left" not in lines(out)[0]
 
 
 def test_a_terminal_gets_bars_and_no_lines() -> None:
