@@ -11,6 +11,7 @@ from millrace.kernel.errors import ConfigurationError
 from millrace.kernel.settings import Settings
 from millrace.kernel.user_state import ServedList, UserState
 from millrace.stores.event_log import EventLog, LoggedEvent
+from millrace.stores.redis.readable import readable_statistics
 from millrace.stores.redis.stores import Stores
 from millrace.streams.statistics.tail import decode_tail
 
@@ -30,6 +31,7 @@ async def export(log: EventLog, stores: Stores, settings: Settings, user_id: str
     Raises:
         ConfigurationError: Nothing is held about this user.
         TransientError: Redis or the log does not answer.
+        FatalError: What Redis holds about the person cannot be read.
     """
     (state,) = await stores.users.load([user_id])
     (tail,) = await stores.statistics.tails([user_id])

@@ -2,7 +2,7 @@
 
 from millrace.streams.ranking.batch import CandidateBatch
 from millrace.streams.ranking.candidates import CandidateStep
-from millrace.streams.ranking.features import CONTEXT_NAMES, FEATURE_NAMES
+from millrace.streams.ranking.columns import CONTEXT_NAMES, FEATURE_NAMES
 from millrace.streams.ranking.fusion import FusionWeights
 from millrace.streams.ranking.grading import Grade, grade
 from millrace.streams.ranking.rules import ListedItem, ListRules, RankedItems, select_list

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from millrace.streams.compiled import compiled
-from millrace.streams.ranking.features import CONTEXTS, FEATURES
+from millrace.streams.ranking.columns import CONTEXTS, FEATURES
 from millrace.streams.scoring.protocol import CANDIDATES, HISTORY_TENSOR_LENGTH, ScoreRequest
 
 _Places = tuple[int, int, int, int, int, int, int, int]

@@ -4,7 +4,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from millrace.streams.compiled import compiled
-from millrace.streams.ranking import columns
 from millrace.streams.ranking.arrays import LinearWeights, User
 from millrace.streams.ranking.batch import CandidateBatch, parts_of
 from millrace.streams.ranking.context_kernel import write_context
@@ -17,17 +16,10 @@ from millrace.streams.ranking.marks_kernel import block, forget
 from millrace.streams.ranking.pool_kernel import fill_pool
 from millrace.streams.ranking.request_kernel import fill_request
 from millrace.streams.ranking.shared import Shared
-from millrace.streams.ranking.taste_kernel import compare_taste, taste_of
+from millrace.streams.ranking.taste_kernel import compare_taste, write_taste
 from millrace.streams.ranking.unseen_kernel import search_unseen
 
 _EPOCH_YEAR, _YEAR_MS = 1970, 365.2425 * 86_400_000
-# The features that differ among never-seen items, title words aside, in the order of `search_unseen`; then the rate.
-_SEARCHED_NAMES = (
-    *("genre_last", "genre_recent", "genre_long", "unseen_genre", "genre_set"),
-    *("year_recent", "unseen_year", "year_long", "release_age", "unreleased"),
-    *("catalogue_era", "unseen_era", "first_rate"),
-)
-_SEARCHED = np.array([columns.FEATURE_NAMES.index(name) for name in _SEARCHED_NAMES])
 
 
 @compiled
@@ -49,10 +41,12 @@ def find_candidates(
     users: int,
     excluded: int,
     row: int,
-) -> None:
+) -> bool:
     """Write the candidates of one user with their features, best by the linear fusion first, and the user's tensors.
 
     The arrays come one by one: to look into a tuple of them, a call takes several times as long as to take them over.
+
+    Nothing is written for a user whose history names an item there is no room for: the kernels do not check indexes.
 
     Args:
         items: Of the user, as are `values`, `ts_ms`, `touched`, `proposals`, `events`, `bucket` and `mean_value`: see
@@ -73,9 +67,18 @@ def find_candidates(
         users: See memory.
         excluded: See memory.
         row: Of the user in the batch.
+
+    Returns:
+        Whether there is room for all items of the history.
     """
+    room = len(shared.items.counts)
+    for item in items:
+        # An index below 0 is a large one without its sign.
+        if np.uint32(item) >= room:
+            return False
     user = User(items, values, ts_ms, touched, proposals, now_ms, clock, events, bucket, mean_value)
     _find(user, LinearWeights(weights, by_context), shared, row, parts_of(memory, users, excluded))
+    return True
 
 
 @compiled
@@ -83,17 +86,15 @@ def _find(user: User, linear: LinearWeights, shared: Shared, row: int, found: Ca
     rows, items, titles, scratch = shared.rows, shared.items, shared.titles, shared.scratch
     lists, marks, context, candidates = shared.lists, scratch.marks, found.context[row], found.candidates[row]
     _write_user(user, lists.unavailable, row, found)
-    taste_of(user.items, items.counts, context[columns.UNSEEN_SHARE :])
+    write_taste(user.items, items.counts, context)
     weights = weights_in_context(linear.weights, linear.by_context, context)
     block(user.touched, marks)
     taste = compare_taste(user.items, _EPOCH_YEAR + user.now_ms / _YEAR_MS, items.lines, shared.everyone)
-    new = search_unseen(weights[_SEARCHED], taste, shared.unseen, marks)
+    new = search_unseen(weights, taste, shared.unseen, marks)
     weighed = weigh_history(user, rows, items.counts)
     pool = fill_pool(user, rows, weighed, items, new, lists, titles, len(candidates), scratch)
     evidence = gather_evidence(pool, user.items, rows, weighed, items.shares, scratch.places)
-    features = compute_features(
-        pool, user, evidence, weighed, items, titles, taste, scratch.token_weights, len(weights)
-    )
+    features = compute_features(pool, user, evidence, weighed, items, titles, taste, scratch.token_weights)
     best = (candidates, found.features[row], found.linear[row])
     linear_cut(pool, features, weights, user.proposals, lists.newest, new, marks, *best)
     forget(pool, marks)
@@ -102,7 +103,7 @@ def _find(user: User, linear: LinearWeights, shared: Shared, row: int, found: Ca
 
 @compiled
 def _write_user(user: User, unavailable: NDArray[np.int32], row: int, found: CandidateBatch) -> None:
-    """Write what needs no item: the context, but for what `taste_of` tells, and the tensors of the history."""
+    """Write what needs no item: the context, but for what `write_taste` adds, and the tensors of the history."""
     found.context[row], found.history[row], found.exclude[row] = 0.0, 0, 0
     found.history_value[row], found.history_age_s[row] = 0.0, 0.0
     known = (user.events, user.bucket, user.mean_value)

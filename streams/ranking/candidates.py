@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from millrace.kernel.errors import FatalError
 from millrace.kernel.user_state import UserState
 from millrace.streams.catalogue import Catalogue
 from millrace.streams.compiled import plain
@@ -20,11 +21,12 @@ from millrace.streams.ranking.popularity_view import PopularityView
 from millrace.streams.ranking.requests import exclude_width
 from millrace.streams.ranking.shared import Shared, share
 from millrace.streams.statistics import ItemStatistics
+from millrace.streams.statistics.growing import MOST_ITEMS
 from millrace.streams.statistics.popularity import history_bucket
 
 _Items = NDArray[np.int32]
-_NOTHING_HELD = (None,) * 4
-_Told = tuple[_Items, NDArray[np.float32], NDArray[np.int64], _Items, _Items, int, int, float]
+_NO_ARRAYS = (None,) * 4
+_UserArguments = tuple[_Items, NDArray[np.float32], NDArray[np.int64], _Items, _Items, int, int, float]
 
 
 class CandidateStep:
@@ -49,11 +51,11 @@ class CandidateStep:
         self._token_weights: NDArray[np.float32] = np.zeros(0, np.float32)
         self._shared: Shared | None = None
         self._shared_at = -1
-        self._held: tuple[NDArray[Any] | None, ...] = _NOTHING_HELD
+        self._seen_arrays: tuple[NDArray[Any] | None, ...] = _NO_ARRAYS
 
     def __getstate__(self) -> dict[str, Any]:
-        """Return all but what is put together from the rest."""
-        return {**self.__dict__, "_shared": None, "_held": _NOTHING_HELD}
+        """Return the state to pickle; what is derived from it is left out."""
+        return {**self.__dict__, "_shared": None, "_seen_arrays": _NO_ARRAYS}
 
     def needed_pages(self, states: Sequence[UserState]) -> list[int]:
         """Return the items whose pages `build` will read for these users, each once."""
@@ -72,6 +74,9 @@ class CandidateStep:
             states: B users.
             now_ms: [B] time of each request.
             weights: Linear fusion for the cut.
+
+        Raises:
+            FatalError: A history names something that cannot be an item.
         """
         self.prepare()
         shared, clock, unavailable = self._share(), self.statistics.clock, self.view.unavailable
@@ -79,19 +84,35 @@ class CandidateStep:
         memory, batch = allocate(users, excluded)
         cut = (weights.weights, weights.context_weights, shared, memory, users, excluded)
         for row, (state, time_ms) in enumerate(zip(states, now_ms, strict=True)):
-            find_candidates(*_told(state), int(time_ms), clock, *cut, row)
+            if not find_candidates(*_arguments_of(state), int(time_ms), clock, *cut, row):
+                self._make_room_for(state)
+                return self.build(states, now_ms, weights)
         return batch
 
     def prepare(self) -> None:
         """Give every array room for all known indexes, and renew the view if enough has happened."""
-        if not all(map(is_, self._held_elsewhere(), self._held)):
+        if not all(map(is_, self._current_arrays(), self._seen_arrays)):
             self._make_room()
         self.view.refresh(self.statistics, self.catalogue)
 
-    def _held_elsewhere(self) -> tuple[NDArray[Any], ...]:
-        """Return an array of each owner of arrays; all that an owner has are replaced together, by longer ones."""
+    def _current_arrays(self) -> tuple[NDArray[Any], ...]:
+        """Return one array of each owner: an owner that grows replaces all of its arrays at once."""
         rows, popularity, catalogue = self.statistics.rows, self.statistics.popularity, self.catalogue
         return rows.ids, popularity.counts, catalogue.known, catalogue.token_items
+
+    def _make_room_for(self, state: UserState) -> None:
+        """Make room for a history that names items which catalogue and statistics do not know.
+
+        Raises:
+            FatalError: It names something that cannot be an item.
+        """
+        lowest, highest = int(state.items.min()), int(state.items.max())
+        if lowest < 0 or highest >= MOST_ITEMS:
+            raise FatalError(
+                f"The history of user {state.user_id!r} names item {lowest if lowest < 0 else highest}, which cannot "
+                "be one; run `millrace rebuild`, then start the role again."
+            )
+        self.catalogue.ensure(highest + 1)
 
     def _make_room(self) -> None:
         size = max(len(self.catalogue.known), len(self.statistics.rows), len(self.statistics.popularity))
@@ -102,7 +123,7 @@ class CandidateStep:
         self._places = np.zeros(size, np.int16)
         self._scores = np.zeros(size, np.float32)
         self._token_weights = np.zeros(len(self.catalogue.token_items), np.float32)
-        self._held, self._shared = self._held_elsewhere(), None
+        self._seen_arrays, self._shared = self._current_arrays(), None
 
     def link_rows(self) -> LinkRows:
         """Return the rows of the statistics."""
@@ -136,7 +157,7 @@ class CandidateStep:
         )
 
 
-def _told(state: UserState) -> _Told:
+def _arguments_of(state: UserState) -> _UserArguments:
     """Return what `find_candidates` takes of a user."""
     arrays = (plain(state.items), plain(state.values), plain(state.ts_ms), plain(state.touched), plain(state.proposals))
     return (*arrays, state.count, history_bucket(state.count), state.mean_value or NEUTRAL_VALUE)

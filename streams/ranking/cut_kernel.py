@@ -8,7 +8,15 @@ from numpy.typing import NDArray
 
 from millrace.streams.compiled import compiled
 from millrace.streams.ranking.arrays import HistoryWeights, ItemArrays, LinkRows
-from millrace.streams.ranking.history_kernel import TRANSITIONS
+from millrace.streams.ranking.history_kernel import (
+    FOLLOWED_LONG,
+    FOLLOWED_SESSION,
+    FOLLOWED_SHORT,
+    FOLLOWED_TIMED,
+    FOLLOWED_WIDE,
+    TOGETHER,
+    TRANSITIONS,
+)
 from millrace.streams.ranking.marks_kernel import FREE, POOLED
 from millrace.streams.ranking.selection_kernel import LOWER_HALF, largest_by_bits
 from millrace.streams.statistics.row_kernels import COVISITED, SHORT, STATISTICS, TIMED, WIDE
@@ -70,10 +78,11 @@ def _weigh_links(weighed: HistoryWeights, weights: NDArray[np.float32]) -> np.fl
                 shared += parts[kernel] * weighed.back_off[kernel]
     for lag in range(len(weights)):
         own = weighed.factors[lag]
-        weights[lag, SHORT] = parts[0] * own[0] + parts[1] * own[1] + parts[2] * own[2]
-        weights[lag, WIDE] = parts[3] * own[3]
-        weights[lag, TIMED] = parts[4] * own[4]
-        weights[lag, COVISITED] = parts[TRANSITIONS] * own[TRANSITIONS]
+        recent = parts[FOLLOWED_SHORT] * own[FOLLOWED_SHORT] + parts[FOLLOWED_SESSION] * own[FOLLOWED_SESSION]
+        weights[lag, SHORT] = recent + parts[FOLLOWED_LONG] * own[FOLLOWED_LONG]
+        weights[lag, WIDE] = parts[FOLLOWED_WIDE] * own[FOLLOWED_WIDE]
+        weights[lag, TIMED] = parts[FOLLOWED_TIMED] * own[FOLLOWED_TIMED]
+        weights[lag, COVISITED] = parts[TOGETHER] * own[TOGETHER]
     return np.float32(shared)
 
 

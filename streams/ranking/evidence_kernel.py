@@ -5,12 +5,25 @@ from numpy.typing import NDArray
 
 from millrace.streams.compiled import compiled
 from millrace.streams.ranking.arrays import HistoryWeights, LinkRows
-from millrace.streams.ranking.history_kernel import BACK_OFF, FADE, LINK_KERNELS, SESSION_LIFT, TIMED_LIFT, TRANSITIONS
+from millrace.streams.ranking.history_kernel import (
+    BACK_OFF,
+    FADE,
+    FOLLOWED_LONG,
+    FOLLOWED_SESSION,
+    FOLLOWED_SHORT,
+    FOLLOWED_TIMED,
+    FOLLOWED_WIDE,
+    LINK_KERNELS,
+    SESSION_LIFT,
+    TIMED_LIFT,
+    TOGETHER,
+    TOGETHER_DISLIKED,
+    TOGETHER_LIKED,
+)
 from millrace.streams.statistics.row_kernels import COVISITED, SHORT, TIMED, WIDE
 
 # Columns of the evidence: the kernels over links, two sums of log lifts, the strongest link.
-LIFTS = LINK_KERNELS
-STRONGEST = LIFTS + 2
+SESSION_LIFTS, TIMED_LIFTS, STRONGEST = range(LINK_KERNELS, LINK_KERNELS + 3)
 # Columns in memory: a row of 16 float32 fills one cache line.
 EVIDENCE = 16
 
@@ -153,8 +166,8 @@ def _add_lifts(
     """Add the lifts of the first `number` links to the evidence of their `targets`."""
     for place in range(number):
         target = np.uint32(targets[place])
-        evidence[target, LIFTS] += session_lifts[place]
-        evidence[target, LIFTS + 1] += timed_lifts[place]
+        evidence[target, SESSION_LIFTS] += session_lifts[place]
+        evidence[target, TIMED_LIFTS] += timed_lifts[place]
 
 
 @compiled
@@ -183,19 +196,19 @@ def _add_links(
         evidence: [P, EVIDENCE] out.
     """
     # Locals: behind every write to the evidence, the compiler would have to read an array's elements again.
-    short, session, long = factors[lag, 0], factors[lag, 1], factors[lag, 2]
-    wide, timed = factors[lag, 3], factors[lag, 4]
-    covisited, liked, disliked = factors[lag, TRANSITIONS], factors[lag, TRANSITIONS + 1], factors[lag, TRANSITIONS + 2]
+    short, session, long = factors[lag, FOLLOWED_SHORT], factors[lag, FOLLOWED_SESSION], factors[lag, FOLLOWED_LONG]
+    wide, timed, covisited = factors[lag, FOLLOWED_WIDE], factors[lag, FOLLOWED_TIMED], factors[lag, TOGETHER]
+    liked, disliked = factors[lag, TOGETHER_LIKED], factors[lag, TOGETHER_DISLIKED]
     for place in range(number):
         slot, own = np.uint32(slots[place]), np.uint32(targets[place])
         followed, widely, together = links[row, slot, SHORT], links[row, slot, WIDE], links[row, slot, COVISITED]
         timed_link = timed * links[row, slot, TIMED]
-        evidence[own, 0] += short * followed
-        evidence[own, 1] += session * followed
-        evidence[own, 2] += long * followed
-        evidence[own, 3] += wide * widely
-        evidence[own, 4] += timed_link
-        evidence[own, TRANSITIONS] += covisited * together
-        evidence[own, TRANSITIONS + 1] += liked * together
-        evidence[own, TRANSITIONS + 2] += disliked * together
+        evidence[own, FOLLOWED_SHORT] += short * followed
+        evidence[own, FOLLOWED_SESSION] += session * followed
+        evidence[own, FOLLOWED_LONG] += long * followed
+        evidence[own, FOLLOWED_WIDE] += wide * widely
+        evidence[own, FOLLOWED_TIMED] += timed_link
+        evidence[own, TOGETHER] += covisited * together
+        evidence[own, TOGETHER_LIKED] += liked * together
+        evidence[own, TOGETHER_DISLIKED] += disliked * together
         evidence[own, STRONGEST] = max(evidence[own, STRONGEST], timed_link)

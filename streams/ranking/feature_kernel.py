@@ -6,7 +6,7 @@ from numpy.typing import NDArray
 from millrace.streams.compiled import compiled
 from millrace.streams.ranking import columns
 from millrace.streams.ranking.arrays import HistoryWeights, ItemArrays, Taste, TitleWords, User
-from millrace.streams.ranking.evidence_kernel import LIFTS, STRONGEST
+from millrace.streams.ranking.evidence_kernel import SESSION_LIFTS, STRONGEST, TIMED_LIFTS
 from millrace.streams.ranking.history_kernel import COVISITS, TRANSITIONS
 from millrace.streams.ranking.item_kernel import (
     ITEM_AGE,
@@ -57,7 +57,6 @@ def compute_features(
     titles: TitleWords,
     taste: Taste,
     token_weights: NDArray[np.float32],
-    features: int,
 ) -> NDArray[np.float32]:
     """Return [P, F] the features of the pool.
 
@@ -70,12 +69,11 @@ def compute_features(
         titles: Their words.
         taste: The user's tables.
         token_weights: [T] scratch, all zero before and after.
-        features: F.
     """
     size, tokens = len(pool), titles.tokens
     lines, of_titles = np.empty((size, ITEM_COLUMNS), np.float32), np.empty(size, np.float32)
     by_bucket, logs = np.empty(size, np.float32), np.empty((size, _LOGS), np.float32)
-    out = np.empty((size, features), np.float32)
+    out = np.empty((size, columns.FEATURES), np.float32)
     _weigh_titles(user.items, tokens, titles.idf, token_weights)
     _bring_together(pool, items, user.bucket, tokens, token_weights, lines, by_bucket, of_titles)
     _log_arguments(lines, evidence, weighed, by_bucket, items.bucket_totals[user.bucket], logs)
@@ -94,8 +92,8 @@ def compute_features(
         row[columns.TITLE_WORDS] = of_titles[place]
         row[columns.MEAN_RATING] = line[ITEM_MEAN]
         row[columns.IDLE_EVENTS] = line[ITEM_IDLE]
-        row[columns.LIFT_SESSION] = found[LIFTS]
-        row[columns.LIFT_TIMED] = found[LIFTS + 1]
+        row[columns.LIFT_SESSION] = found[SESSION_LIFTS]
+        row[columns.LIFT_TIMED] = found[TIMED_LIFTS]
         row[columns.STRONGEST_LINK] = logs[place, _LOG_STRONGEST]
         row[columns.STREAM_AGE] = line[ITEM_AGE]
         _content_features(line, taste, row)

@@ -15,7 +15,7 @@ __all__ = ["CONTEXTS", "CONTEXT_NAMES", "FEATURES", "FEATURE_NAMES", "context_of
 def context_of(state: UserState, now_ms: int) -> NDArray[np.float32]:
     """Return the context [U] of a request made at `now_ms`, in the order of CONTEXT_NAMES.
 
-    The last two entries are left 0: they need item statistics, see `taste_kernel.taste_of`.
+    The last two entries are left 0: they need item statistics, see `taste_kernel.write_taste`.
     """
     context, mean_value = np.zeros(CONTEXTS, np.float32), state.mean_value or NEUTRAL_VALUE
     bucket = history_bucket(state.count)

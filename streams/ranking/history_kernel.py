@@ -9,6 +9,8 @@ from millrace.streams.statistics.row_kernels import SHORT, TIMED, WIDE, fading
 
 # Kernels over the links of a history: five of transitions, three of co-visitation.
 TRANSITIONS, COVISITS = 5, 3
+FOLLOWED_SHORT, FOLLOWED_SESSION, FOLLOWED_LONG, FOLLOWED_WIDE, FOLLOWED_TIMED = range(TRANSITIONS)
+TOGETHER, TOGETHER_LIKED, TOGETHER_DISLIKED = range(TRANSITIONS, TRANSITIONS + COVISITS)
 LINK_KERNELS = TRANSITIONS + COVISITS
 # Pseudo-count with which a row backs off to popularity.
 BACK_OFF = 10.0
@@ -21,7 +23,7 @@ SESSION_LIFT, TIMED_LIFT, FADE, WORTHS = range(4)
 _SHORT_LAGS, _SESSION_S = 20, 600.0
 # By lag: short, session, long, wide and timed transitions, co-visitation, lifts over timed transitions.
 _DECAYED = np.array([0.8, 0.85, 0.95, 0.93, 0.93, 0.98, 0.9]) ** np.arange(EVIDENCE_LAGS)[:, None]
-_SESSION, _COVISIT, _TIMED_LIFT_DECAY = 1, 5, 6
+_COVISIT, _TIMED_LIFT_DECAY = 5, 6
 
 
 @compiled
@@ -44,7 +46,7 @@ def weigh_history(user: User, rows: LinkRows, counts: NDArray[np.int64]) -> Hist
     for lag in range(lags):
         row = np.uint32(items[lag])
         gap_s = max(user.now_ms - ts_ms[lag], 0) / 1000.0
-        session = _DECAYED[lag, _SESSION] / np.sqrt(1.0 + gap_s / _SESSION_S)
+        session = _DECAYED[lag, FOLLOWED_SESSION] / np.sqrt(1.0 + gap_s / _SESSION_S)
         fade = fading(landmarks[row], user.clock)
         worths[lag, SESSION_LIFT] = session
         worths[lag, TIMED_LIFT] = _DECAYED[lag, _TIMED_LIFT_DECAY]
@@ -69,12 +71,12 @@ def _weigh(lag: int, session: float, liking: float, weights: NDArray[np.float64]
     for kernel in range(TRANSITIONS):
         weights[kernel] = _DECAYED[lag, kernel]
     if lag >= _SHORT_LAGS:
-        weights[0] = 0.0
-    weights[_SESSION] = session
+        weights[FOLLOWED_SHORT] = 0.0
+    weights[FOLLOWED_SESSION] = session
     together = _DECAYED[lag, _COVISIT]
-    weights[TRANSITIONS] = together
-    weights[TRANSITIONS + 1] = together * max(0.0, liking)
-    weights[TRANSITIONS + 2] = together * max(0.0, -liking)
+    weights[TOGETHER] = together
+    weights[TOGETHER_LIKED] = together * max(0.0, liking)
+    weights[TOGETHER_DISLIKED] = together * max(0.0, -liking)
 
 
 @compiled
@@ -103,9 +105,9 @@ def _divide(
     short, wide = sums[row, SHORT] + BACK_OFF, sums[row, WIDE] + BACK_OFF
     timed = sums[row, TIMED] * fade + BACK_OFF
     for kernel in range(TRANSITIONS):
-        norm = short if kernel < 3 else (wide if kernel == 3 else timed)
+        norm = short if kernel < FOLLOWED_WIDE else (wide if kernel == FOLLOWED_WIDE else timed)
         factors[lag, kernel] = weights[kernel] / norm
         back_off[kernel] += weights[kernel] * BACK_OFF / norm
-    factors[lag, 4] *= fade
+    factors[lag, FOLLOWED_TIMED] *= fade
     for kernel in range(TRANSITIONS, LINK_KERNELS):
         factors[lag, kernel] = weights[kernel] / np.sqrt(count + COVISIT_PRIOR)

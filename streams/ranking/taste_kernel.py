@@ -7,6 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from millrace.streams.compiled import compiled
+from millrace.streams.ranking import columns
 from millrace.streams.ranking.arrays import Everyone, Taste
 from millrace.streams.ranking.item_kernel import ITEM_ERA, ITEM_LESSER_CLASS, ITEM_SET
 from millrace.streams.ranking.logarithm_kernel import log_all
@@ -190,18 +191,17 @@ def _era_profile(
 
 
 @compiled
-def taste_of(
+def write_taste(
     history: NDArray[np.int32],
     counts: NDArray[np.int64],
-    out: NDArray[np.float32],
+    context: NDArray[np.float32],
 ) -> None:
-    """Say how obscure the user's last items are.
+    """Write into the context how obscure the user's last items are; other users' events alone count.
 
     Args:
         history: [H] items, newest first.
         counts: [N] all-time counts.
-        out: [2] out: decayed share of items without events of others, decayed mean of the log counts of others,
-            divided by 5, less 1.
+        context: [U] out: `unseen_share` and `pick_count` are written.
     """
     unseen, counted, total, weight = 0.0, 0.0, 0.0, 1.0
     for lag in range(min(len(history), _TASTE_LAGS)):
@@ -210,5 +210,5 @@ def taste_of(
         counted += weight * np.log1p(others)
         total += weight
         weight *= _TASTE_DECAY
-    out[0] = unseen / (total + 0.5)
-    out[1] = counted / total / _COUNT_SCALE - 1.0 if total > 0.0 else 0.0
+    context[columns.UNSEEN_SHARE] = unseen / (total + 0.5)
+    context[columns.PICK_COUNT] = counted / total / _COUNT_SCALE - 1.0 if total > 0.0 else 0.0

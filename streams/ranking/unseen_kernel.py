@@ -4,6 +4,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from millrace.streams.compiled import compiled
+from millrace.streams.ranking import columns
 from millrace.streams.ranking.arrays import Taste, UnseenItems
 from millrace.streams.ranking.marks_kernel import FREE
 from millrace.streams.ranking.selection_kernel import LOWER_HALF, falling, largest, ordered, unordered
@@ -33,9 +34,7 @@ def search_unseen(
     """Return the never-seen items with the best linear fusion, title words left aside, best first.
 
     Args:
-        weights: [13] of the features in this order: three genre profiles, the last again for never-seen items, the
-            set of genres; recent years, the same for never-seen items, long years; age, unreleased; era, the same for
-            never-seen items; first rate.
+        weights: [F] of the features.
         taste: The user's tables.
         unseen: Items to look at; those not FREE are left out.
         marks: [N].
@@ -45,16 +44,18 @@ def search_unseen(
     """
     set_scores, year_scores = np.empty(len(taste.sets), np.float32), np.empty(len(taste.years), np.float32)
     era_scores, best = np.empty(len(taste.eras), np.float32), np.empty(POOL_UNSEEN, np.int32)
-    most = float(_score_sets(weights[:5], taste.sets, set_scores))
-    most += float(_score_years(weights[5:10], taste.years, year_scores))
-    most += float(_score_eras(weights[10] + weights[11], taste.eras, era_scores))
-    return best[: best_unseen(unseen, marks, set_scores, era_scores, year_scores, weights[12], most, best)]
+    most = float(_score_sets(weights, taste.sets, set_scores))
+    most += float(_score_years(weights, taste.years, year_scores))
+    by_era, by_rate = weights[columns.CATALOGUE_ERA] + weights[columns.UNSEEN_ERA], weights[columns.FIRST_RATE]
+    most += float(_score_eras(by_era, taste.eras, era_scores))
+    return best[: best_unseen(unseen, marks, set_scores, era_scores, year_scores, by_rate, most, best)]
 
 
 @compiled
 def _score_sets(weights: NDArray[np.float32], sets: NDArray[np.float32], scores: NDArray[np.float32]) -> np.float32:
-    """Write the scores [S] of sets of genres and return the highest; the weights [5] are as of `search_unseen`."""
-    last, recent, long, exact = weights[0], weights[1], weights[2] + weights[3], weights[4]
+    """Write the scores [S] of sets of genres and return the highest."""
+    last, recent, exact = weights[columns.GENRE_LAST], weights[columns.GENRE_RECENT], weights[columns.GENRE_SET]
+    long = weights[columns.GENRE_LONG] + weights[columns.UNSEEN_GENRE]
     most = np.float32(-np.inf)
     for place in range(len(sets)):
         own = sets[place]
@@ -67,8 +68,9 @@ def _score_sets(weights: NDArray[np.float32], sets: NDArray[np.float32], scores:
 
 @compiled
 def _score_years(weights: NDArray[np.float32], years: NDArray[np.float32], scores: NDArray[np.float32]) -> np.float32:
-    """Write the scores [YEARS + 1] of years and return the highest; the weights [5] are as of `search_unseen`."""
-    recent, long, age, unreleased = weights[0] + weights[1], weights[2], weights[3], weights[4]
+    """Write the scores [YEARS + 1] of years and return the highest."""
+    recent, long = weights[columns.YEAR_RECENT] + weights[columns.UNSEEN_YEAR], weights[columns.YEAR_LONG]
+    age, unreleased = weights[columns.RELEASE_AGE], weights[columns.UNRELEASED]
     most = np.float32(-np.inf)
     for year in range(len(years)):
         own = years[year]

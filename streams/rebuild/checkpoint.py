@@ -3,6 +3,7 @@
 A rebuild that was killed goes on from here on the same machine; on another one it starts again.
 """
 
+import logging
 import sqlite3
 import time
 from collections.abc import Iterable, Iterator
@@ -18,6 +19,8 @@ from millrace.stores.event_log import IMPORT_PARTITION
 from millrace.stores.redis.codec import LOADED_FIELDS, decode_user, encode_events, encode_touched
 from millrace.streams.replay import LogReplay
 from millrace.streams.statistics import ItemStatistics
+
+logger = logging.getLogger(__name__)
 
 FILE = "rebuild.sqlite"
 # Saving may take this share of the time.
@@ -65,11 +68,18 @@ class Checkpoint:
             self._connection = self._open()
 
     def load(self, ends: dict[int, int]) -> tuple[LogReplay, dict[str, int]] | None:
-        """Return the replay saved last and its item indexes; None without one that fits log and settings.
+        """Return the replay saved last and its item indexes; None without a readable one that fits log and settings.
 
         Args:
-            ends: Where the log ends, and so what can have been read of it.
+            ends: Partition -> last offset of the log.
         """
+        try:
+            return self._load(ends)
+        except (ValueError, TypeError, KeyError) as error:
+            logger.warning("The progress kept in %s cannot be read (%s): the rebuild starts again.", self._path, error)
+            return None
+
+    def _load(self, ends: dict[int, int]) -> tuple[LogReplay, dict[str, int]] | None:
         with self._translated():
             facts = dict(self._connection.execute("SELECT name, value FROM facts"))
             if facts.get("fingerprint") != self._fingerprint():

@@ -1,4 +1,4 @@
-"""Online item statistics: what follows what, what is popular; one class for keeper, worker, training, evaluation."""
+"""Online item statistics: what follows what, and what is popular."""
 
 from millrace.streams.statistics.item_statistics import ItemStatistics
 from millrace.streams.statistics.tail import decode_tail, encode_tail, trim

@@ -113,6 +113,9 @@ class Popularity:
             return
         _check_header(data, _HEADER.size + sum(array[part].nbytes for array in arrays))
         start = _HEADER.size
+        # The ranking looks up tables at the counts, which stand first, without looking.
+        if np.frombuffer(data, np.int64, CHUNK_ITEMS, start).min() < 0:
+            raise ValueError(f"Popularity chunk {chunk} has a count below zero: rebuild the statistics.")
         for array in arrays:
             view = array[part]
             view[...] = np.frombuffer(data, array.dtype, view.size, start).reshape(view.shape)

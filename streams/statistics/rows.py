@@ -1,18 +1,38 @@
 """The rows of neighbours, one per item, and their page format."""
 
 import struct
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from millrace.kernel.user_state import ItemArray
 from millrace.streams.compiled import plain
-from millrace.streams.statistics.growing import grown
+from millrace.streams.statistics.growing import MOST_ITEMS, grown
 from millrace.streams.statistics.row_kernels import LEARNED_LAGS, STATISTICS, learn_rows
 
 _HEADER = struct.Struct("<BBHxxxxd")  # format version, statistics per neighbour, neighbours, landmark
 _VERSION = 1
 _FIRST_ROWS = 1024
+
+
+class Page(NamedTuple):
+    """A row as stored; its arrays are read-only.
+
+    Args:
+        landmark: Clock to which timed transitions are scaled.
+        sums: [STATISTICS] float64 totals, evicted neighbours included.
+        ids: [L] int32 neighbours.
+        values: [L, STATISTICS] float32 numbers of each neighbour.
+    """
+
+    landmark: float
+    sums: NDArray[np.float64]
+    ids: NDArray[np.int32]
+    values: NDArray[np.float32]
+
+
+_EMPTY_PAGE = Page(0.0, np.zeros(STATISTICS), np.empty(0, np.int32), np.empty((0, STATISTICS), np.float32))
 
 
 class Rows:
@@ -89,29 +109,50 @@ class Rows:
         )
 
     def decode(self, item: int, data: bytes | None) -> None:
-        """Replace a row; None empties it. A page with more neighbours than fit keeps its first ones.
+        """Replace a row by a page and make room for its neighbours; None empties the row.
+
+        A page with more neighbours than a row holds loses its last ones.
 
         Raises:
-            ValueError: The bytes are not a page of this format.
+            ValueError: The bytes are not a page of this format; the row is as before.
         """
-        self.ensure(item + 1)
-        if data is None:
-            self.lengths[item] = 0
-            self.sums[item] = 0.0
-            self.landmarks[item] = 0.0
-            return
-        version, statistics, length, landmark = _HEADER.unpack_from(data.ljust(_HEADER.size, b"\0"))
-        expected = _HEADER.size + 8 * STATISTICS + 4 * length * (1 + STATISTICS)
-        if (version, statistics, len(data)) != (_VERSION, STATISTICS, expected):
-            raise ValueError(
-                f"The page of item {item} has format {version} and {len(data)} bytes: rebuild the statistics."
-            )
-        start = _HEADER.size
-        kept = min(length, self.neighbours)
+        page = parse_page(item, data)
+        kept = min(len(page.ids), self.neighbours)
+        # The ranking reads and writes at the neighbours' indexes without looking.
+        self.ensure(max(item, int(page.ids[:kept].max(initial=0))) + 1)
         self.lengths[item] = kept
-        self.landmarks[item] = landmark
-        self.sums[item] = np.frombuffer(data, np.float64, STATISTICS, start)
-        start += 8 * STATISTICS
-        self.ids[item, :kept] = np.frombuffer(data, np.int32, kept, start)
-        start += 4 * length
-        self.values[item, :kept] = np.frombuffer(data, np.float32, kept * STATISTICS, start).reshape(kept, STATISTICS)
+        self.landmarks[item] = page.landmark
+        self.sums[item] = page.sums
+        self.ids[item, :kept] = page.ids[:kept]
+        self.values[item, :kept] = page.values[:kept]
+
+
+def parse_page(item: int, data: bytes | None) -> Page:
+    """Return what a page says; None is the page of an item without neighbours.
+
+    Args:
+        item: Whose page it is, for the error.
+        data: As made by `Rows.encode`.
+
+    Raises:
+        ValueError: The bytes are not a page of this format, or name a neighbour that cannot be an item.
+    """
+    if data is None:
+        return _EMPTY_PAGE
+    version, statistics, length, landmark = _HEADER.unpack_from(data.ljust(_HEADER.size, b"\0"))
+    expected = _HEADER.size + 8 * STATISTICS + 4 * length * (1 + STATISTICS)
+    if (version, statistics, len(data)) != (_VERSION, STATISTICS, expected):
+        raise ValueError(f"The page of item {item} has format {version} and {len(data)} bytes: rebuild the statistics.")
+    start = _HEADER.size
+    sums = np.frombuffer(data, np.float64, STATISTICS, start)
+    start += 8 * STATISTICS
+    ids = np.frombuffer(data, np.int32, length, start)
+    start += 4 * length
+    values = np.frombuffer(data, np.float32, length * STATISTICS, start).reshape(length, STATISTICS)
+    impossible = ids[(ids < 1) | (ids >= MOST_ITEMS)]
+    if len(impossible):
+        raise ValueError(
+            f"The page of item {item} names {int(impossible[0])} as a neighbour, which is no item: "
+            "rebuild the statistics."
+        )
+    return Page(landmark, sums, ids, values)

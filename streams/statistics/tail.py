@@ -54,4 +54,6 @@ def decode_tail(user_id: str, data: bytes | None) -> UserState:
     hashes = np.frombuffer(data, np.uint64, remembered, start + 8 * length)
     items = np.frombuffer(data, np.int32, length, start + 8 * (length + remembered))
     values = np.frombuffer(data, np.float32, length, start + 12 * length + 8 * remembered)
+    if length and items.min() < 1:
+        raise ValueError(f"The tail of user {user_id!r} names {items.min()}, which is no item: rebuild the statistics.")
     return UserState(user_id, count, value_sum, items=items, values=values, ts_ms=times, event_hashes=hashes)

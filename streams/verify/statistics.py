@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 from millrace.streams.statistics import ItemStatistics
 from millrace.streams.statistics.popularity import CHUNK_ITEMS, Popularity
 from millrace.streams.statistics.row_kernels import COVISITED, SHORT, WIDE
-from millrace.streams.statistics.rows import Rows
+from millrace.streams.statistics.rows import Page, Rows, parse_page
 from millrace.streams.verify.differences import Difference
 
 # Adding n numbers of 64 bits in another order changes the sum by at most n * 1.1e-16 of it: this is a million of them.
@@ -175,8 +175,7 @@ class PageComparison:
     def __init__(self, name_of: NameOf, order: Order, neighbours: int) -> None:
         self._name_of = name_of
         self._order = order
-        # Row 0 takes one stored page after the other.
-        self._stored = Rows(neighbours)
+        self._neighbours = neighbours
 
     def compare(self, item: int, logged: Rows, data: bytes | None) -> list[Difference]:
         """Return how an item's page differs.
@@ -190,13 +189,13 @@ class PageComparison:
         if expected == data or (data is None and not logged.lengths[item]):
             return []
         try:
-            self._stored.decode(0, data)
+            stored = parse_page(item, data)
         except ValueError as error:
             return [Difference("page", self._name_of(item), "page", "readable", str(error))]
-        found = self._compare_sums(item, logged.sums[item, _SLOTS], self._stored.sums[0, _SLOTS])
+        found = self._compare_sums(item, logged.sums[item, _SLOTS], stored.sums[_SLOTS])
         # Who was evicted from a full row depends on the order.
         if self._order.exact or logged.lengths[item] < logged.neighbours:
-            found += self._compare_neighbours(item, logged)
+            found += self._compare_neighbours(item, logged, stored)
         if self._order.exact and not found:
             found.append(Difference("page", self._name_of(item), "bytes", expected.hex(), (data or b"").hex()))
         return found
@@ -208,13 +207,15 @@ class PageComparison:
             if not (_near(one, other) or (self._order.forgotten_events and other > one))
         ]
 
-    def _compare_neighbours(self, item: int, logged: Rows) -> list[Difference]:
-        (one_ids, one), (other_ids, other) = _neighbours(logged, item), _neighbours(self._stored, 0)
+    def _compare_neighbours(self, item: int, logged: Rows, stored: Page) -> list[Difference]:
+        length, kept = int(logged.lengths[item]), min(len(stored.ids), self._neighbours)
+        one_ids, one = _sorted_neighbours(logged.ids[item, :length], logged.values[item, :length])
+        other_ids, other = _sorted_neighbours(stored.ids[:kept], stored.values[:kept])
         name = self._name_of(item)
         if self._order.forgotten_events:
-            # Whom nobody remembers has left neighbours, and more of those there are. In a full row they may have
-            # taken others' places.
-            if self._stored.lengths[0] == self._stored.neighbours:
+            # Forgotten users have left neighbours, and larger numbers for others' neighbours. In a full row these may
+            # have taken others' places.
+            if kept == self._neighbours:
                 return []
             both = np.isin(other_ids, one_ids)
             other_ids, other = other_ids[both], other[both]
@@ -236,9 +237,9 @@ class PageComparison:
         ]
 
 
-def _neighbours(rows: Rows, item: int) -> tuple[NDArray[np.int32], NDArray[np.float32]]:
-    """Return the neighbours of a row in the order of their indexes, and of each the numbers that do not fade."""
-    length = int(rows.lengths[item])
-    ids = rows.ids[item, :length]
+def _sorted_neighbours(
+    ids: NDArray[np.int32], values: NDArray[np.float32]
+) -> tuple[NDArray[np.int32], NDArray[np.float32]]:
+    """Return the neighbours [L] of a row by index, and [L, 3] those of their numbers that do not fade."""
     order = np.argsort(ids)
-    return ids[order], rows.values[item, :length][order][:, _SLOTS]
+    return ids[order], values[order][:, _SLOTS]

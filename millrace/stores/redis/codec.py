@@ -69,6 +69,9 @@ def decode_user(user_id: str, fields: Sequence[bytes | None], touched: bytes | N
         user_id: Who.
         fields: The values of LOADED_FIELDS; None where the hash has no such field.
         touched: The touched items' bytes, or None.
+
+    Raises:
+        ValueError: The bytes are not a state of this format.
     """
     count, value_sum, history, event_hashes, served, proposals = fields
     parts: dict[str, Any] = {}
@@ -82,6 +85,10 @@ def decode_user(user_id: str, fields: Sequence[bytes | None], touched: bytes | N
         parts["served"] = decode_served(served)
     if proposals is not None:
         parts["proposals"] = np.array(orjson.loads(proposals), np.int32)
+    for name in ("items", "touched"):
+        # The ranking reads and writes at these indexes without looking.
+        if name in parts and parts[name].min() < 1:
+            raise ValueError(f"the {name} of user {user_id!r} name {parts[name].min()}, which is no item")
     return UserState(user_id, int(count or 0), float(value_sum or 0.0), **parts)
 
 

@@ -1,4 +1,4 @@
-"""What Redis holds may be no statistics of this format: one error for whoever loads them."""
+"""State in Redis that cannot be read: one error for every role that loads it."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -10,16 +10,35 @@ from millrace.kernel.errors import FatalError
 def readable_statistics() -> Iterator[None]:
     """Load stored pages, popularity, tails or totals inside this block.
 
-    Bytes that cannot be read are no fault of the record that needed them: as an unexpected error they would make a dead
-    letter of every event that leads to them.
-
     Raises:
         FatalError: Something stored cannot be read.
     """
+    with _readable("Statistics"):
+        yield
+
+
+@contextmanager
+def readable_users() -> Iterator[None]:
+    """Decode stored user states inside this block.
+
+    Raises:
+        FatalError: A state cannot be read.
+    """
+    with _readable("User state"):
+        yield
+
+
+@contextmanager
+def _readable(what: str) -> Iterator[None]:
+    """Turn decoding errors into a FatalError.
+
+    Unreadable state is not the fault of the record that needs it. As an unexpected error it would make a dead letter of
+    every event that leads to it.
+    """
     try:
         yield
-    except ValueError as error:
+    except (ValueError, TypeError, KeyError) as error:
         cause = str(error).rstrip(".")
         raise FatalError(
-            f"Statistics in Redis cannot be read ({cause}); run `millrace rebuild`, then start the role again."
+            f"{what} in Redis cannot be read ({cause}); run `millrace rebuild`, then start the role again."
         ) from error

@@ -17,6 +17,7 @@ from millrace.stores.redis.connect import Client, RedisErrors
 from millrace.stores.redis.grades import summed
 from millrace.stores.redis.maintenance import clear_keys, names_below
 from millrace.stores.redis.protocols import FencedError, PartitionCommit, PartitionFinish, ServedUpdate, Watermark
+from millrace.stores.redis.readable import readable_users
 from millrace.stores.redis.scripts import Call, run_scripts
 from millrace.stores.redis.watermarks import claim, read_watermarks, write_watermarks
 
@@ -24,7 +25,7 @@ WORKER_ROLE = "worker"
 
 
 class RedisUserStore:
-    """The `UserStore` in Redis.
+    """Users in Redis; written by workers and by a rebuild only.
 
     Args:
         redis: A client of the running event loop, see `millrace.stores.redis.connect`.
@@ -50,7 +51,11 @@ class RedisUserStore:
         return self._keys.home(user_id)
 
     async def load(self, user_ids: Sequence[str]) -> list[UserState]:
-        """Read users in one round trip, in the order asked; an unknown one is an empty state."""
+        """Read users in one round trip, in the order asked; an unknown one is an empty state.
+
+        Raises:
+            FatalError: A user's state cannot be read.
+        """
         if not user_ids:
             return []
         pipeline = self._redis.pipeline(transaction=False)
@@ -65,7 +70,8 @@ class RedisUserStore:
             answers = await pipeline.execute()
         touched = dict(zip(groups, map(iter, answers[: len(groups)]), strict=True))
         found = zip(user_ids, homes, answers[len(groups) :], strict=True)
-        return [decode_user(user_id, fields, next(touched[home])) for user_id, home, fields in found]
+        with readable_users():
+            return [decode_user(user_id, fields, next(touched[home])) for user_id, home, fields in found]
 
     async def commit(self, commits: Sequence[PartitionCommit]) -> None:
         """Apply each partition's change atomically, all in one round trip.

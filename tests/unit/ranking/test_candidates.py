@@ -6,9 +6,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from small_world import NOW_MS, item, make_world, with_touched
 
+from millrace.kernel.errors import FatalError
 from millrace.kernel.user_state import UserState
 from millrace.streams.ranking import CandidateStep, FusionWeights
 from millrace.streams.scoring.protocol import CANDIDATES, HISTORY_TENSOR_LENGTH
+from millrace.streams.statistics import ItemStatistics
 
 
 @settings(max_examples=25, deadline=None)
@@ -124,3 +126,30 @@ def test_a_step_sees_what_is_learned_after_its_arrays_have_grown():
     batches = [step.build([state], [NOW_MS], FusionWeights.default()) for step in (world.step, anew)]
     assert np.array_equal(batches[0].candidates, batches[1].candidates)
     assert np.array_equal(batches[0].features, batches[1].features)
+
+
+def test_a_history_may_name_items_there_is_no_room_for():
+    world = make_world(items=50, events=50)
+    state = world.users["u0"]
+    far = replace(state, items=np.append(state.items[:-1], 70_000).astype(np.int32))
+    candidates = world.candidates_of(far)
+    assert candidates
+    assert set(candidates) <= set(range(1, 51))
+    assert len(world.statistics.rows) > 70_000
+
+
+@pytest.mark.parametrize("damaged", [-1, -(2**31), 2**31 - 1])
+def test_a_history_that_names_what_cannot_be_an_item_is_refused(damaged):
+    world = make_world(items=50, events=50)
+    state = world.users["u0"]
+    with pytest.raises(FatalError, match="history of user 'u0' names item .* `millrace rebuild`"):
+        world.candidates_of(replace(state, items=np.append(state.items[:-1], damaged).astype(np.int32)))
+
+
+def test_a_link_to_an_item_the_catalogue_has_no_room_for_leads_nowhere():
+    world = make_world(items=50, events=50)
+    state, other = world.users["u0"], ItemStatistics(64)
+    other.rows.learn(state.items, 70_000, 50)
+    row = int(state.items[0])
+    world.statistics.load_page(row, other.page(row))
+    assert set(world.candidates_of(state)) <= set(range(1, 51))

@@ -6,6 +6,8 @@ from random_streams import random_stream
 
 from millrace.kernel.user_state import UserState, apply_event
 from millrace.streams.statistics import ItemStatistics, decode_tail, encode_tail, trim
+from millrace.streams.statistics.growing import MOST_ITEMS
+from millrace.streams.statistics.row_kernels import STATISTICS
 
 
 def same(one: ItemStatistics, other: ItemStatistics) -> None:
@@ -99,3 +101,48 @@ def test_the_popularity_order_is_by_count_then_index():
     assert statistics.popularity_order()[:6].tolist() == [5, 9, 2, 3, 1, 4]
     statistics.update(UserState("u"), 3, 3.0, 0)
     assert statistics.popularity_order()[:4].tolist() == [3, 5, 9, 2]
+
+
+def page_naming(neighbour: int) -> bytes:
+    statistics = ItemStatistics(16)
+    statistics.update(UserState("u", items=np.array([2], np.int32)), 1, 3.0, 0)
+    page = bytearray(statistics.page(1))
+    page[-4 * (1 + STATISTICS) : -4 * STATISTICS] = np.int32(neighbour).tobytes()
+    return bytes(page)
+
+
+@pytest.mark.parametrize("neighbour", [0, -1, MOST_ITEMS, 2**31 - 1])
+def test_a_page_that_names_what_cannot_be_an_item_is_refused(neighbour):
+    statistics = ItemStatistics(16)
+    statistics.update(UserState("u", items=np.array([2], np.int32)), 1, 3.0, 0)
+    before = statistics.page(1)
+    with pytest.raises(ValueError, match="page of item 1 names .*rebuild the statistics"):
+        statistics.load_page(1, page_naming(neighbour))
+    assert statistics.page(1) == before
+
+
+def test_a_page_makes_room_for_the_neighbours_it_names():
+    statistics = ItemStatistics(16)
+    statistics.load_page(1, page_naming(5_000))
+    assert len(statistics.rows) > 5_000
+    assert statistics.page(1) == page_naming(5_000)
+
+
+def test_a_chunk_with_a_count_below_zero_is_refused():
+    statistics = ItemStatistics(16)
+    chunk = bytearray(statistics.popularity_chunk(0))
+    chunk[8:16] = np.int64(-1).tobytes()
+    with pytest.raises(ValueError, match="below zero: rebuild the statistics"):
+        statistics.load_popularity_chunk(0, bytes(chunk))
+
+
+def test_a_tail_that_names_what_cannot_be_an_item_is_refused():
+    damaged = UserState("u", 1, 4.0, np.array([-7], np.int32), np.full(1, 4, np.float32), np.ones(1, np.int64))
+    tail = encode_tail(damaged)
+    with pytest.raises(ValueError, match="tail of user 'u' names -7"):
+        decode_tail("u", tail)
+
+
+def test_an_index_beyond_all_items_is_refused():
+    with pytest.raises(ValueError, match="beyond the .* items"):
+        ItemStatistics(16).load_page(MOST_ITEMS, None)

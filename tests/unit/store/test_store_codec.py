@@ -1,6 +1,7 @@
 import json
 
 import numpy as np
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
@@ -53,6 +54,16 @@ def round_trip(state: UserState) -> UserState:
     return codec.decode_user(
         state.user_id, [fields.get(name) for name in codec.LOADED_FIELDS], codec.encode_touched(state.touched)
     )
+
+
+@pytest.mark.parametrize("damaged", [0, -1, -(2**31)])
+def test_a_state_that_names_what_cannot_be_an_item_is_refused(damaged: int) -> None:
+    history = np.array([3, damaged], np.int32)
+    acted = UserState("u", 2, 8.0, history, np.full(2, 4, np.float32), np.array([9, 5], np.int64))
+    with pytest.raises(ValueError, match="items of user 'u'"):
+        round_trip(acted)
+    with pytest.raises(ValueError, match="touched of user 'u'"):
+        round_trip(UserState("u", touched=history))
 
 
 @given(states())
