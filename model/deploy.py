@@ -4,7 +4,8 @@ import asyncio
 
 from millrace.model.registry import Version
 from millrace.model.triton_admin import ModelServer
-from millrace.stores.redis.protocols import ServingPlan, ServingStore
+from millrace.stores.redis.protocols import ServingStore
+from millrace.stores.redis.values import ServingPlan
 
 
 async def load(version: Version, server: ModelServer, store: ServingStore) -> None:

@@ -5,7 +5,7 @@ from collections.abc import Iterable, Sequence
 from typing import Protocol
 
 from millrace.kernel.contracts import CatalogueItem
-from millrace.stores.redis.protocols import CatalogueChange
+from millrace.stores.redis.values import CatalogueChange
 from millrace.streams.catalogue import Catalogue
 
 logger = logging.getLogger(__name__)

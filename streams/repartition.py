@@ -18,7 +18,7 @@ from millrace.stores.redis.cluster import every_primary
 from millrace.stores.redis.connect import Client, RedisErrors
 from millrace.stores.redis.layout import TopicLayout
 from millrace.stores.redis.maintenance import literal, matching
-from millrace.stores.redis.protocols import Watermark
+from millrace.stores.redis.values import Watermark
 
 # Users moved at a time: some megabytes, tens of milliseconds.
 _USERS_PER_STEP = 500

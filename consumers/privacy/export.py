@@ -11,7 +11,6 @@ from millrace.kernel.errors import ConfigurationError
 from millrace.kernel.settings import Settings
 from millrace.kernel.user_state import ServedList, UserState
 from millrace.stores.event_log import EventLog, LoggedEvent
-from millrace.stores.redis.readable import readable_statistics
 from millrace.stores.redis.stores import Stores
 from millrace.streams.statistics.tail import decode_tail
 

@@ -20,8 +20,8 @@ from millrace.model.registry import Version
 from millrace.runtime.retry import Retry
 from millrace.runtime.signals import unless_stopped
 from millrace.stores.event_log import EventLog
-from millrace.stores.redis.protocols import ServingPlan
 from millrace.stores.redis.stores import Stores
+from millrace.stores.redis.values import ServingPlan
 
 _log = logging.getLogger(__name__)
 

@@ -9,8 +9,8 @@ from millrace.model import deploy
 from millrace.model.registry import Registry, Version, triton_model_name
 from millrace.model.triton_admin import ModelServer
 from millrace.stores.item_ids import read_item_ids
-from millrace.stores.redis.protocols import ServingPlan
 from millrace.stores.redis.stores import Stores
+from millrace.stores.redis.values import ServingPlan
 
 _log = logging.getLogger(__name__)
 

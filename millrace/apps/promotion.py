@@ -11,7 +11,8 @@ from millrace.kernel.errors import ConfigurationError
 if TYPE_CHECKING:
     from millrace.model.registry import Registry
     from millrace.model.triton_admin import ModelServer
-    from millrace.stores.redis.protocols import ServingPlan, ServingStore
+    from millrace.stores.redis.protocols import ServingStore
+    from millrace.stores.redis.values import ServingPlan
 
 
 class ListedVersion(BaseModel):

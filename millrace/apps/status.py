@@ -9,8 +9,8 @@ from pydantic import BaseModel, ConfigDict
 from millrace.kernel.settings import Settings
 
 if TYPE_CHECKING:
-    from millrace.stores.redis.protocols import Watermark
     from millrace.stores.redis.stores import Stores
+    from millrace.stores.redis.values import Watermark
 
 # The processes of a complete installation, and the command that starts each.
 ROLES = {

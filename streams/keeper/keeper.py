@@ -12,8 +12,9 @@ from millrace.runtime.crash import CrashPoint, never
 from millrace.runtime.records import Decoded, SourceRecord, decode
 from millrace.runtime.retry import Retry
 from millrace.runtime.step_times import StepTimes
-from millrace.stores.redis.protocols import FencedError, StatisticsFlush, StatisticsStore
+from millrace.stores.redis.protocols import StatisticsStore
 from millrace.stores.redis.readable import readable_statistics
+from millrace.stores.redis.values import FencedError, StatisticsFlush
 from millrace.streams.catalogue_view import CatalogueView
 from millrace.streams.keeper.learner import Lesson, StatisticsLearner
 from millrace.streams.statistics import ItemStatistics

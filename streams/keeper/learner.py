@@ -5,7 +5,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from millrace.kernel.user_state import ResolvedEvent, UserState, apply_event
-from millrace.stores.redis.protocols import StatisticsFlush
+from millrace.stores.redis.values import StatisticsFlush
 from millrace.streams.statistics import ItemStatistics
 from millrace.streams.statistics.tail import decode_tail, encode_tail, trim
 

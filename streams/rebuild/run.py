@@ -19,12 +19,12 @@ from millrace.kernel.settings import Settings
 from millrace.stores.event_log import IMPORT_PARTITION, EventLog
 from millrace.stores.item_ids import newest_item_ids
 from millrace.stores.redis.connect import Client
-from millrace.stores.redis.protocols import Watermark
 from millrace.stores.redis.redis_serving import RedisServingStore
 from millrace.stores.redis.redis_statistics import KEEPER_ROLE
 from millrace.stores.redis.redis_users import WORKER_ROLE
 from millrace.stores.redis.replacing import StatisticsReplacement, UserReplacement
 from millrace.stores.redis.stores import Stores, make_stores
+from millrace.stores.redis.values import Watermark
 from millrace.streams.rebuild.checkpoint import Checkpoint
 from millrace.streams.rebuild.fence import Fence
 from millrace.streams.rebuild.recompute import recompute

@@ -6,7 +6,7 @@ from typing import Generic, Protocol, TypeVar
 
 from millrace.kernel.errors import TransientError
 from millrace.stores.event_log import IMPORT_PARTITION, EventLog
-from millrace.stores.redis.protocols import Watermark
+from millrace.stores.redis.values import Watermark
 from millrace.streams.replay import Coverage, ItemIndexes, advance
 from millrace.streams.replay.advance import Replay
 
@@ -20,7 +20,7 @@ ReplayT = TypeVar("ReplayT", bound=Replay)
 
 
 class WatermarkReader(Protocol):
-    """What this needs of `UserStore`."""
+    """What this needs of `RedisUserStore`."""
 
     async def watermarks(self, role: str, topic: str) -> dict[int, Watermark]:
         """Return the watermarks of every partition a role has handled."""

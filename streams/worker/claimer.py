@@ -6,11 +6,11 @@ from typing import Protocol
 from uuid import uuid4
 
 from millrace.runtime.claims import Claim
-from millrace.stores.redis.protocols import Watermark
+from millrace.stores.redis.values import Watermark
 
 
 class ClaimStore(Protocol):
-    """What this needs of `UserStore`."""
+    """What this needs of `RedisUserStore`."""
 
     async def claim(self, partition: int, owner: str) -> Watermark:
         """Take a partition over."""

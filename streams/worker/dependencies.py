@@ -9,13 +9,13 @@ from numpy.typing import NDArray
 
 from millrace.kernel.user_state import ServedList, UserState
 from millrace.runtime.records import Publisher
-from millrace.stores.redis.protocols import PartitionCommit, PartitionFinish, Watermark
+from millrace.stores.redis.values import PartitionCommit, PartitionFinish, Watermark
 from millrace.streams.worker.plan import Grader
 from millrace.streams.worker.recommendations import NO_MODEL, PublishedItem
 
 
 class BatchUsers(Protocol):
-    """What a batch needs of `UserStore`."""
+    """What a batch needs of `RedisUserStore`."""
 
     def home(self, user_id: str) -> int | None:
         """Return the only partition whose batches can write a user, or None where any can."""

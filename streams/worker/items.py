@@ -10,7 +10,7 @@ from millrace.kernel.topics import Topics
 from millrace.runtime.dead_letters import dead_letter
 from millrace.runtime.records import OutgoingRecord, Publisher, SourceRecord
 from millrace.runtime.retry import Retry
-from millrace.stores.redis.protocols import ItemSource
+from millrace.stores.redis.values import ItemSource
 
 logger = logging.getLogger(__name__)
 

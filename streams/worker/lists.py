@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from millrace.kernel.errors import TransientError
 from millrace.kernel.user_state import ServedList, UserState
 from millrace.runtime.step_times import StepTimes
-from millrace.stores.redis.protocols import LiveGrade
+from millrace.stores.redis.values import LiveGrade
 from millrace.streams.ranking import (
     CandidateBatch,
     CandidateStep,

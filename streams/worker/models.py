@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import ValidationError
 
-from millrace.stores.redis.protocols import ServingPlan
+from millrace.stores.redis.values import ServingPlan
 from millrace.streams.scoring.card import ServingCard
 
 logger = logging.getLogger(__name__)

@@ -5,7 +5,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from millrace.kernel.user_state import ResolvedEvent, UserState, apply_event
-from millrace.stores.redis.protocols import LiveGrade
+from millrace.stores.redis.values import LiveGrade
 from millrace.streams.ranking.exploration import taken_counts
 
 EVENTS_APPLIED = "events_applied"

@@ -13,7 +13,7 @@ from millrace.runtime.crash import CrashPoint, never
 from millrace.runtime.records import Decoded, SourceRecord, decode, failed
 from millrace.runtime.retry import Retry
 from millrace.runtime.step_times import StepTimes
-from millrace.stores.redis.protocols import FencedError
+from millrace.stores.redis.values import FencedError
 from millrace.streams.worker.dependencies import Dependencies
 from millrace.streams.worker.overload import ListPolicy
 from millrace.streams.worker.steps import BatchSteps

@@ -14,7 +14,7 @@ from millrace.runtime.crash import CrashPoint, never
 from millrace.runtime.dead_letters import dead_letter
 from millrace.runtime.records import Decoded, OutgoingRecord
 from millrace.runtime.step_times import StepTimes
-from millrace.stores.redis.protocols import PartitionCommit, PartitionFinish, ServedUpdate
+from millrace.stores.redis.values import PartitionCommit, PartitionFinish, ServedUpdate
 from millrace.streams.ranking.exploration import shown_counts
 from millrace.streams.worker.dependencies import Dependencies, ListRequest, MadeList
 from millrace.streams.worker.overload import ListPolicy

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
     from millrace.apps.promotion import ListedVersion
     from millrace.kernel.settings import Settings
-    from millrace.stores.redis.protocols import ServingPlan
+    from millrace.stores.redis.values import ServingPlan
 
 _LEGEND = (
     "learned: events it was trained on. offline: hit rate at 10 when it was made. graded: events that have graded its "

@@ -8,9 +8,9 @@ from typing import Any, Self, TypeVar
 from millrace.kernel.keys import Keys
 from millrace.kernel.settings import Settings
 from millrace.stores.redis.connect import connect
-from millrace.stores.redis.protocols import ServingPlan
 from millrace.stores.redis.redis_serving import RedisServingStore
 from millrace.stores.redis.redis_users import RedisUserStore
+from millrace.stores.redis.values import ServingPlan
 
 _Result = TypeVar("_Result")
 

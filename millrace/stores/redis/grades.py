@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable
 
-from millrace.stores.redis.protocols import LiveGrade
+from millrace.stores.redis.values import LiveGrade
 
 # events, hits, ndcg, popularity_hits, popularity_ndcg
 LiveSums = tuple[int, int, float, int, float]

@@ -1,190 +1,11 @@
-"""What the roles need from the state store. Redis is the one adapter; its tests run against a real server."""
+"""What roles need from the stores, where several share it; Redis is the one adapter."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
-from typing import NamedTuple, Protocol
-
-import numpy as np
-from numpy.typing import NDArray
+from typing import Protocol
 
 from millrace.kernel.contracts import CatalogueItem
-from millrace.kernel.user_state import ServedList, UserState
-
-
-@dataclass(frozen=True, slots=True)
-class Watermark:
-    """How far a role is on one partition; -1 for nothing yet.
-
-    Args:
-        state: Last offset whose state change is applied.
-        done: Last offset that is fully handled.
-    """
-
-    state: int = -1
-    done: int = -1
-
-
-@dataclass(frozen=True, slots=True)
-class LiveGrade:
-    """The graded outcome of one event, to be added to the live counts of a version and arm."""
-
-    version: str
-    arm: str
-    hit: bool
-    ndcg: float
-    popularity_hit: bool
-    popularity_ndcg: float
-
-
-@dataclass(frozen=True, slots=True)
-class PartitionCommit:
-    """The state change of one partition's share of a micro-batch (step 4).
-
-    Args:
-        partition: Partition of the events topic.
-        owner: Token got from `claim`; a newer claim fences this one out.
-        expected_state: The `state` watermark the batch was computed from.
-        new_state: Last offset of the batch in this partition.
-        users: New states; `served` and `proposals` are not written by this commit.
-        new_touched: Per user the item indexes to append to the touched set.
-        grades: Live grades to count.
-        counters: Counter name -> increment (events_applied, duplicates, dead:<reason>, ...).
-        explored: Exploration count -> increment, see `millrace.streams.ranking.exploration`.
-    """
-
-    partition: int
-    owner: str
-    expected_state: int
-    new_state: int
-    users: Sequence[UserState]
-    new_touched: Mapping[str, Sequence[int]]
-    grades: Sequence[LiveGrade] = ()
-    counters: Mapping[str, int] = field(default_factory=dict)
-    explored: Mapping[str, int] = field(default_factory=dict)
-
-
-@dataclass(frozen=True, slots=True)
-class ServedUpdate:
-    """The list a user was just served (step 7).
-
-    Args:
-        user_id: Who.
-        served: The list as the next event grades it.
-        proposals: The network's own best items; None keeps the ones the user has.
-        record: The value of the published recommendation, kept for people to look at (`millrace recommend`).
-    """
-
-    user_id: str
-    served: ServedList
-    proposals: NDArray[np.int32] | None
-    record: bytes = b""
-
-
-@dataclass(frozen=True, slots=True)
-class PartitionFinish:
-    """The end of one partition's share of a micro-batch (step 7).
-
-    Args:
-        partition: Partition of the events topic.
-        owner: Token got from `claim`.
-        done: Last offset fully handled.
-        served: The lists served.
-        counters: Counter name -> increment.
-        explored: Exploration count -> increment.
-    """
-
-    partition: int
-    owner: str
-    done: int
-    served: Sequence[ServedUpdate]
-    counters: Mapping[str, int] = field(default_factory=dict)
-    explored: Mapping[str, int] = field(default_factory=dict)
-
-
-class FencedError(Exception):
-    """Another worker has claimed the partition, or the watermark moved: drop the batch, change nothing.
-
-    Args:
-        message: One sentence naming the partitions.
-        partitions: The partitions that were refused.
-    """
-
-    def __init__(self, message: str, partitions: frozenset[int] = frozenset()) -> None:
-        super().__init__(message)
-        self.partitions = partitions
-
-
-class UserStore(Protocol):
-    """Users and their watermarks; written by workers (and a rebuild) only."""
-
-    def home(self, user_id: str) -> int | None:
-        """Return the only partition whose commits can write a user, or None where any can."""
-        ...
-
-    async def claim(self, partition: int, owner: str) -> Watermark:
-        """Take a partition over: older owners are fenced from now on. Returns where to resume."""
-        ...
-
-    async def load(self, user_ids: Sequence[str]) -> list[UserState]:
-        """Read users in one round trip, in the order asked; an unknown one is an empty state."""
-        ...
-
-    async def commit(self, commits: Sequence[PartitionCommit]) -> None:
-        """Apply each partition's change atomically, all in one round trip.
-
-        Raises:
-            FencedError: A partition was lost; that partition's change is not applied (others may be).
-        """
-        ...
-
-    async def finish(
-        self,
-        partition: int,
-        owner: str,
-        done: int,
-        served: Sequence[ServedUpdate],
-        counters: Mapping[str, int],
-    ) -> None:
-        """Record the lists served and advance the `done` watermark, atomically.
-
-        Raises:
-            FencedError: The partition was lost, or `state` lies before `done`: the store has gone back.
-        """
-        ...
-
-    async def finish_all(self, finishes: Sequence[PartitionFinish]) -> None:
-        """Do `finish` for several partitions in one round trip, each atomically.
-
-        Raises:
-            FencedError: A partition was lost; the others are finished.
-        """
-        ...
-
-    async def watermarks(self, role: str, topic: str) -> dict[int, Watermark]:
-        """Return the watermarks of every partition a role has handled."""
-        ...
-
-
-@dataclass(frozen=True, slots=True)
-class CatalogueChange:
-    """One changed item with its dense index."""
-
-    index: int
-    item: CatalogueItem
-
-
-class ItemSource(NamedTuple):
-    """Which record an item was written from.
-
-    Args:
-        partition: Of the items topic.
-        offset: In it.
-        timestamp_ms: The record's.
-    """
-
-    partition: int
-    offset: int
-    timestamp_ms: int
+from millrace.kernel.user_state import ServedList
+from millrace.stores.redis.values import CatalogueChange, ItemSource, ServingPlan, StatisticsFlush
 
 
 class CatalogueStore(Protocol):
@@ -208,27 +29,6 @@ class CatalogueStore(Protocol):
     async def sequence(self) -> int:
         """Return the current change sequence."""
         ...
-
-
-@dataclass(frozen=True, slots=True)
-class StatisticsFlush:
-    """One transactional flush of the keeper.
-
-    Args:
-        pages: Item index -> page bytes.
-        popularity: Chunk number -> bytes.
-        tails: User id -> tail bytes.
-        scalars: Clock and other numbers, name -> value as text.
-        watermarks: Partition -> last offset learned (both `state` and `done`).
-        expected: Partition -> `state` before this flush, of all partitions that it builds on; -1 where none is named.
-    """
-
-    pages: Mapping[int, bytes]
-    popularity: Mapping[int, bytes]
-    tails: Mapping[str, bytes]
-    scalars: Mapping[str, str]
-    watermarks: Mapping[int, int]
-    expected: Mapping[int, int] = field(default_factory=dict)
 
 
 class StatisticsStore(Protocol):
@@ -261,25 +61,6 @@ class StatisticsStore(Protocol):
     async def scalars(self) -> dict[str, str]:
         """Return the keeper's scalars, among them `clock` and `flush`."""
         ...
-
-
-@dataclass(frozen=True, slots=True)
-class ServingPlan:
-    """Which versions serve whom.
-
-    Args:
-        champion: Version for everyone else; None before the first one.
-        challenger: Version on trial, if any.
-        challenger_share: 0 to 1, of the users, sticky by hash of the user id.
-        sequence: Grows with every change.
-        previous: The champion before this one, for a rollback.
-    """
-
-    champion: str | None = None
-    challenger: str | None = None
-    challenger_share: float = 0.0
-    sequence: int = 0
-    previous: str | None = None
 
 
 class ServingStore(Protocol):

@@ -11,8 +11,8 @@ from millrace.kernel.parts import in_parts
 from millrace.stores.redis.cluster import primary_of
 from millrace.stores.redis.connect import Client, RedisErrors
 from millrace.stores.redis.maintenance import clear_keys
-from millrace.stores.redis.protocols import CatalogueChange, ItemSource
 from millrace.stores.redis.scripts import Call, Script, run_scripts
+from millrace.stores.redis.values import CatalogueChange, ItemSource
 
 _FIELDS = ("index", "title", "genres", "year", "available", "attributes")
 # Items per script call and per pipeline: a script that runs a few milliseconds delays nobody noticeably.

@@ -13,8 +13,8 @@ from millrace.kernel.user_state import ServedList
 from millrace.stores.redis.cluster import together
 from millrace.stores.redis.codec import decode_served, encode_served
 from millrace.stores.redis.connect import Client, RedisErrors
-from millrace.stores.redis.protocols import ServingPlan
 from millrace.stores.redis.scripts import Call, Script, run_scripts
+from millrace.stores.redis.values import ServingPlan
 
 # A process imports this module when it starts.
 _LOADED_MS = time.time_ns() // 1_000_000

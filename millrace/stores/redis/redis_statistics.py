@@ -10,7 +10,7 @@ from millrace.kernel.parts import in_parts
 from millrace.stores.redis.cluster import primary_of
 from millrace.stores.redis.connect import RETRIES, Client, RedisErrors
 from millrace.stores.redis.maintenance import clear_keys, names_below
-from millrace.stores.redis.protocols import FencedError, StatisticsFlush
+from millrace.stores.redis.values import FencedError, StatisticsFlush
 from millrace.stores.redis.watermarks import claim
 
 KEEPER_ROLE = "statistics"

@@ -16,9 +16,9 @@ from millrace.stores.redis.codec import (
 from millrace.stores.redis.connect import Client, RedisErrors
 from millrace.stores.redis.grades import summed
 from millrace.stores.redis.maintenance import clear_keys, names_below
-from millrace.stores.redis.protocols import FencedError, PartitionCommit, PartitionFinish, ServedUpdate, Watermark
 from millrace.stores.redis.readable import readable_users
 from millrace.stores.redis.scripts import Call, run_scripts
+from millrace.stores.redis.values import FencedError, PartitionCommit, PartitionFinish, ServedUpdate, Watermark
 from millrace.stores.redis.watermarks import claim, read_watermarks, write_watermarks
 
 WORKER_ROLE = "worker"

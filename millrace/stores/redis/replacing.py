@@ -17,10 +17,10 @@ from millrace.stores.redis.cluster import primary_of
 from millrace.stores.redis.codec import encode_events, encode_touched
 from millrace.stores.redis.connect import Client, RedisErrors
 from millrace.stores.redis.maintenance import names_below
-from millrace.stores.redis.protocols import StatisticsFlush
 from millrace.stores.redis.redis_statistics import KEEPER_ROLE, RedisStatisticsStore
 from millrace.stores.redis.redis_users import WORKER_ROLE
 from millrace.stores.redis.scripts import Call, Script, run_scripts
+from millrace.stores.redis.values import StatisticsFlush
 from millrace.stores.redis.watermarks import claim
 
 # Partition -> last offset applied.

@@ -6,8 +6,8 @@ from millrace.kernel.keys import Keys
 from millrace.stores.redis.cluster import together
 from millrace.stores.redis.connect import Client
 from millrace.stores.redis.fencing import CLAIM
-from millrace.stores.redis.protocols import Watermark
 from millrace.stores.redis.scripts import Call, run_scripts
+from millrace.stores.redis.values import Watermark
 
 
 async def claim(

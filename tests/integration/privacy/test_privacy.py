@@ -16,8 +16,8 @@ from millrace.kernel.errors import ConfigurationError, TransientError
 from millrace.kernel.settings import Settings
 from millrace.kernel.user_state import ServedList
 from millrace.stores.event_log import IMPORT_PARTITION, EventLog, LoggedEvent, open_event_log
-from millrace.stores.redis.protocols import ServedUpdate, Watermark
 from millrace.stores.redis.stores import Stores, open_stores
+from millrace.stores.redis.values import ServedUpdate, Watermark
 from millrace.streams.rebuild import rebuild
 from millrace.streams.rebuild.checkpoint import checkpoint_path
 from millrace.streams.verify import verify

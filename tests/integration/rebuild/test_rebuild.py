@@ -22,11 +22,11 @@ from millrace.stores.event_log.sqlite import SqliteEventLog
 from millrace.stores.item_ids import write_item_ids
 from millrace.stores.redis.connect import connected
 from millrace.stores.redis.maintenance import clear_all
-from millrace.stores.redis.protocols import Watermark
 from millrace.stores.redis.redis_catalogue import RedisCatalogueStore
 from millrace.stores.redis.redis_serving import RedisServingStore
 from millrace.stores.redis.redis_statistics import RedisStatisticsStore
 from millrace.stores.redis.redis_users import RedisUserStore
+from millrace.stores.redis.values import Watermark
 from millrace.streams.rebuild import rebuild, refuse_while_running
 
 pytestmark = pytest.mark.services

@@ -17,9 +17,9 @@ from millrace.kernel.keys import Keys
 from millrace.kernel.settings import Settings
 from millrace.kernel.user_state import ServedList, UserState
 from millrace.stores.event_log import IMPORT_PARTITION, EventLog, LoggedEvent, open_event_log
-from millrace.stores.redis.protocols import ServedUpdate, Watermark
 from millrace.stores.redis.replacing import StatisticsReplacement, UserReplacement
 from millrace.stores.redis.stores import Stores, open_stores
+from millrace.stores.redis.values import ServedUpdate, Watermark
 from millrace.streams.rebuild import fence, rebuild
 from millrace.streams.verify import verify
 

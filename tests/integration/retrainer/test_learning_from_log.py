@@ -18,8 +18,8 @@ from millrace.model.triton_admin import make_admin
 from millrace.producers.movielens import load_movielens
 from millrace.stores.event_log import IMPORT_PARTITION, LoggedEvent, open_event_log
 from millrace.stores.item_ids import read_item_ids
-from millrace.stores.redis.protocols import ServingPlan
 from millrace.stores.redis.stores import open_stores
+from millrace.stores.redis.values import ServingPlan
 from millrace.streams.rebuild import rebuild
 
 pytestmark = [pytest.mark.services, pytest.mark.slow, pytest.mark.timeout(600)]

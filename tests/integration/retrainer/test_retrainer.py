@@ -30,8 +30,8 @@ from millrace.model.registry import Registry
 from millrace.model.triton_admin import LocalAdmin
 from millrace.stores.event_log import LoggedEvent
 from millrace.stores.event_log.sqlite import SqliteEventLog
-from millrace.stores.redis.protocols import ServingPlan
 from millrace.stores.redis.stores import Stores, open_stores
+from millrace.stores.redis.values import ServingPlan
 from millrace.streams.scoring.card import ServingCard
 
 pytestmark = pytest.mark.services

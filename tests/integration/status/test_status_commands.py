@@ -14,8 +14,8 @@ from millrace.kernel.contracts import CatalogueItem
 from millrace.kernel.errors import TransientError
 from millrace.kernel.settings import Settings
 from millrace.kernel.user_state import ResolvedEvent, ServedList, UserState, apply_event
-from millrace.stores.redis.protocols import LiveGrade, PartitionCommit, ServedUpdate, Watermark
 from millrace.stores.redis.stores import Stores, open_stores
+from millrace.stores.redis.values import LiveGrade, PartitionCommit, ServedUpdate, Watermark
 
 pytestmark = pytest.mark.services
 

@@ -9,9 +9,9 @@ from stored_users import put_users
 from millrace.kernel.errors import ConfigurationError
 from millrace.kernel.user_state import ResolvedEvent, ServedList, UserState, apply_event
 from millrace.stores.redis.layout import TopicLayout
-from millrace.stores.redis.protocols import PartitionCommit, ServedUpdate, Watermark
 from millrace.stores.redis.redis_users import RedisUserStore
 from millrace.stores.redis.stores import Stores
+from millrace.stores.redis.values import PartitionCommit, ServedUpdate, Watermark
 from millrace.streams import repartition as module
 from millrace.streams.repartition import check_all_done, move_users, repartition
 

@@ -5,8 +5,8 @@ import pytest
 
 from millrace.kernel.contracts import CatalogueItem
 from millrace.kernel.settings import Settings
-from millrace.stores.redis.protocols import CatalogueChange, ItemSource
 from millrace.stores.redis.stores import Stores, open_stores
+from millrace.stores.redis.values import CatalogueChange, ItemSource
 
 pytestmark = pytest.mark.services
 

@@ -15,9 +15,9 @@ from millrace.kernel.errors import ConfigurationError, FatalError, TransientErro
 from millrace.kernel.settings import Settings
 from millrace.kernel.user_state import ResolvedEvent, ServedList, UserState, apply_event
 from millrace.stores.redis import connect as connect_module
-from millrace.stores.redis.protocols import LiveGrade, PartitionCommit, ServedUpdate, StatisticsFlush, Watermark
 from millrace.stores.redis.replacing import StatisticsReplacement
 from millrace.stores.redis.stores import Stores, open_stores
+from millrace.stores.redis.values import LiveGrade, PartitionCommit, ServedUpdate, StatisticsFlush, Watermark
 
 pytestmark = pytest.mark.services
 

@@ -18,7 +18,8 @@ from hypothesis import strategies as st
 from millrace.kernel.keys import Keys
 from millrace.kernel.settings import Settings
 from millrace.kernel.user_state import Applied, ResolvedEvent, ServedList, UserState, apply_event
-from millrace.stores.redis.protocols import (
+from millrace.stores.redis.stores import Stores, open_stores
+from millrace.stores.redis.values import (
     FencedError,
     LiveGrade,
     PartitionCommit,
@@ -26,7 +27,6 @@ from millrace.stores.redis.protocols import (
     ServedUpdate,
     Watermark,
 )
-from millrace.stores.redis.stores import Stores, open_stores
 
 pytestmark = pytest.mark.services
 

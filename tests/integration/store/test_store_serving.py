@@ -5,8 +5,8 @@ import time
 import pytest
 
 from millrace.kernel.user_state import ServedList
-from millrace.stores.redis.protocols import ServingPlan
 from millrace.stores.redis.stores import Stores
+from millrace.stores.redis.values import ServingPlan
 
 pytestmark = pytest.mark.services
 

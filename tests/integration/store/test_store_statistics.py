@@ -2,8 +2,8 @@ from typing import Any
 
 import pytest
 
-from millrace.stores.redis.protocols import FencedError, PartitionCommit, StatisticsFlush, Watermark
 from millrace.stores.redis.stores import Stores
+from millrace.stores.redis.values import FencedError, PartitionCommit, StatisticsFlush, Watermark
 
 pytestmark = pytest.mark.services
 

@@ -8,7 +8,8 @@ from stored_users import put_users
 
 from millrace.kernel.settings import Settings
 from millrace.kernel.user_state import ResolvedEvent, ServedList, UserState, apply_event
-from millrace.stores.redis.protocols import (
+from millrace.stores.redis.stores import Stores
+from millrace.stores.redis.values import (
     FencedError,
     LiveGrade,
     PartitionCommit,
@@ -16,7 +17,6 @@ from millrace.stores.redis.protocols import (
     ServedUpdate,
     Watermark,
 )
-from millrace.stores.redis.stores import Stores
 
 pytestmark = pytest.mark.services
 

@@ -15,8 +15,8 @@ from millrace.kernel.contracts import ActivityEvent, CatalogueItem
 from millrace.kernel.settings import Settings
 from millrace.kernel.user_state import ResolvedEvent, UserState
 from millrace.stores.event_log import IMPORT_PARTITION, EventLog, LoggedEvent, open_event_log
-from millrace.stores.redis.protocols import StatisticsFlush, Watermark
 from millrace.stores.redis.stores import Stores, open_stores
+from millrace.stores.redis.values import StatisticsFlush, Watermark
 from millrace.streams.keeper.learner import Lesson, StatisticsLearner
 from millrace.streams.rebuild import rebuild
 from millrace.streams.statistics import ItemStatistics

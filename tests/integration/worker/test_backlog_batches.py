@@ -7,7 +7,7 @@ import orjson
 import pytest
 from worker_rig import NOW_MS, rig
 
-from millrace.stores.redis.protocols import Watermark
+from millrace.stores.redis.values import Watermark
 from millrace.streams.worker.overload import ListPolicy
 
 pytestmark = pytest.mark.services

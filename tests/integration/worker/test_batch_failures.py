@@ -8,7 +8,7 @@ from worker_rig import rig
 from millrace.kernel.errors import TransientError
 from millrace.kernel.keys import Keys
 from millrace.stores.redis.connect import connected
-from millrace.stores.redis.protocols import PartitionFinish, Watermark
+from millrace.stores.redis.values import PartitionFinish, Watermark
 from millrace.streams.worker.claimer import WorkerClaimer
 from millrace.streams.worker.dependencies import ListRequest, MadeList
 from millrace.streams.worker.lists import OnlineLists

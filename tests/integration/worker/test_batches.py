@@ -6,7 +6,7 @@ import pytest
 from worker_rig import Rig, rig
 
 from millrace.kernel.contracts import Recommendation
-from millrace.stores.redis.protocols import Watermark
+from millrace.stores.redis.values import Watermark
 
 pytestmark = pytest.mark.services
 

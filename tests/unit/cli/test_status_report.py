@@ -6,7 +6,7 @@ from rich.console import Console
 
 from millrace.apps.cli.status_screen import duration, render
 from millrace.apps.status import Server, Status, component, components, lag_of, quality
-from millrace.stores.redis.protocols import Watermark
+from millrace.stores.redis.values import Watermark
 
 NOW_MS = 1_700_000_000_000
 BEAT = {"role": "worker", "instance": "host-1", "pid": 1, "since_ms": NOW_MS - 65_000, "at_ms": NOW_MS - 500}

@@ -10,7 +10,7 @@ from millrace.kernel.contracts import EventPolicy
 from millrace.kernel.errors import FatalError
 from millrace.runtime.claims import PartitionGate
 from millrace.runtime.records import SourceRecord
-from millrace.stores.redis.protocols import CatalogueChange, FencedError, StatisticsFlush
+from millrace.stores.redis.values import CatalogueChange, FencedError, StatisticsFlush
 from millrace.streams.catalogue_view import CatalogueView
 from millrace.streams.keeper.keeper import Keeper
 

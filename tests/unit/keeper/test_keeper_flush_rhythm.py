@@ -7,7 +7,7 @@ import pytest
 from millrace.kernel.contracts import EventPolicy
 from millrace.kernel.errors import TransientError
 from millrace.runtime.claims import PartitionGate
-from millrace.stores.redis.protocols import StatisticsFlush
+from millrace.stores.redis.values import StatisticsFlush
 from millrace.streams.catalogue_view import CatalogueView
 from millrace.streams.keeper import keeper as keeping
 from millrace.streams.keeper.keeper import Keeper

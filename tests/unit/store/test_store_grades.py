@@ -1,7 +1,7 @@
 import pytest
 
 from millrace.stores.redis.grades import summed
-from millrace.stores.redis.protocols import LiveGrade
+from millrace.stores.redis.values import LiveGrade
 
 
 def test_grades_are_summed_by_version_and_arm() -> None:

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 from millrace.kernel.contracts import CatalogueItem
-from millrace.stores.redis.protocols import CatalogueChange
+from millrace.stores.redis.values import CatalogueChange
 from millrace.streams.catalogue_view import CatalogueView
 
 

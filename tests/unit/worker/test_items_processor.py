@@ -8,7 +8,7 @@ from millrace.kernel.contracts import CatalogueItem
 from millrace.kernel.errors import TransientError
 from millrace.kernel.settings import Settings
 from millrace.runtime.records import OutgoingRecord, SourceRecord
-from millrace.stores.redis.protocols import ItemSource
+from millrace.stores.redis.values import ItemSource
 from millrace.streams.worker.items import ItemsProcessor
 
 SETTINGS = Settings()

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from millrace.stores.redis.protocols import ServingPlan
+from millrace.stores.redis.values import ServingPlan
 from millrace.streams.ranking import CONTEXT_NAMES, FEATURE_NAMES
 from millrace.streams.scoring.card import ServingCard
 from millrace.streams.worker.models import CHALLENGER, CHAMPION, ServingModels, read_model

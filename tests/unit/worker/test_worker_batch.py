@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from millrace.kernel.user_state import ResolvedEvent, ServedList, UserState
-from millrace.stores.redis.protocols import LiveGrade
+from millrace.stores.redis.values import LiveGrade
 from millrace.streams.worker.plan import DUPLICATES, EVENTS_APPLIED, BatchEvent, BatchPlan, plan_batch
 
 PARTITIONS = 3
