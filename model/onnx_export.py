@@ -19,7 +19,7 @@ from millrace.kernel.errors import FatalError
 from millrace.model.backend import keras, ops
 from millrace.model.network.config import NetworkConfig
 from millrace.model.network.recommender import Recommender
-from millrace.streams.scoring.protocol import CANDIDATES, HISTORY_TENSOR_LENGTH, ScoreRequest, ScoreResponse
+from millrace.streams.scoring.scorer import CANDIDATES, HISTORY_TENSOR_LENGTH, ScoreRequest, ScoreResponse
 
 Tensors = dict[str, NDArray[Any]]
 

@@ -22,7 +22,7 @@ from millrace.model.learning.model_learner import ModelLearner
 from millrace.model.recorded_stream import RecordedStream, load_stream
 from millrace.streams.ranking import CandidateStep, FusionWeights
 from millrace.streams.scoring.onnx import OnnxScorer
-from millrace.streams.scoring.protocol import PROPOSALS
+from millrace.streams.scoring.scorer import PROPOSALS
 from millrace.streams.statistics import ItemStatistics
 
 # Lists alone and lists between scorings alternate in runs of this many.

@@ -12,7 +12,7 @@ from millrace.model.evaluation.outcomes import LISTED
 from millrace.model.evaluation.system import Ranking, SystemNotes
 from millrace.model.learning.log import GrowingLog
 from millrace.streams.catalogue import Catalogue
-from millrace.streams.scoring.protocol import RANKED
+from millrace.streams.scoring.scorer import RANKED
 
 
 class BaselineSystem:

@@ -14,7 +14,7 @@ from millrace.model.rating.bias import BiasModel
 from millrace.model.rating.error_metrics import RatingErrors, errors_of
 from millrace.model.training.fit_rating_head import fit_rating_head
 from millrace.streams.ranking.features import CONTEXT_NAMES, context_of
-from millrace.streams.scoring.protocol import HISTORY_TENSOR_LENGTH
+from millrace.streams.scoring.scorer import HISTORY_TENSOR_LENGTH
 
 REFRESH_SHARE = 0.05
 _PREDICTED_AT_ONCE = 512

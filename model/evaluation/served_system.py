@@ -27,7 +27,7 @@ from millrace.streams.ranking.features import CONTEXT_NAMES, FEATURE_NAMES
 from millrace.streams.ranking.rules import ListedItem
 from millrace.streams.ranking.warm_up import warm_up_lists
 from millrace.streams.scoring.onnx import OnnxScorer
-from millrace.streams.scoring.protocol import CANDIDATES, ScoreRequest
+from millrace.streams.scoring.scorer import CANDIDATES, ScoreRequest
 from millrace.streams.statistics import ItemStatistics
 
 # Parts that can be left out, and the beginnings of the names of the features each brings.

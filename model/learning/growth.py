@@ -14,7 +14,7 @@ from millrace.model.network.config import DEFAULT_LENGTH, NetworkConfig
 from millrace.model.network.recommender import Recommender
 from millrace.model.versions import load_weights, named_weights
 from millrace.streams.ranking import CONTEXT_NAMES, FEATURE_NAMES
-from millrace.streams.scoring.protocol import HISTORY_TENSOR_LENGTH
+from millrace.streams.scoring.scorer import HISTORY_TENSOR_LENGTH
 
 # Events for each item of the catalogue from which a log counts as dense. The first training asks, on a tenth of what
 # will come: items that nobody has touched yet are what tells a sparse log from a dense one then.

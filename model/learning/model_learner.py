@@ -30,7 +30,7 @@ from millrace.model.training.progress import Progress, silent
 from millrace.model.training.refresh import refresh_windows
 from millrace.model.versions import resume
 from millrace.streams.ranking import FusionWeights
-from millrace.streams.scoring.protocol import ScoreRequest
+from millrace.streams.scoring.scorer import ScoreRequest
 
 _SCORED_AT_ONCE = 128
 _GRADED_PLACES = 10

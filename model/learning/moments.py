@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from millrace.streams.scoring.protocol import ScoreRequest
+from millrace.streams.scoring.scorer import ScoreRequest
 
 # The fields of a request that the encoder reads.
 HISTORY_INPUTS = ("history", "history_value", "history_age")

@@ -2,7 +2,7 @@
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from millrace.streams.scoring.protocol import HISTORY_TENSOR_LENGTH, PROPOSALS
+from millrace.streams.scoring.scorer import HISTORY_TENSOR_LENGTH, PROPOSALS
 
 DEFAULT_LENGTH = 50
 

@@ -12,7 +12,7 @@ from millrace.model.network.encoder import SequenceEncoder
 from millrace.model.network.ranker import PADDED_SCORE, FusionRanker
 from millrace.model.network.rating_head import RatingHead
 from millrace.model.network.tower import NO_ITEM_LOGIT, ItemTower
-from millrace.streams.scoring.protocol import PROPOSALS, RANKED
+from millrace.streams.scoring.scorer import PROPOSALS, RANKED
 
 # Below this the encoder's probability tells nothing: a tenth of the uniform one.
 _UNIFORM_SHARE = 0.1
@@ -20,7 +20,7 @@ _NOTHING = NO_ITEM_LOGIT / 2
 
 
 class Recommender(keras.layers.Layer):  # type: ignore[misc]
-    """Encoder, rating head and ranker behind the tensors of `millrace.streams.scoring.protocol`.
+    """Encoder, rating head and ranker behind the tensors of `millrace.streams.scoring.scorer`.
 
     For serving, the catalogue's vectors and biases are constants; `bake` computes them from the tower.
 

@@ -1,6 +1,6 @@
 """Candidates, their features, the linear fusion and the rules of a list: pure, the same in serving and training."""
 
-from millrace.streams.ranking.batch import CandidateBatch
+from millrace.streams.ranking.candidate_batch import CandidateBatch
 from millrace.streams.ranking.candidates import CandidateStep
 from millrace.streams.ranking.columns import CONTEXT_NAMES, FEATURE_NAMES
 from millrace.streams.ranking.fusion import FusionWeights

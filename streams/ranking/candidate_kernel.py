@@ -5,7 +5,7 @@ from numpy.typing import NDArray
 
 from millrace.streams.compiled import compiled
 from millrace.streams.ranking.arrays import LinearWeights, User
-from millrace.streams.ranking.batch import CandidateBatch, parts_of
+from millrace.streams.ranking.candidate_batch import CandidateBatch, parts_of
 from millrace.streams.ranking.context_kernel import write_context
 from millrace.streams.ranking.evidence_kernel import gather_evidence
 from millrace.streams.ranking.feature_kernel import compute_features

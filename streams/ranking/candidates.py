@@ -12,7 +12,7 @@ from millrace.kernel.user_state import UserState
 from millrace.streams.catalogue import Catalogue
 from millrace.streams.compiled import plain
 from millrace.streams.ranking.arrays import Everyone, ItemArrays, ItemLists, LinkRows, Scratch, TitleWords
-from millrace.streams.ranking.batch import CandidateBatch, allocate
+from millrace.streams.ranking.candidate_batch import CandidateBatch, allocate
 from millrace.streams.ranking.candidate_kernel import find_candidates
 from millrace.streams.ranking.context_kernel import NEUTRAL_VALUE
 from millrace.streams.ranking.fusion import FusionWeights

@@ -8,9 +8,9 @@ from numpy.typing import NDArray
 
 from millrace.kernel.user_state import UserState
 from millrace.streams.compiled import plain
-from millrace.streams.ranking.batch import allocate
+from millrace.streams.ranking.candidate_batch import allocate
 from millrace.streams.ranking.request_kernel import fill_request
-from millrace.streams.scoring.protocol import EXCLUDE_BUCKETS, ScoreRequest
+from millrace.streams.scoring.scorer import EXCLUDE_BUCKETS, ScoreRequest
 
 _NONE: NDArray[np.int32] = np.empty(0, np.int32)
 

@@ -9,13 +9,13 @@ from millrace.kernel.contracts import ReasonCode
 from millrace.kernel.user_state import UserState
 from millrace.streams.catalogue import MAX_GENRES, Catalogue
 from millrace.streams.compiled import plain
-from millrace.streams.ranking.batch import CandidateBatch
+from millrace.streams.ranking.candidate_batch import CandidateBatch
 from millrace.streams.ranking.candidates import CandidateStep
 from millrace.streams.ranking.exploration import ExplorationPolicy, draws
 from millrace.streams.ranking.exploration_slot import new_items_for
 from millrace.streams.ranking.popularity_view import NEW_ITEM_EVENTS
 from millrace.streams.ranking.rules_kernel import allowed_places, causes, diversify
-from millrace.streams.scoring.protocol import RANKED, ScoreRequest, ScoreResponse
+from millrace.streams.scoring.scorer import RANKED, ScoreRequest, ScoreResponse
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,6 +1,6 @@
-"""How far a rebuild has come, in a file: what was recomputed, and up to where, in one transaction.
+"""The progress of a rebuild in a file: recomputed state and log position, saved in one transaction.
 
-A rebuild that was killed goes on from here on the same machine; on another one it starts again.
+A rebuild that was killed goes on from here on the same machine; on another machine it starts again.
 """
 
 import logging
@@ -23,7 +23,7 @@ from millrace.streams.statistics import ItemStatistics
 logger = logging.getLogger(__name__)
 
 FILE = "rebuild.sqlite"
-# Saving may take this share of the time.
+# Largest share of the time spent on saving.
 _SHARE = 0.1
 _LEAST_INTERVAL_S = 5.0
 
@@ -39,7 +39,7 @@ _TABLES = ("facts", "items", "users", "pages", "chunks")
 
 
 def checkpoint_path(settings: Settings) -> Path:
-    """Return the file of an installation. It holds people's data as the event log does."""
+    """Return the file of an installation. Like the event log, it holds personal data."""
     return settings.home / FILE
 
 
@@ -47,8 +47,8 @@ class Checkpoint:
     """Saves and loads a replay.
 
     Args:
-        settings: Names the file, and decides with what else the content fits.
-        forgotten_events: How many events of the log are forgotten; what was saved when there were fewer is not used.
+        settings: Where the file is, and the settings that its content depends on.
+        forgotten_events: Events of forgotten users so far; a checkpoint from before somebody was forgotten is not used.
         interval_s: Shortest time between two saves.
 
     Raises:
@@ -96,7 +96,7 @@ class Checkpoint:
         return replay, indexes
 
     def touch(self, user_ids: Iterable[str]) -> None:
-        """Take note of users that changed since the last save."""
+        """Mark users as changed since the last save."""
         self._changed_users.update(user_ids)
 
     def save_if_due(self, replay: LogReplay, indexes: dict[str, int]) -> None:
@@ -105,7 +105,7 @@ class Checkpoint:
             self.save(replay, indexes)
 
     def save(self, replay: LogReplay, indexes: dict[str, int]) -> None:
-        """Save what has changed, durably."""
+        """Save all changes durably."""
         started = time.monotonic()
         with self._translated(), self._connection:
             self._connection.execute("BEGIN")
@@ -117,7 +117,7 @@ class Checkpoint:
         self._due = time.monotonic() + max(self._interval_s, took_s / _SHARE)
 
     def start_over(self) -> None:
-        """Forget what was saved."""
+        """Delete what was saved."""
         with self._translated(), self._connection:
             self._connection.execute("BEGIN")
             for table in _TABLES:
@@ -152,7 +152,7 @@ class Checkpoint:
             ) from error
 
     def _fingerprint(self) -> bytes:
-        """Return what has to be the same for the content to fit."""
+        """Return everything that the content depends on."""
         settings = self._settings
         log = settings.event_log_url.rpartition("@")[2]
         names = [
@@ -166,7 +166,7 @@ class Checkpoint:
         return orjson.dumps([*names, sorted(settings.implied_values.items()), sorted(settings.event_weights.items())])
 
     def _users(self) -> Iterator[UserState]:
-        # `served` and `proposals`, the last of the fields, are not kept here.
+        # The last two fields, `served` and `proposals`, are not saved.
         nothing = (None,) * (len(LOADED_FIELDS) - 4)
         rows = self._connection.execute("SELECT user_id, touched, count, value_sum, history, event_hashes FROM users")
         for user_id, touched, *fields in rows:
@@ -208,7 +208,7 @@ class Checkpoint:
 
 
 def remove_checkpoint(settings: Settings) -> bool:
-    """Delete what a rebuild has left; returns whether there was anything."""
+    """Delete the checkpoint; returns whether there was one."""
     path = checkpoint_path(settings)
     there = path.exists()
     for suffix in ("", "-wal", "-shm"):
@@ -222,7 +222,7 @@ def _user_row(state: UserState) -> tuple[str, bytes, bytes, bytes, bytes, bytes]
 
 
 def _continues(position: dict[int, int], ends: dict[int, int]) -> bool:
-    """Whether reading on from a position gives what is left: no log starts anew, no history came in afterwards."""
+    """Return whether a position still holds: the log has not started anew, and no history was imported since."""
     if any(offset > ends.get(partition, -1) for partition, offset in position.items()):
         return False
     streamed = position.keys() - {IMPORT_PARTITION}

@@ -1,4 +1,7 @@
-"""Writing as of a role's watermarks while it goes on: claim, recompute to there, write; again if it was faster."""
+"""Writes a role's state as of its watermarks while the role runs.
+
+Claim its partitions, recompute up to the watermarks, write; if the role has claimed its partitions back, try again.
+"""
 
 import asyncio
 import logging
@@ -10,17 +13,16 @@ from typing import Protocol
 from millrace.kernel.errors import ConfigurationError, TransientError
 from millrace.stores.event_log import IMPORT_PARTITION, EventLog
 from millrace.streams.rebuild.targets import Target
-from millrace.streams.replay import Coverage, ItemIndexes, advance
-from millrace.streams.replay.advance import Replay
+from millrace.streams.replay import Coverage, ItemIndexes, Recomputation, advance
 
 _log = logging.getLogger(__name__)
 
-# Roles claim their partitions back after a second: in this time everything has to be read that is needed.
+# Roles claim their partitions back after a second: everything needed is read within this time.
 _HOLD_S = 0.8
-# Between two attempts, so that recommendations go on.
-_BREATHER_S = 2.0
+# Pause between two attempts, so that recommendations go on.
+_PAUSE_S = 2.0
 _ATTEMPTS = 100
-_LOOK_S = 0.05
+_POLL_S = 0.05
 _LOG_PATIENCE_S = 60.0
 
 # Writes as of the watermarks, under the token; False if it was refused.
@@ -28,17 +30,17 @@ Write = Callable[[str, Mapping[int, int]], Awaitable[bool]]
 
 
 class Claims(Protocol):
-    """What can be claimed: see `millrace.stores.redis.replacing`."""
+    """Claims the partitions of a role; see `millrace.stores.redis.replacing`."""
 
     role: str
 
     @property
     def partitions(self) -> Sequence[int]:
-        """The partitions there are in any case."""
+        """The partitions known without watermarks."""
         ...
 
     async def claim(self, partitions: Sequence[int], owner: str) -> dict[int, int]:
-        """Fence the role and return how far it is."""
+        """Fence the role; returns its last applied offset of each partition."""
         ...
 
 
@@ -46,13 +48,13 @@ class Fence:
     """One role's partitions.
 
     Args:
-        claims: Claims them.
-        marks: Returns how far the role is.
-        target: Where its part has to be.
+        claims: Claims the partitions.
+        marks: Returns the role's last applied offset of each partition.
+        target: Offsets to write as of.
         log: The event log.
-        replay: What is recomputed; moved forward only.
-        indexes: Of the items.
-        coverage: Knows how far the log reaches.
+        replay: State to write; moved forward only.
+        indexes: Dense indexes of the items.
+        coverage: Tells whether the log has caught up.
     """
 
     def __init__(
@@ -61,7 +63,7 @@ class Fence:
         marks: Callable[[], Awaitable[dict[int, int]]],
         target: Target,
         log: EventLog,
-        replay: Replay,
+        replay: Recomputation,
         indexes: ItemIndexes,
         coverage: Coverage,
     ) -> None:
@@ -87,17 +89,17 @@ class Fence:
             if await self._follow(held, _HOLD_S) and await write(owner, held):
                 return
             _log.info("The %s role has claimed its partitions back; trying again.", self._claims.role)
-            await asyncio.sleep(_BREATHER_S)
+            await asyncio.sleep(_PAUSE_S)
         raise TransientError(
             f"The {self._claims.role} role was faster {_ATTEMPTS} times; call this again at a calmer moment."
         )
 
     async def _partitions(self) -> list[int]:
-        """Return every partition that somebody may write to."""
+        """Return every partition that may be written to."""
         return sorted(self._target.until.keys() | (await self._marks()).keys() | set(self._claims.partitions))
 
     async def _prepare(self) -> None:
-        """Have most of the work done, and the log as far as the role, before anybody is fenced."""
+        """Catch up with log and role before the role is fenced."""
         marks = await self._marks()
         deadline = time.monotonic() + _LOG_PATIENCE_S
         while not await self._follow(marks, 0.0):
@@ -106,14 +108,14 @@ class Fence:
                     f"The event log ends at {self._log.end()} and the {self._claims.role} role is at {marks}; start "
                     "`millrace log-writer`, or stop the role to go on without what is not logged."
                 )
-            await asyncio.sleep(_LOOK_S)
+            await asyncio.sleep(_POLL_S)
 
     async def _follow(self, marks: Mapping[int, int], patience_s: float) -> bool:
-        """Move the replay to watermarks; False if the log does not reach as far in time."""
+        """Move the replay to watermarks; returns False if the log does not get there in time."""
         goals = {each: self._target.of(each, mark) for each, mark in marks.items()}
         deadline = time.monotonic() + patience_s
         while True:
-            # Asked before reading: what comes into the log afterwards is not read.
+            # Before reading: events logged afterwards are not read.
             reaches = await self._coverage.reaches(goals)
             imported = self._log.end().get(IMPORT_PARTITION, -1)
             await advance(self._log, self._replay, self._indexes, {**goals, IMPORT_PARTITION: imported})
@@ -121,4 +123,4 @@ class Fence:
                 return True
             if time.monotonic() >= deadline:
                 return False
-            await asyncio.sleep(_LOOK_S)
+            await asyncio.sleep(_POLL_S)

@@ -1,4 +1,4 @@
-"""Users and statistics from the event log, in memory, saved on the way."""
+"""Recomputes users and statistics from the event log, with checkpoints."""
 
 import gc
 from collections.abc import Iterator, Mapping, Sequence
@@ -18,7 +18,7 @@ async def recompute(
     checkpoint: Checkpoint,
     on_progress: Progress,
 ) -> tuple[LogReplay, int]:
-    """Apply the log up to given offsets, going on from a checkpoint that fits.
+    """Apply the log up to given offsets, starting from the checkpoint if it fits.
 
     Returns:
         The replay, and how many of its events came from the checkpoint.
@@ -48,7 +48,7 @@ async def recompute(
 
 
 async def _resumed(indexes: ItemIndexes, checkpoint: Checkpoint, ends: dict[int, int]) -> LogReplay | None:
-    """Return the replay saved last, if its items still have the indexes it was made with."""
+    """Return the saved replay if its items still have the same indexes."""
     found = checkpoint.load(ends)
     if found is None:
         return None
@@ -59,7 +59,7 @@ async def _resumed(indexes: ItemIndexes, checkpoint: Checkpoint, ends: dict[int,
 
 @contextmanager
 def _without_collections() -> Iterator[None]:
-    """Keep the garbage collector from looking through millions of live objects again and again."""
+    """Turn the garbage collector off: it would scan millions of live objects again and again."""
     enabled = gc.isenabled()
     gc.disable()
     try:

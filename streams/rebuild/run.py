@@ -31,8 +31,7 @@ from millrace.streams.rebuild.recompute import recompute
 from millrace.streams.rebuild.statistics import put_statistics
 from millrace.streams.rebuild.targets import NOT_BEGUN, Target, target_of
 from millrace.streams.rebuild.users import put_users
-from millrace.streams.replay import Coverage, ItemIndexes, LogReplay, Progress, UserReplay
-from millrace.streams.replay.advance import Replay
+from millrace.streams.replay import Coverage, ItemIndexes, LogReplay, Progress, Recomputation, UserReplay
 from millrace.streams.verify.comparisons import CompareUsers
 from millrace.streams.verify.side import Side, marks_of
 
@@ -188,7 +187,7 @@ class _Rebuild:
         comparison = CompareUsers(side, self._stores.users)
         return list(await comparison.compare(await comparison.keys()))
 
-    def _fence(self, claims: UserReplacement | StatisticsReplacement, replay: Replay) -> Fence:
+    def _fence(self, claims: UserReplacement | StatisticsReplacement, replay: Recomputation) -> Fence:
         role = claims.role
 
         async def marks() -> dict[int, int]:

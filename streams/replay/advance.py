@@ -1,44 +1,30 @@
 """Moving a replay along the event log, to its end or to given offsets."""
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import Protocol
 
 from millrace.stores.event_log import EventLog, LoggedEvent
 from millrace.streams.replay.indexes import ItemIndexes
-from millrace.streams.replay.log_replay import LogReplay
+from millrace.streams.replay.log_replay import LogReplay, Recomputation
 
 # Called with the number of events read and their total.
 Progress = Callable[[int, int], None]
 
 
-class Replay(Protocol):
-    """What is moved."""
-
-    @property
-    def position(self) -> dict[int, int]:
-        """Last offset applied of each partition."""
-        ...
-
-    def apply(self, logged: LoggedEvent, item: int | None) -> None:
-        """Apply the next event."""
-        ...
-
-
 async def advance(
     log: EventLog,
-    replay: Replay,
+    replay: Recomputation,
     indexes: ItemIndexes,
     until: Mapping[int, int] | None = None,
     on_page: Callable[[Sequence[LoggedEvent]], None] = lambda page: None,
 ) -> None:
-    """Apply what follows the replay's position.
+    """Apply the logged events behind the replay's position.
 
     Args:
-        log: Read from, while nothing else runs in this thread.
-        replay: Moved.
-        indexes: Of the items.
-        until: Last offset to apply of each partition, none of the others; without it all that is logged.
-        on_page: Called with each page, once it is applied.
+        log: Event log; reading blocks this thread.
+        replay: Moved forward.
+        indexes: Dense indexes of the items.
+        until: Partition -> last offset to apply; partitions not named are skipped. None applies everything logged.
+        on_page: Called with each page of events after it is applied.
 
     Raises:
         TransientError: Redis or the log does not answer.
@@ -51,7 +37,7 @@ async def advance(
 
 
 async def begin(log: EventLog, replay: LogReplay, indexes: ItemIndexes) -> int:
-    """Count what is left of forgotten events, before all others; returns how many these were.
+    """Count the events of forgotten users, before all other events; returns how many there were.
 
     Raises:
         TransientError: Redis or the log does not answer.

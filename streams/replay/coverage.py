@@ -1,4 +1,4 @@
-"""Whether the event log reaches as far as a role: dead letters at the end of a partition are never logged."""
+"""Whether the event log has caught up with a role; dead letters at the end of a partition are never logged."""
 
 import time
 from collections.abc import Mapping
@@ -7,12 +7,12 @@ from typing import Any, Protocol
 from millrace.stores.event_log import EventLog
 
 _LOG_WRITER = "log-writer"
-# The log writer takes its lag, and tells it, every second: what it says after this long covers what was there before.
-_TELLS_AFTER_MS = 3000
+# The log writer measures and reports its lag every second: a report this much later covers what was there before.
+_REPORT_DELAY_MS = 3000
 
 
 class Heartbeats(Protocol):
-    """What this needs of `ServingStore`."""
+    """The part of a store that tells which processes are alive."""
 
     async def heartbeats(self) -> list[dict[str, object]]:
         """Return the status of every process heard from lately."""
@@ -20,14 +20,14 @@ class Heartbeats(Protocol):
 
 
 class Coverage:
-    """Knows how far the log reaches.
+    """Tells whether everything up to given offsets is logged or never will be.
 
-    Where it ends before a watermark, the log writers are asked: if all of them say some seconds later that nothing is
-    left, what lies between are dead letters.
+    If the log ends before an offset, the log writers decide: if all of them report no lag some seconds later, the
+    records in between are dead letters.
 
     Args:
         log: The event log.
-        heartbeats: What the log writers say.
+        heartbeats: Source of the log writers' reports.
     """
 
     def __init__(self, log: EventLog, heartbeats: Heartbeats) -> None:
@@ -37,7 +37,7 @@ class Coverage:
         self._complete: dict[int, int] = {}
 
     async def reaches(self, marks: Mapping[int, int]) -> bool:
-        """Whether everything up to these offsets is logged or will never be; ask again, it may turn out so later.
+        """Return whether everything up to these offsets is logged or never will be; the answer may turn true later.
 
         Raises:
             TransientError: Redis or the log does not answer.
@@ -48,9 +48,9 @@ class Coverage:
         now_ms = time.time_ns() // 1_000_000
         for partition, mark in short.items():
             self._seen.setdefault(partition, (mark, now_ms))
-        told_ms = await self._nothing_left_at_ms()
+        reported_ms = await self._nothing_left_at_ms()
         for partition, (mark, seen_ms) in list(self._seen.items()):
-            if told_ms >= seen_ms + _TELLS_AFTER_MS:
+            if reported_ms >= seen_ms + _REPORT_DELAY_MS:
                 self._complete[partition] = mark
                 del self._seen[partition]
         return not self._short(marks)
@@ -62,7 +62,7 @@ class Coverage:
         }
 
     async def _nothing_left_at_ms(self) -> int:
-        """Return when all log writers said that nothing was left; 0 if not all of them do, or there is none."""
+        """Return the time of the earliest report if all log writers report no lag; else 0, also without a writer."""
         beats: list[dict[str, Any]] = [
             each for each in await self._heartbeats.heartbeats() if each["role"] == _LOG_WRITER
         ]

@@ -1,4 +1,4 @@
-"""Item ids of logged events as dense indexes: each asked of Redis once."""
+"""Dense indexes of the items of logged events; each is read from Redis once."""
 
 from collections.abc import Iterable
 
@@ -6,27 +6,29 @@ from millrace.stores.redis.redis_catalogue import RedisCatalogueStore
 
 
 class ItemIndexes:
-    """The indexes that Redis has given to items.
+    """The dense indexes of items, cached.
 
     Args:
-        catalogue: Where they are.
-        register: Whether an item without one gets one.
+        catalogue: Store of the indexes.
+        register: Whether an unknown item is registered.
+
+    Attributes:
+        known: Item id -> index.
+        missing: Ids that were asked for and have no index.
     """
 
     def __init__(self, catalogue: RedisCatalogueStore, register: bool) -> None:
         self._catalogue = catalogue
         self._register = register
         self.known: dict[str, int] = {}
-        """Indexes by item id."""
         self.missing: set[str] = set()
-        """Ids asked for that have none."""
 
     def get(self, item_id: str) -> int | None:
-        """Return the index of an item asked for before, None if it has none."""
+        """Return the index of an item that `ask` has looked up; None if it has none."""
         return self.known.get(item_id)
 
     async def ask(self, item_ids: Iterable[str]) -> None:
-        """Find the indexes of items.
+        """Look up the indexes of items.
 
         Raises:
             TransientError: Redis does not answer.

@@ -1,7 +1,7 @@
-"""Logged events applied to users and statistics: pure, in memory.
+"""Users and statistics recomputed from logged events: pure, in memory.
 
-Workers and keeper come along independently, so there are three of these: one for the part of the log that both have
-handled, and one for each of them from there.
+Workers and keeper progress independently. `LogReplay` recomputes both from the part of the log that both have handled;
+from there on, `UserReplay` follows the workers and `StatisticsReplay` the keeper.
 """
 
 from millrace.kernel.contracts import ActivityEvent, EventPolicy
@@ -10,8 +10,8 @@ from millrace.stores.event_log import AnonymousEvents, LoggedEvent
 from millrace.streams.statistics.item_statistics import ItemStatistics
 
 
-class _Replay:
-    """What the three have in common.
+class Recomputation:
+    """Users, recomputed by applying one logged event after the other.
 
     Args:
         policy: What an event without a value is worth.
@@ -50,21 +50,21 @@ class _Replay:
         self.events += 1
 
     def _take(self, before: UserState, event: ResolvedEvent, applied: Applied) -> None:
-        """Do what else follows from an event."""
+        """Update what else depends on an event; nothing here."""
 
 
-class UserReplay(_Replay):
-    """Applies logged events to users."""
+class UserReplay(Recomputation):
+    """The users as workers hold them."""
 
 
-class StatisticsReplay(_Replay):
-    """Applies logged events to the statistics, and to the users only as far as these need them.
+class StatisticsReplay(Recomputation):
+    """The statistics as the keeper holds them, with the user states that they are learned from.
 
     Args:
         policy: What an event without a value is worth.
         users: States to go on from; not modified.
         position: Last offset applied of each partition.
-        statistics: Gone on with, and modified.
+        statistics: Statistics to go on from; modified.
     """
 
     def __init__(
@@ -78,21 +78,21 @@ class StatisticsReplay(_Replay):
 
 
 class LogReplay(StatisticsReplay):
-    """Applies logged events to users and statistics from the log's beginning.
+    """Users and statistics from the beginning of the log.
 
     Args:
         policy: What an event without a value is worth.
-        neighbours_per_item: As configured for the keeper.
+        neighbours_per_item: Most neighbours of an item, as the keeper is configured.
     """
 
     def __init__(self, policy: EventPolicy, neighbours_per_item: int) -> None:
         super().__init__(policy, {}, {}, ItemStatistics(neighbours_per_item))
 
     def count_anonymous(self, left: AnonymousEvents, item: int | None) -> None:
-        """Count what is left of forgotten events: nothing follows anything, and nobody has a history.
+        """Count the events of forgotten users: they raise counts and popularity, and link no items.
 
         Args:
-            left: Events of one item; before any other event, so that their order is the same each time.
+            left: Events of one item. Count them before any other event, so that the order is the same each time.
             item: The item's dense index, or None where unknown items are refused.
         """
         if item is None:
@@ -106,6 +106,6 @@ class LogReplay(StatisticsReplay):
             self.statistics.update(nobody, item, resolved.value, 0, resolved.weight)
 
     def split(self) -> tuple[UserReplay, StatisticsReplay]:
-        """Return one replay of the users and one of the statistics that go on from here, each by itself."""
+        """Return a replay of the users and one of the statistics; each goes on from here by itself."""
         users = UserReplay(self._policy, self.users, self.position)
         return users, StatisticsReplay(self._policy, self.users, self.position, self.statistics)

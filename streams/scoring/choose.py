@@ -2,7 +2,7 @@
 
 from millrace.kernel.settings import Settings
 from millrace.streams.scoring.in_process import IN_PROCESS
-from millrace.streams.scoring.protocol import Scorer
+from millrace.streams.scoring.scorer import Scorer
 
 
 def make_scorer(settings: Settings) -> Scorer:

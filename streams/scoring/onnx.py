@@ -7,7 +7,7 @@ from pathlib import Path
 import onnxruntime
 
 from millrace.kernel.errors import TransientError
-from millrace.streams.scoring.protocol import ScoreRequest, ScoreResponse
+from millrace.streams.scoring.scorer import ScoreRequest, ScoreResponse
 
 OUTPUTS = tuple(field.name for field in dataclasses.fields(ScoreResponse))
 

@@ -8,7 +8,7 @@ import tritonclient.grpc.aio as triton
 from tritonclient.utils import InferenceServerException, np_to_triton_dtype
 
 from millrace.kernel.errors import TransientError
-from millrace.streams.scoring.protocol import ScoreRequest, ScoreResponse
+from millrace.streams.scoring.scorer import ScoreRequest, ScoreResponse
 
 INPUTS = tuple(field.name for field in dataclasses.fields(ScoreRequest))
 OUTPUTS = tuple(field.name for field in dataclasses.fields(ScoreResponse))

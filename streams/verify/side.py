@@ -7,8 +7,7 @@ from typing import Generic, Protocol, TypeVar
 from millrace.kernel.errors import TransientError
 from millrace.stores.event_log import IMPORT_PARTITION, EventLog
 from millrace.stores.redis.values import Watermark
-from millrace.streams.replay import Coverage, ItemIndexes, advance
-from millrace.streams.replay.advance import Replay
+from millrace.streams.replay import Coverage, ItemIndexes, Recomputation, advance
 
 _ATTEMPTS = 200
 _PAUSE_S = 0.005
@@ -16,11 +15,11 @@ _PAUSE_S = 0.005
 # Partition -> last offset whose change is applied.
 Marks = dict[int, int]
 _Value = TypeVar("_Value")
-ReplayT = TypeVar("ReplayT", bound=Replay)
+ReplayT = TypeVar("ReplayT", bound=Recomputation)
 
 
 class WatermarkReader(Protocol):
-    """What this needs of `RedisUserStore`."""
+    """The part of a store that tells how far a role is."""
 
     async def watermarks(self, role: str, topic: str) -> dict[int, Watermark]:
         """Return the watermarks of every partition a role has handled."""

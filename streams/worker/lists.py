@@ -24,7 +24,7 @@ from millrace.streams.ranking import (
     select_list,
 )
 from millrace.streams.ranking.exploration import ExplorationPolicy
-from millrace.streams.scoring.protocol import Scorer, ScoreRequest, ScoreResponse
+from millrace.streams.scoring.scorer import Scorer, ScoreRequest, ScoreResponse
 from millrace.streams.worker.circuit import Circuit
 from millrace.streams.worker.dependencies import ListRequest, MadeList
 from millrace.streams.worker.models import ServingModel, ServingModels

@@ -9,7 +9,7 @@ from millrace.kernel.user_state import ResolvedEvent, UserState
 from millrace.model.evaluation.outcomes import LISTED
 from millrace.model.evaluation.served_system import ServedSystem
 from millrace.streams.ranking import CandidateBatch
-from millrace.streams.scoring.protocol import CANDIDATES, RANKED, ScoreRequest
+from millrace.streams.scoring.scorer import CANDIDATES, RANKED, ScoreRequest
 
 # The candidate step keeps a few new items whatever else it is given.
 _MOST_GIVEN = CANDIDATES - 8

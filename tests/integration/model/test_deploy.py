@@ -15,7 +15,7 @@ from millrace.stores.redis.stores import open_stores
 from millrace.streams.ranking import CONTEXT_NAMES, FEATURE_NAMES, FusionWeights
 from millrace.streams.scoring.card import ServingCard
 from millrace.streams.scoring.choose import make_scorer
-from millrace.streams.scoring.protocol import ScoreRequest
+from millrace.streams.scoring.scorer import ScoreRequest
 
 pytestmark = pytest.mark.services
 ITEMS = {

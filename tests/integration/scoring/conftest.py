@@ -10,7 +10,7 @@ import pytest
 from numpy.typing import NDArray
 from onnx import TensorProto, helper, numpy_helper
 
-from millrace.streams.scoring.protocol import ScoreRequest, ScoreResponse
+from millrace.streams.scoring.scorer import ScoreRequest, ScoreResponse
 
 HISTORY, CANDIDATES, FEATURES, CONTEXT, RANKED = 50, 256, 24, 8, 40
 # `proposals` looks `exclude` up in a table of this many rows; a larger index makes a run fail.

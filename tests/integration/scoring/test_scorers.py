@@ -18,7 +18,7 @@ from millrace.kernel.errors import TransientError
 from millrace.model.triton_admin import LocalAdmin, ModelServer, TritonAdmin, make_admin
 from millrace.streams.scoring.choose import make_scorer
 from millrace.streams.scoring.onnx import OnnxScorer
-from millrace.streams.scoring.protocol import Scorer
+from millrace.streams.scoring.scorer import Scorer
 from millrace.streams.scoring.triton import TritonScorer
 
 pytestmark = pytest.mark.services

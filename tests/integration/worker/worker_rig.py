@@ -24,7 +24,7 @@ from millrace.stores.redis.redis_users import RedisUserStore
 from millrace.streams.catalogue_view import CatalogueView
 from millrace.streams.ranking import CONTEXT_NAMES, FEATURE_NAMES, CandidateStep, ListRules
 from millrace.streams.scoring.card import ServingCard
-from millrace.streams.scoring.protocol import PROPOSALS, RANKED, ScoreRequest, ScoreResponse
+from millrace.streams.scoring.scorer import PROPOSALS, RANKED, ScoreRequest, ScoreResponse
 from millrace.streams.statistics import ItemStatistics
 from millrace.streams.worker.circuit import Circuit
 from millrace.streams.worker.claimer import WorkerClaimer

@@ -6,7 +6,7 @@ import pytest
 from millrace.model.learning.log import GrowingLog
 from millrace.model.learning.moments import LessonRing, Lessons, Moment, lessons_of
 from millrace.model.learning.rhythm import Rhythm, first_moments
-from millrace.streams.scoring.protocol import ScoreRequest
+from millrace.streams.scoring.scorer import ScoreRequest
 
 
 def lessons(first: int, count: int) -> Lessons:

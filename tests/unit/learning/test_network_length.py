@@ -4,7 +4,7 @@ import pytest
 
 from millrace.model.learning.growth import network_length
 from millrace.model.network.config import DEFAULT_LENGTH
-from millrace.streams.scoring.protocol import HISTORY_TENSOR_LENGTH
+from millrace.streams.scoring.scorer import HISTORY_TENSOR_LENGTH
 
 
 @pytest.mark.parametrize(

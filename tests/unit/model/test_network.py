@@ -6,7 +6,7 @@ import pytest
 from millrace.model.network.attention import gap_bucket
 from millrace.model.network.recommender import Recommender
 from millrace.model.onnx_export import Tensors, random_request
-from millrace.streams.scoring.protocol import CANDIDATES, HISTORY_TENSOR_LENGTH, PROPOSALS, RANKED
+from millrace.streams.scoring.scorer import CANDIDATES, HISTORY_TENSOR_LENGTH, PROPOSALS, RANKED
 from tests.unit.model.small import ITEMS, small_recommender
 
 

@@ -9,7 +9,7 @@ from small_world import NOW_MS, item, make_world, with_touched
 from millrace.kernel.errors import FatalError
 from millrace.kernel.user_state import UserState
 from millrace.streams.ranking import CandidateStep, FusionWeights
-from millrace.streams.scoring.protocol import CANDIDATES, HISTORY_TENSOR_LENGTH
+from millrace.streams.scoring.scorer import CANDIDATES, HISTORY_TENSOR_LENGTH
 from millrace.streams.statistics import ItemStatistics
 
 

@@ -9,7 +9,7 @@ from google.protobuf import text_format
 from tritonclient.grpc import model_config_pb2 as pb
 
 from millrace.model.triton_admin import STATIC_FILES, TEMPLATE_DIR
-from millrace.streams.scoring.protocol import ScoreRequest, ScoreResponse
+from millrace.streams.scoring.scorer import ScoreRequest, ScoreResponse
 
 TYPES = {np.int32: pb.TYPE_INT32, np.float32: pb.TYPE_FP32}
 # Axes beside the batch, from the docstring of ScoreRequest.

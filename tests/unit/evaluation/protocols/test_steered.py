@@ -4,7 +4,7 @@ import pytest
 from millrace.kernel.user_state import UserState
 from millrace.model.evaluation.protocols.steered import _MOST_GIVEN, SteeredSystem, _with_company
 from millrace.streams.ranking import CandidateBatch
-from millrace.streams.ranking.batch import allocate
+from millrace.streams.ranking.candidate_batch import allocate
 
 
 def batch(*items: int) -> CandidateBatch:

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from millrace.streams.compiled import compiled
 from millrace.streams.ranking.columns import CONTEXTS, FEATURES
-from millrace.streams.scoring.protocol import CANDIDATES, HISTORY_TENSOR_LENGTH, ScoreRequest
+from millrace.streams.scoring.scorer import CANDIDATES, HISTORY_TENSOR_LENGTH, ScoreRequest
 
 _Places = tuple[int, int, int, int, int, int, int, int]
 _FLOAT, _INT = np.dtype(np.float32), np.dtype(np.int32)
