@@ -14,33 +14,33 @@ _Function = TypeVar("_Function", bound=Callable[..., Any])
 
 
 def compiled(function: _Function) -> _Function:
-    """Compile with numba on first call and keep the machine code beside the module.
+    """Compile with numba on the first call and cache the machine code beside the module.
 
-    A change to any file of `streams` beside a kernel makes the kept code of all kernels void. Numba by itself looks at
-    a kernel's own file alone, but code is also made of the kernels and constants of other files, and of the layout of
-    the tuples it takes: with old code for a tuple that has changed since, a process reads memory that is not its own.
+    A change to any file in a folder with kernels voids the cache of all kernels. Numba by itself checks only a kernel's
+    own file, but its code also depends on kernels and constants of other files and on the layout of its tuple
+    arguments: with stale code for a tuple that has changed, a process would read memory out of bounds.
     """
-    return cast(_Function, _kept(function))
+    return cast(_Function, _cached(function))
 
 
 def compiled_sums(function: _Function) -> _Function:
-    """Do as `compiled`, but let the compiler add up floats in any order, which is to say several at once."""
+    """Compile like `compiled`, but allow float sums in any order, and so several additions at once."""
     free = {"reassoc", "contract", "nsz"}
-    return cast(_Function, _kept(function, fastmath=free))
+    return cast(_Function, _cached(function, fastmath=free))
 
 
-def _kept(function: Callable[..., Any], **options: Any) -> Any:
+def _cached(function: Callable[..., Any], **options: Any) -> Any:
     try:
         kernel = numba.njit(cache=True, nogil=True, error_model="numpy", **options)(function)
     except RuntimeError as error:
         # Numba has tried the module's folder and the user's cache. Without either, every process would compile for
         # half a minute.
         raise ConfigurationError(
-            f"Compiled kernels cannot be kept ({error}); set NUMBA_CACHE_DIR to a folder that can be written."
+            f"Compiled kernels cannot be cached ({error}); set NUMBA_CACHE_DIR to a folder that can be written."
         ) from None
-    kept = kernel._cache._cache_file
-    # Of another version nothing further is read: what is kept names classes that may be gone.
-    kept._version = (kept._version, _SOURCES)
+    cache = kernel._cache._cache_file
+    # A cache of another version is not read any further: it may name classes that are gone.
+    cache._version = (cache._version, _SOURCES)
     return kernel
 
 

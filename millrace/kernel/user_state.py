@@ -24,9 +24,9 @@ _NO_HASHES: NDArray[np.uint64] = np.empty(0, np.uint64)
 
 @dataclass(frozen=True, slots=True)
 class ResolvedEvent:
-    """A valid event with its item as a dense index (from 1), its value (0.5 to 5) always set, and what it teaches.
+    """A valid event with its item as a dense index (from 1), its value (0.5 to 5) always set, and its weight.
 
-    Its weight is 1 for as much as a rating teaches; of weight 0 it tells what its user does not want.
+    A rating has weight 1. An event of weight 0 teaches the statistics nothing about what follows what.
     """
 
     event_id: str
@@ -38,13 +38,13 @@ class ResolvedEvent:
 
     @classmethod
     def of(cls, event: ActivityEvent, item: int, policy: EventPolicy) -> "ResolvedEvent":
-        """Return a valid event with its item's index and what the installation says of its type."""
+        """Return a valid event with its item's index, and value and weight as configured for its type."""
         value, weight = policy.value_of(event), policy.weight_of(event)
         return cls(event.event_id, event.user_id, item, value, event.ts_ms, weight)
 
     @property
     def event_hash(self) -> int:
-        """64 bits that stand for the event's id among one user's few hundred remembered ones."""
+        """64-bit hash of the event id; told apart from the few hundred that a user's state holds."""
         return int.from_bytes(blake2b(self.event_id.encode(), digest_size=8).digest(), "little")
 
 

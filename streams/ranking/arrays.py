@@ -1,6 +1,6 @@
-"""The arrays that the kernels of the list step share, in groups: one argument in place of many.
+"""The arrays that the kernels of the list step share, grouped into one argument each.
 
-N are the item indexes there is room for, S sets of genres, T title words.
+N is the number of item indexes there is room for, S of sets of genres, T of title words.
 """
 
 from typing import NamedTuple
@@ -10,18 +10,18 @@ from numpy.typing import NDArray
 
 
 class User(NamedTuple):
-    """What is known of a user at the time of a request.
+    """A user at the time of a request.
 
     Args:
-        items: [H] int32 history, newest first; `values` [H] float32 and `ts_ms` [H] int64 of the same entries.
-        values: See items.
-        ts_ms: See items.
-        touched: [<= N] int32 all items the user has touched.
-        proposals: [P] int32 the network's own items for this list.
-        now_ms: Time of the request, and `clock` in events that the statistics have learned.
-        clock: See now_ms.
-        events: How many the user has, and `bucket` the class of their number.
-        bucket: See events.
+        items: [H] int32 items of the history, newest first.
+        values: [H] float32 ratings of the history.
+        ts_ms: [H] int64 event times of the history.
+        touched: [<= N] int32 every item the user has acted on.
+        proposals: [P] int32 items proposed by the network.
+        now_ms: Time of the request.
+        clock: Events that the statistics have learned by then.
+        events: Number of the user's events.
+        bucket: Class of that number, see `history_bucket`.
         mean_value: The user's mean rating.
     """
 
@@ -41,8 +41,8 @@ class LinearWeights(NamedTuple):
     """The linear fusion of the cut.
 
     Args:
-        weights: [F] float32; `by_context` [U, F] float32 additions per unit of each context entry.
-        by_context: See weights.
+        weights: [F] float32.
+        by_context: [U, F] float32 additions to the weights per unit of each context entry.
     """
 
     weights: NDArray[np.float32]
@@ -53,11 +53,11 @@ class LinkRows(NamedTuple):
     """The rows of the item statistics, see `millrace.streams.statistics.row_kernels`.
 
     Args:
-        ids: [N, K] int32 neighbours; `links` [N, K, S] float32 what is known of each, of which `lengths` [N] count.
-        links: See ids.
-        lengths: See ids.
-        sums: [N, S] float64 totals; `landmarks` [N] float64 the clock to which what fades is scaled.
-        landmarks: See sums.
+        ids: [N, K] int32 neighbours.
+        links: [N, K, STATISTICS] float32 numbers of each neighbour.
+        lengths: [N] int32 neighbours in use.
+        sums: [N, STATISTICS] float64 totals, evicted neighbours included.
+        landmarks: [N] float64 clock to which timed transitions are scaled.
     """
 
     ids: NDArray[np.int32]
@@ -68,17 +68,17 @@ class LinkRows(NamedTuple):
 
 
 class ItemArrays(NamedTuple):
-    """What is known of each item.
+    """Every item's numbers.
 
     Args:
         lines: [N, ITEM_COLUMNS] float32, see `item_kernel`.
         shares: [N] float32 recent shares.
-        covisit_norms: [N] float32 what the co-visitation of each item is multiplied by.
+        covisit_norms: [N] float32 factor of each item's co-visitation.
         counts: [N] int64 all-time counts.
         by_history: [N, HISTORY_BUCKETS] float32 counts by length of the user's history.
-        bucket_totals: [HISTORY_BUCKETS] float64 everyone's.
-        available: [N] bool.
-        known: Items in the catalogue.
+        bucket_totals: [HISTORY_BUCKETS] float64 sums of these counts over all items.
+        available: [N] bool, may be recommended.
+        known: Number of items in the catalogue.
     """
 
     lines: NDArray[np.float32]
@@ -114,14 +114,14 @@ class Everyone(NamedTuple):
 
 
 class UnseenItems(NamedTuple):
-    """Items that nobody has touched, highest first rate first.
+    """Items without events, highest rate of first events first.
 
     Args:
         items: [M] int32.
-        sets: [M] int32 their sets of genres; `eras` [M] int16, `years` [M] int16, `rates` [M] float32 of the same.
-        eras: See sets.
-        years: See sets.
-        rates: See sets.
+        sets: [M] int32 set of genres of each.
+        eras: [M] int16 part of the catalogue.
+        years: [M] int16 year of release, counted from FIRST_YEAR; YEARS where unknown.
+        rates: [M] float32 log rate of first events, never increasing.
     """
 
     items: NDArray[np.int32]
@@ -154,11 +154,11 @@ class TitleWords(NamedTuple):
 
     Args:
         tokens: [N, W] int32 words of each item, 0 where fewer.
-        idf: [T] float32 what sharing a word says.
-        offsets: [T + 1] int32; `carriers` int32: the items of each word.
-        carriers: See offsets.
-        relatives: [N, RELATIVES] int32 items whose titles share rare words with one, as far as they were asked for.
-        related: [N] int8 1 + how many relatives there are, 0 where nobody has asked for them yet.
+        idf: [T] float32 weight of sharing a word.
+        offsets: [T + 1] int32 where the items of each word begin in `carriers`.
+        carriers: int32 items of all words, word by word.
+        relatives: [N, RELATIVES] int32 cache: items whose titles share rare words with the item's.
+        related: [N] int8 1 + number of `relatives`, 0 where they are not computed yet.
     """
 
     tokens: NDArray[np.int32]
@@ -170,7 +170,7 @@ class TitleWords(NamedTuple):
 
 
 class Scratch(NamedTuple):
-    """Memory that is all zero before and after each call.
+    """Memory that is all zeros before and after each call.
 
     Args:
         marks: [N] uint8, see `marks_kernel`.
@@ -186,7 +186,7 @@ class Scratch(NamedTuple):
 
 
 class Taste(NamedTuple):
-    """What a user picks beside what everyone picks, as tables over classes of items; see `taste_kernel`.
+    """A user's picks compared with everyone's, as tables over classes of items; see `taste_kernel`.
 
     Args:
         classes: [CLASS_PROFILES, POPULARITY_CLASSES] float64.
@@ -202,12 +202,12 @@ class Taste(NamedTuple):
 
 
 class HistoryWeights(NamedTuple):
-    """What the entries of a history weigh in the kernels over their links, see `history_kernel.weigh_history`.
+    """Weights of the entries of a history in the kernels over their links, see `history_kernel.weigh_history`.
 
     Args:
-        factors: [lags, LINK_KERNELS] float32 of the links of each entry.
-        worths: [lags, WORTHS] float64 weights of the two lifts, and what timed transitions are worth now.
-        back_off: [TRANSITIONS] float64 what is left to popularity.
+        factors: [lags, LINK_KERNELS] float32 factors of the links of each entry.
+        worths: [lags, WORTHS] float64 weights of the two lifts, and the present worth of a timed transition.
+        back_off: [TRANSITIONS] float64 weight of popularity.
         totals: [LINK_KERNELS] float64 sums of the weights.
     """
 

@@ -1,6 +1,6 @@
-"""The candidates of a batch of users, and the memory they stand in: one array.
+"""The candidates of a batch of users, in one block of memory.
 
-With cold caches, each array that is allocated, or that a kernel is called with, takes about a microsecond.
+With cold caches, each array that is allocated or passed to a kernel costs about a microsecond.
 """
 
 from typing import NamedTuple
@@ -17,14 +17,14 @@ _FLOAT, _INT = np.dtype(np.float32), np.dtype(np.int32)
 
 
 class CandidateBatch(NamedTuple):
-    """Candidates of B users, best by linear fusion first, padded on the right with item 0; and what tells the users.
+    """Candidates of B users, best by linear fusion first, padded on the right with item 0, and the users' tensors.
 
     Args:
         candidates: [B, C] int32.
         features: [B, C, F] float32.
         context: [B, U] float32.
         linear: [B, C] float32 linear fusion scores, -inf where padded.
-        history: [B, L] int32; this and what follows as in a `ScoreRequest`.
+        history: [B, L] int32; this and the following as in a `ScoreRequest`.
         history_value: [B, L] float32.
         history_age_s: [B, L] float32.
         exclude: [B, E] int32.
@@ -50,7 +50,7 @@ def allocate(users: int, excluded: int) -> tuple[NDArray[np.float32], CandidateB
     candidates, features, context, linear, history, values, ages, end = _ends(users, excluded)
     memory = np.empty(end, np.float32)
     listed, kept = (users, CANDIDATES), (users, HISTORY_TENSOR_LENGTH)
-    # Made like this, a view takes half as long as a slice brought into shape.
+    # A view made like this takes half as long as a reshaped slice.
     return memory, CandidateBatch(
         np.ndarray(listed, _INT, memory),
         np.ndarray((users, CANDIDATES, FEATURES), _FLOAT, memory, candidates * _INT.itemsize),

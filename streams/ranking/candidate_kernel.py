@@ -1,4 +1,4 @@
-"""All steps from one user's history to the candidates, in one call: each call costs as much as a short step."""
+"""All steps from one user's history to the candidates in one call: a call from Python costs as much as a step."""
 
 import numpy as np
 from numpy.typing import NDArray
@@ -44,29 +44,28 @@ def find_candidates(
 ) -> bool:
     """Write the candidates of one user with their features, best by the linear fusion first, and the user's tensors.
 
-    The arrays come one by one: to look into a tuple of them, a call takes several times as long as to take them over.
+    The arrays are separate arguments: a call takes several times as long to unpack a tuple of them.
 
     Nothing is written for a user whose history names an item there is no room for: the kernels do not check indexes.
 
     Args:
-        items: Of the user, as are `values`, `ts_ms`, `touched`, `proposals`, `events`, `bucket` and `mean_value`: see
-            `User`. Proposals are candidates unless touched or not available.
-        values: See items.
-        ts_ms: See items.
-        touched: See items.
-        proposals: See items.
-        events: See items.
-        bucket: See items.
-        mean_value: See items.
-        now_ms: Time of the request, and `clock` in events that the statistics have learned.
-        clock: See now_ms.
-        weights: Of the cut, see `LinearWeights`, as `by_context`.
-        by_context: See weights.
-        shared: What is known of everything else. All its arrays that have a place for each item have as many.
-        memory: Out, see `allocate`, as `users` and `excluded`.
-        users: See memory.
-        excluded: See memory.
-        row: Of the user in the batch.
+        items: [H] int32 items of the history, newest first.
+        values: [H] float32 ratings of the history.
+        ts_ms: [H] int64 event times of the history.
+        touched: [<= N] int32 every item the user has acted on.
+        proposals: [P] int32 items proposed by the network: candidates unless touched or not available.
+        events: Number of the user's events.
+        bucket: Class of that number, see `history_bucket`.
+        mean_value: The user's mean rating.
+        now_ms: Time of the request.
+        clock: Events that the statistics have learned.
+        weights: [F] float32 weights of the cut.
+        by_context: [U, F] float32 additions to them per unit of each context entry.
+        shared: Everything that does not depend on the user; its arrays by item all have the same length N.
+        memory: float32 out, as of `allocate`.
+        users: B, users in the batch.
+        excluded: E, excluded items of each user.
+        row: Row of this user in the batch.
 
     Returns:
         Whether there is room for all items of the history.
@@ -103,7 +102,7 @@ def _find(user: User, linear: LinearWeights, shared: Shared, row: int, found: Ca
 
 @compiled
 def _write_user(user: User, unavailable: NDArray[np.int32], row: int, found: CandidateBatch) -> None:
-    """Write what needs no item: the context, but for what `write_taste` adds, and the tensors of the history."""
+    """Write the context, except for what `write_taste` adds, and the tensors of the history."""
     found.context[row], found.history[row], found.exclude[row] = 0.0, 0, 0
     found.history_value[row], found.history_age_s[row] = 0.0, 0.0
     known = (user.events, user.bucket, user.mean_value)

@@ -37,7 +37,7 @@ class CandidateStep:
         catalogue: Items; only known and available ones become candidates.
 
     Attributes:
-        view: What is derived from popularity, as of the last `build`.
+        view: Numbers derived from popularity, as of the last `build`.
         marks: [N] uint8 scratch, all zero between calls.
     """
 
@@ -90,7 +90,7 @@ class CandidateStep:
         return batch
 
     def prepare(self) -> None:
-        """Give every array room for all known indexes, and renew the view if enough has happened."""
+        """Make room for all known indexes, and renew the view if it is too far behind."""
         if not all(map(is_, self._current_arrays(), self._seen_arrays)):
             self._make_room()
         self.view.refresh(self.statistics, self.catalogue)
@@ -131,14 +131,14 @@ class CandidateStep:
         return LinkRows(rows.ids, rows.values, rows.lengths, rows.sums, rows.landmarks)
 
     def item_arrays(self) -> ItemArrays:
-        """Return what is known of each item."""
+        """Return the numbers of all items."""
         view, popularity = self.view, self.statistics.popularity
         counts = (popularity.counts, popularity.by_history, self.statistics.bucket_totals)
         catalogue = (self.catalogue.available, len(self.catalogue))
         return ItemArrays(view.items, view.shares, view.covisit_norms, *counts, *catalogue)
 
     def _share(self) -> Shared:
-        """Return what is the same for all users; put together anew only if any of its arrays is another one."""
+        """Return the arrays that all users share; put together again only after one was replaced."""
         if self._shared is None or self._shared_at != self.view.renewals:
             self._shared, self._shared_at = self._put_together(), self.view.renewals
         return self._shared
@@ -158,6 +158,6 @@ class CandidateStep:
 
 
 def _arguments_of(state: UserState) -> _UserArguments:
-    """Return what `find_candidates` takes of a user."""
+    """Return the arguments of `find_candidates` that describe a user."""
     arrays = (plain(state.items), plain(state.values), plain(state.ts_ms), plain(state.touched), plain(state.proposals))
     return (*arrays, state.count, history_bucket(state.count), state.mean_value or NEUTRAL_VALUE)

@@ -1,7 +1,7 @@
-"""What is derived from catalogue and first events: classes of items, and how soon never-seen ones of a class are seen.
+"""Classes of items, and how soon never-seen items of each class get their first event.
 
-Half of what is acted on for the first time is either a new release or stands near the end of the catalogue, where the
-latest arrivals are: the place in the catalogue tells when an item became known.
+Half of all first events are on new releases or on items near the end of the catalogue, which are the latest arrivals:
+the place in the catalogue tells when an item became known.
 """
 
 import numpy as np
@@ -24,9 +24,9 @@ _AGE_BOUNDS = np.array([-1.0, 0.0, 0.5, 1.0, 1.5, 2.0, 3.0, 5.0, 10.0, 20.0, 40.
 _AGES = len(_AGE_BOUNDS) + 2
 # First events fade with these time constants, in events.
 _ERA_DECAY_EVENTS, _CONTENT_DECAY_EVENTS = 1_000.0, 3_000.0
-# Items of the average rate that every class has beside its own.
+# Pseudo-items of the average rate in every class.
 _ERA_PRIOR, _AGE_PRIOR, _GENRE_PRIOR = 3.0, 10.0, 20.0
-# Never-seen items looked through for one request, at most: those of the highest rates.
+# Most never-seen items searched for one request: those with the highest rates.
 _MOST_UNSEEN = 8_192
 # The class of each count; from where the last one begins, all counts share it.
 CLASS_OF_COUNT = np.array([popularity_class(count) for count in range(1 << POPULARITY_CLASSES)], np.int8)
@@ -48,8 +48,8 @@ class ContentView:
         year_shares: [YEARS + 1] float64 share of recent events by place in `year_places`.
         first_rates: [<= N] float32 log of how often never-seen items of the same age, era and genres have lately met
             their first event, relative to all never-seen items.
-        unseen: Known, available items without events, with what of the above is theirs.
-        catalogue_sequence: As of which catalogue, and for how many items, the classes are.
+        unseen: Known, available items without events, with their classes.
+        catalogue_sequence: Sequence and size of the catalogue that the classes were made from.
     """
 
     def __init__(self) -> None:
@@ -90,7 +90,7 @@ class ContentView:
         present = catalogue.genres.astype(np.uint64)
         bits = np.where(present > 0, np.uint64(1) << present, np.uint64(0))
         _, first, sets = np.unique(np.bitwise_or.reduce(bits, axis=1), return_index=True, return_inverse=True)
-        # Sets with as many genres side by side: whoever goes through them all can foresee where each ends.
+        # Sets of equal size side by side: a loop over all of them has predictable ends.
         order = np.argsort((catalogue.genres[first] > 0).sum(axis=1), kind="stable")
         self.genre_sets = np.argsort(order)[sets].astype(np.int32)
         self.set_genres = catalogue.genres[first[order]]

@@ -1,6 +1,6 @@
-"""The first cut: one score for each of the thousands of items that the links of a history lead to, the best kept.
+"""The first cut: scores the thousands of items that the links of a history lead to and keeps the best.
 
-The score is linear in the links, so that one number per item is summed up in place of all of its evidence.
+The score is linear in the links, so one sum per item replaces all of its evidence.
 """
 
 import numpy as np
@@ -39,21 +39,21 @@ def pool_by_links(
     """Put the `wanted` available items with the most evidence into the pool; ties go to the lower index.
 
     Args:
-        history: [H] items, newest first; as many as are weighed count.
+        history: [H] items, newest first; only the weighed ones count.
         rows: Links.
-        weighed: What those of each entry weigh.
+        weighed: Weights of the history's entries.
         items: Shares, norms, and what is available.
         marks: [N] items not FREE are left out, items put into the pool become POOLED.
         scores: [N] scratch, all zero before and after.
-        wanted: Most items to put there.
+        wanted: Most items to add.
         pool: [>= wanted] out.
 
     Returns:
-        How many were put there.
+        Number of items added.
     """
     weights = np.empty((len(weighed.factors), STATISTICS), np.float32)
     shared = _weigh_links(weighed, weights)
-    # Room for every link: one that adds nothing does not tell that its item has been found.
+    # Room for every link: an item whose links so far add nothing is found again.
     found = np.empty(len(weights) * rows.ids.shape[1] + 1, np.int32)
     number = _score_links(history, rows, weights, items.covisit_norms, scores, found)
     keys = np.empty(number, np.uint64)
@@ -69,7 +69,7 @@ def pool_by_links(
 
 @compiled
 def _weigh_links(weighed: HistoryWeights, weights: NDArray[np.float32]) -> np.float32:
-    """Write what the links of each lag count in the score [lags, S]; return what an item's share counts."""
+    """Write the weights [lags, STATISTICS] of the links in the score; return the weight of an item's share."""
     parts, shared = np.zeros(TRANSITIONS + 1), 0.0
     for kernel in range(TRANSITIONS + 1):
         if weighed.totals[kernel] > 0.0:
@@ -118,7 +118,7 @@ def _add_row(
 ) -> int:
     """Add the first `size` links of a row by the weights of a lag to the scores of their items.
 
-    Without branches, as nobody can foresee them, and in one loop: links come from far away in memory.
+    One loop without branches: branches would be unpredictable, and links are scattered in memory.
     """
     short, wide = weights[lag, SHORT], weights[lag, WIDE]
     timed, covisited = weights[lag, TIMED], weights[lag, COVISITED]
@@ -152,7 +152,7 @@ def _score_items(
     for place in range(len(found)):
         item = np.uint32(found[place])
         own = scores[item]
-        # Whatever is found once more comes with nothing.
+        # An item found twice has no score the second time.
         scores[item] = 0.0
         totals[size] = shared * shares[item] + own
         found[size] = item

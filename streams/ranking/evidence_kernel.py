@@ -41,16 +41,16 @@ def gather_evidence(
     shares: NDArray[np.float32],
     places: NDArray[np.int16],
 ) -> NDArray[np.float32]:
-    """Add up, for every item of the pool, what the kernels over the links of the history give it.
+    """Sum the links of the history to every item of the pool, once for each kernel.
 
-    Beside the arithmetic means over the history (see `weigh_history`) stand two geometric ones, sum_d w_d log(1 +
+    There are arithmetic means over the history (see `weigh_history`) and two geometric ones, sum_d w_d log(1 +
     A[j_d, i] / (m p_i)): many weak links can say more than one strong one.
 
     Args:
         pool: [P] items.
-        history: [H] items, newest first; as many as are weighed count.
+        history: [H] items, newest first; only the weighed ones count.
         rows: Links.
-        weighed: What those of each entry weigh.
+        weighed: Weights of the history's entries.
         shares: [N] recent shares, the p_i.
         places: [N] scratch, all zero before and after.
 
@@ -66,7 +66,7 @@ def gather_evidence(
         places[item] = place + 1
         scales[place] = np.float32(1.0 / BACK_OFF) / shares[item]
     ids, links, lengths, factors, worths = rows.ids, rows.links, rows.lengths, weighed.factors, weighed.worths
-    # Rows are named by their number: to take one out as an array of its own costs as much as ten of its links.
+    # Rows are passed by number: a view of one row costs as much as ten of its links.
     for lag in range(len(factors)):
         row = np.uint32(history[lag])
         number = _find_links(ids, row, lengths[row], places, slots, targets)
@@ -90,18 +90,18 @@ def _find_links(
     slots: NDArray[np.int32],
     targets: NDArray[np.int32],
 ) -> int:
-    """Find the links of a row to pooled items; without branches, as nobody can foresee which they are.
+    """Find the links of a row to pooled items; without branches, which would be unpredictable.
 
     Args:
-        ids: [N, K] neighbours, of which the first `size` of the `row` count.
-        row: See ids.
-        size: See ids.
-        places: [N] 1 + place in the pool, 0 outside of it.
-        slots: [K] out: which links.
-        targets: [K] out: places in the pool.
+        ids: [N, K] int32 neighbours.
+        row: Row to look through.
+        size: Neighbours in use in this row.
+        places: [N] int16 1 + place in the pool, 0 outside of it.
+        slots: [K] int32 out: slots of the links.
+        targets: [K] int32 out: places in the pool.
 
     Returns:
-        How many there are.
+        Number of links found.
     """
     number = 0
     for slot in range(size):
@@ -127,16 +127,16 @@ def _lift(
     """Write weight log(1 + link / (m p_i)), the logarithm to about 1e-4; 0 without a link.
 
     Args:
-        links: [N, K, S] of which the `statistic` of the `row` counts, in units of `worth`.
-        row: See links.
-        statistic: See links.
-        slots: [K] which links of the row lead to pooled items: the first `number`.
-        number: See slots.
-        targets: [K] places of these in the pool.
-        worth: See links.
-        scales: [P] 1 / (m p_i) of the pool.
-        weight: See above.
-        lifts: [K] out, contiguous.
+        links: [N, K, STATISTICS] float32.
+        row: Row of the links.
+        statistic: Slot of the statistic, such as SHORT.
+        slots: [K] int32 slots of the links to pooled items.
+        number: Links in use in `slots` and `targets`.
+        targets: [K] int32 places of these links in the pool.
+        worth: Factor of the links.
+        scales: [P] float32 1 / (m p_i) of the pool.
+        weight: Factor of the logarithm.
+        lifts: [K] float32 out, contiguous.
     """
     unit, factor = np.float32(worth), np.float32(weight)
     for place in range(number):
@@ -183,19 +183,19 @@ def _add_links(
 ) -> None:
     """Add links, times the factors, to the evidence of their items.
 
-    Links of 0 are added like others: what a branch costs that nobody can foresee is more.
+    Links of 0 are added like others: an unpredictable branch costs more.
 
     Args:
-        links: [N, K, S] of which those of the `row` count.
-        row: See links.
-        slots: [K] which links of the row lead to pooled items: the first `number`.
-        number: See slots.
-        targets: [K] places of these in the pool.
-        factors: [lags, LINK_KERNELS] of which those of the `lag` count.
-        lag: See factors.
-        evidence: [P, EVIDENCE] out.
+        links: [N, K, STATISTICS] float32.
+        row: Row of the links.
+        slots: [K] int32 slots of the links to pooled items.
+        number: Links in use in `slots` and `targets`.
+        targets: [K] int32 places of these links in the pool.
+        factors: [lags, LINK_KERNELS] float32.
+        lag: Row of the factors to use.
+        evidence: [P, EVIDENCE] float32 out.
     """
-    # Locals: behind every write to the evidence, the compiler would have to read an array's elements again.
+    # Locals: after every write to the evidence, the compiler would have to read the factors again.
     short, session, long = factors[lag, FOLLOWED_SHORT], factors[lag, FOLLOWED_SESSION], factors[lag, FOLLOWED_LONG]
     wide, timed, covisited = factors[lag, FOLLOWED_WIDE], factors[lag, FOLLOWED_TIMED], factors[lag, TOGETHER]
     liked, disliked = factors[lag, TOGETHER_LIKED], factors[lag, TOGETHER_DISLIKED]

@@ -71,7 +71,7 @@ class ExplorationPolicy:
     Args:
         shape: Speed and boldness.
         counts: State, by `shown`, `taken`, `shown:<item>`, `taken:<item>`; may be given to continue from.
-        asked: Items that choices were made among since this set was last replaced: whose counts are worth knowing.
+        asked: Items offered since this set was last replaced; their counts are worth refreshing.
     """
 
     shape: ExplorationShape = field(default_factory=ExplorationShape)
@@ -87,7 +87,7 @@ class ExplorationPolicy:
         self._add(taken_counts(item), times)
 
     def load(self, counts: Mapping[str, int]) -> None:
-        """Take counts over as they stand elsewhere; names that are not given keep theirs."""
+        """Replace counts by those given; others stay."""
         self.counts.update(counts)
 
     @property
@@ -98,7 +98,7 @@ class ExplorationPolicy:
         return taken / (self.counts.get(SHOWN, 0) + shape.first_shows)
 
     def worth_showing(self, items: NDArray[np.int32]) -> NDArray[np.bool_]:
-        """Tell of each item whether it may still please: False once its posterior says that nobody wants it."""
+        """Return for each item whether it may still succeed: False once its posterior rules it out."""
         shown, taken = self._counts_of(items)
         mean, spread = self._posterior(np.full(len(items), self.rate), shown, taken)
         return np.asarray(mean + self.shape.hopeless * spread >= 0.5 * self.rate)

@@ -1,4 +1,4 @@
-"""What the exploration slot of a list is offered: new items, each with the best score there is of it."""
+"""New items for the exploration slot of a list, each with the best score available."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -43,8 +43,8 @@ def new_items_for(
 ) -> Offer:
     """Return the new items that may take a place of the list.
 
-    New items of the ranking keep their score. What no ranking has scored is chosen and ordered by how well it suits the
-    user's genres and years, and comes below them.
+    New items of the ranking keep their score. Unscored ones are chosen and ordered by how well they suit the user's
+    genres and years, and come below.
 
     Args:
         state: The user.

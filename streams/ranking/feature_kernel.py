@@ -64,8 +64,8 @@ def compute_features(
         pool: [P] items.
         user: Whose history.
         evidence: [P, EVIDENCE] as of `gather_evidence`.
-        weighed: What the history weighs.
-        items: What is known of the items.
+        weighed: Weights of the history's entries.
+        items: Numbers of all items.
         titles: Their words.
         taste: The user's tables.
         token_weights: [T] scratch, all zero before and after.
@@ -112,14 +112,14 @@ def _bring_together(
     by_bucket: NDArray[np.float32],
     of_titles: NDArray[np.float32],
 ) -> None:
-    """Copy what is known of the pooled items: with nothing else to do, the processor waits for many at a time.
+    """Copy the numbers of the pooled items: in a loop that does nothing else, cache misses overlap.
 
     Args:
         pool: [P] items.
-        items: What is known of all.
+        items: Numbers of all items.
         bucket: Class of the user's history length.
         tokens: [N, W] words of the titles.
-        token_weights: [T] what sharing each word is worth; word 0, which fills up the rows, weighs nothing.
+        token_weights: [T] weight of each word; that of word 0, the padding, is 0.
         lines: [P, ITEM_COLUMNS] out.
         by_bucket: [P] out: counts among users with a history of this length.
         of_titles: [P] out: sums of the words' weights.
@@ -129,7 +129,7 @@ def _bring_together(
         item, weight = np.uint32(pool[place]), np.float32(0.0)
         for column in range(ITEM_COLUMNS):
             lines[place, column] = known[item, column]
-        # All words, as nobody can foresee where they end.
+        # All words: where they end is unpredictable.
         for word in range(tokens.shape[1]):
             weight += token_weights[np.uint32(tokens[item, word])]
         by_bucket[place], of_titles[place] = by_history[item, bucket], weight
@@ -166,7 +166,7 @@ def _weigh_titles(
     token_idf: NDArray[np.float32],
     token_weights: NDArray[np.float32],
 ) -> None:
-    """Write what sharing each title word of the last items is worth; the latest item with a word counts."""
+    """Write the weight of each title word of the last items; the latest item with a word counts."""
     for lag in range(min(len(history), _TITLE_LAGS)):
         weight = np.float32(_TITLE_DECAY**lag)
         item = np.uint32(history[lag])
@@ -194,15 +194,15 @@ def _log_arguments(
     bucket_total: float,
     out: NDArray[np.float32],
 ) -> None:
-    """Fill `out` [P, _LOGS] with the numbers of which features are the logarithms.
+    """Write the numbers whose logarithms are features.
 
     Args:
         lines: [P, ITEM_COLUMNS] of the pool.
         evidence: [P, EVIDENCE].
-        weighed: What the history weighs.
-        by_bucket: [P] counts among users with a history of this length, `bucket_total` that of all items.
-        bucket_total: See by_bucket.
-        out: See above.
+        weighed: Weights of the history's entries.
+        by_bucket: [P] float32 counts among users with a history of this length.
+        bucket_total: Their sum over all items.
+        out: [P, _LOGS] float32 out.
     """
     totals, back_off = weighed.totals, weighed.back_off
     # Without a history the transitions are all back-off.

@@ -6,7 +6,7 @@ from numpy.typing import NDArray
 from millrace.streams.compiled import compiled
 
 _GRADIENT_LIMIT = 6.0
-# A feature that hardly differs within a list gets no steps beyond this.
+# Least spread of a feature: bounds the steps of one that hardly differs within a list.
 _LEAST_SPREAD = 0.05
 # Spreads are means over the lists so far, later over about as many as this.
 _SPREAD_LISTS = 1_000

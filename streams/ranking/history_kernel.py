@@ -1,4 +1,4 @@
-"""What each entry of a history weighs in the kernels that sum over its links."""
+"""Weights of a history's entries in the kernels that sum over their links."""
 
 import numpy as np
 from numpy.typing import NDArray
@@ -94,13 +94,13 @@ def _divide(
 
     Args:
         weights: [LINK_KERNELS].
-        sums: [N, S] of which those of the entry's `row` count.
-        row: See sums.
-        fade: What the row's timed transitions are worth now.
+        sums: [N, STATISTICS] float64 totals of each row.
+        row: Row of the entry.
+        fade: Present worth of the row's timed transitions.
         count: Events of the entry's item.
-        factors: [lags, LINK_KERNELS] out, of which those of the `lag` are written.
-        lag: See factors.
-        back_off: [TRANSITIONS] what is left to popularity is added here.
+        factors: [lags, LINK_KERNELS] float32 out; the row of this entry is written.
+        lag: Row of this entry in `factors`.
+        back_off: [TRANSITIONS] float64 the weight of popularity is added here.
     """
     short, wide = sums[row, SHORT] + BACK_OFF, sums[row, WIDE] + BACK_OFF
     timed = sums[row, TIMED] * fade + BACK_OFF

@@ -1,4 +1,4 @@
-"""What depends on an item alone, computed for all items at once: one cache line each."""
+"""Numbers that depend on an item alone, computed for all items at once: one cache line each."""
 
 import numpy as np
 from numpy.typing import NDArray
@@ -56,9 +56,9 @@ def fill_items(
         class_of_count: Popularity class by count; larger counts share the last one.
         shares: [N] recent share of each item.
         first_rates: [N], see `ContentView`.
-        items: See above.
+        items: [N, ITEM_COLUMNS] float32 out.
     """
-    # Never-seen items, often most of a catalogue, are all alike: index 0 is never seen, and its line stands for theirs.
+    # Never-seen items, often most of a catalogue, are all alike: they copy the line of index 0, which is never seen.
     seen = np.append(np.zeros(1, np.int64), np.flatnonzero(counts[1:]) + 1)
     logs = _logs(now_clock, seen, counts, decayed, last_clock, first_clock, decayed_totals, catalogue_size)
     fades = np.empty(len(seen), np.float32)
@@ -97,7 +97,7 @@ def _logs(
     decayed_totals: NDArray[np.float64],
     catalogue_size: int,
 ) -> NDArray[np.float32]:
-    """Return [len(seen), _LOGS] what is a logarithm in the lines of `seen`; arguments as `fill_items`."""
+    """Return [len(seen), _LOGS] the logarithms in the lines of `seen`; arguments as of `fill_items`."""
     floor = 1.0 / (catalogue_size + 1.0)
     scales = 1.0 / (decayed_totals + 1.0)
     logs = np.empty((len(seen), _LOGS), np.float32)
@@ -143,11 +143,11 @@ def decay_counts(
 
 @compiled
 def share_out(decayed: NDArray[np.float32], floor: float) -> NDArray[np.float32]:
-    """Return [N] the recent share of each item: the mean of two decays', and a little that all have alike.
+    """Return [N] the recent share of each item: the mean of those at two decays, and a small equal part.
 
     Args:
         decayed: [N, 3] decayed counts as of now; the latter two count.
-        floor: What each item has at least, before it is made small.
+        floor: Share of each item if all were equal.
     """
     medium, long = 0.0, 0.0
     for item in range(len(decayed)):
@@ -164,7 +164,7 @@ def share_out(decayed: NDArray[np.float32], floor: float) -> NDArray[np.float32]
 def fade_firsts(
     clock: int, counts: NDArray[np.int64], first_clock: NDArray[np.int64], decay_events: float
 ) -> NDArray[np.float32]:
-    """Return [N] what each item's first event is worth now, 0 without one; arguments as the arrays of `Popularity`."""
+    """Return [N] the present worth of each item's first event, 0 without one; arguments as in `Popularity`."""
     out, rate = np.empty(len(counts), np.float32), np.float32(1.0 / decay_events)
     for item in range(len(counts)):
         out[item] = np.float32(first_clock[item] - clock) * rate

@@ -7,7 +7,7 @@ from millrace.streams.compiled import compiled, compiled_sums
 from millrace.streams.ranking.marks_kernel import KEPT, POOLED
 from millrace.streams.ranking.selection_kernel import LOWER_HALF, falling, largest, ordered
 
-# These stay candidates whatever the linear fusion thinks of them: it cannot know the network's reasons, nor new items.
+# These stay candidates whatever their linear score: the fusion does not know the network's reasons, nor new items.
 _KEPT_NEWEST = 4
 _KEPT_UNSEEN = 8
 

@@ -1,4 +1,4 @@
-"""What is known of an item during one request: one byte each, all FREE between requests."""
+"""The state of each item during one request: one byte each, all FREE between requests."""
 
 import numpy as np
 from numpy.typing import NDArray

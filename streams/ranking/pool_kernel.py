@@ -11,7 +11,7 @@ from millrace.streams.ranking.title_kernel import relatives_of
 
 # Most items in the pool.
 POOL_SIZE = 1024
-# Where the pooled items come from, at most; what several sources name is pooled once.
+# Where the pooled items come from, at most; an item of several sources is pooled once.
 # On ml-latest-small half as many again cost more time and changed the hit rate at 10 by less than .0005.
 _BY_LINKS = 160
 _RECENT = 32
@@ -38,12 +38,12 @@ def fill_pool(
     Args:
         user: Whose history and proposals.
         rows: Links of the history.
-        weighed: What they weigh.
-        items: What is available, and what the links need besides.
+        weighed: Weights of the history's entries.
+        items: Numbers of all items.
         unseen: Never-seen items, all of them pooled.
         lists: Items that are new, popular of late, popular ever.
         titles: Words that relate the last items to others.
-        least: Size that the pool should have at least: what is missing comes from those popular ever.
+        least: Wanted size of the pool; missing items are taken from those popular ever.
         scratch: Items put into the pool are marked as POOLED.
 
     Returns:
@@ -60,7 +60,7 @@ def fill_pool(
     size = _pool_from_list(lists.recent, _RECENT, available, marks, pool, size)
     size = _pool_from_list(lists.by_history[user.bucket], _HISTORY_LENGTH, available, marks, pool, size)
     size = _pool_from_list(lists.ever, _POPULAR, available, marks, pool, size)
-    # Whoever has touched most of the popular items still gets a full pool.
+    # A user who has touched most of the popular items still gets a full pool.
     if size < least:
         size = _pool_from_list(lists.ever, least, available, marks, pool, size)
     return pool[:size]

@@ -1,4 +1,4 @@
-"""What is derived from popularity and catalogue for all items at once, renewed every hundred events or so."""
+"""Numbers of all items derived from popularity and catalogue, renewed every hundred events or so."""
 
 import math
 
@@ -28,7 +28,7 @@ from millrace.streams.statistics.popularity import BUCKET_DECAY_EVENTS, DECAY_EV
 # Most events, and largest share of the stream so far, that a view may be behind. Between the 10th and the 30th
 # percent of ml-latest-small, lists of the linear fusion were no better at 64 events (HR@10 .1517) than at 128 (.1519).
 _REFRESH_EVENTS, _REFRESH_SHARE = 128, 0.02
-# Lists and shares of classes move slower: they may be behind this many times as far.
+# Lists and shares of classes change more slowly: they may lag this many times as far.
 _SLOW = 2
 # Length of the popular lists: a user has rarely touched more of the most popular items.
 _LISTED = 512
@@ -37,9 +37,9 @@ NEW_ITEM_EVENTS = 5
 # Share of the catalogue, latest arrivals first, that counts as added lately.
 _LATE_SHARE = 0.05
 _NEWEST = 256
-# A title word that every fifth item carries says nothing.
+# A title word that every fifth item carries weighs nothing.
 _TOKEN_PRIOR = 5.0
-# What shares are divided by at least: a sum that may be none.
+# Least divisor of shares: the sum may be 0.
 _LEAST_SHARE = 1e-9
 _DECAYS = np.array(DECAY_EVENTS)
 
@@ -57,14 +57,14 @@ class PopularityView:
         unavailable: Known items that are not available.
         genre_shares: [MAX_GENRES] float64.
         year_shares: [YEARS] float64.
-        items: [N, ITEM_COLUMNS] float32, what depends on the item alone, one cache line each.
+        items: [N, ITEM_COLUMNS] float32, numbers of each item, one cache line each.
         covisit_norms: [N] float32, their column of that name, side by side.
-        renewals: How often any of this was made anew.
+        renewals: Number of renewals.
         content: Classes of items and their rates of first events.
-        token_idf: [T] float32, how much a shared title word says: less the more items carry it.
+        token_idf: [T] float32, weight of a shared title word: the rarer, the larger.
         token_postings: [T + 1] int32, int32: the items of each title word, see `post_tokens`.
-        relatives: [N, RELATIVES] int32, filled by the list step, as is `related` [N] int8: see `TitleWords`.
-        related: See relatives.
+        relatives: [N, RELATIVES] int32, filled by the list step, see `TitleWords`.
+        related: [N] int8, filled by the list step, see `TitleWords`.
     """
 
     def __init__(self) -> None:

@@ -1,4 +1,4 @@
-"""Comparing a user's decayed genre and release-year profiles with everyone's."""
+"""Compares a user's decayed genre and release-year profiles with everyone's."""
 
 import numpy as np
 from numpy.typing import NDArray
@@ -9,17 +9,17 @@ from millrace.streams.ranking.logarithm_kernel import log_all
 
 PROFILES = 3  # genre profiles: last, recent, long; the years use the latter two
 _PROFILE_DECAYS = (0.5, 0.8, 0.97)
-# What is older than this has lost all but a billionth of its weight, or is not kept.
+# Older entries have lost all but a billionth of their weight, or are not stored.
 _LAST_LAGS, _RECENT_LAGS, _LONG_LAGS = 30, 100, 200
-# Release years are counted from here; unknown ones have the place YEARS and no part in the profile.
+# Release years are counted from here; unknown ones have the place YEARS and are left out of the profile.
 FIRST_YEAR = 1850
 YEARS = 256
-# How far a release year speaks for its neighbours: weight exp(-distance / width).
+# Weight of a release year in its neighbours: exp(-distance / width).
 _YEAR_WIDTH = 3.0
 # Weight of everyone's profile in the user's.
 _PROFILE_PRIOR = 0.2
 _SHARE_FLOOR = 1e-3
-# A year with less mass than this is as good as absent.
+# A year with less mass than this counts as absent.
 _ABSENT = 1e-6
 
 
@@ -111,7 +111,7 @@ def smooth_years(mass: NDArray[np.float64]) -> None:
     """Spread mass over neighbouring years, weight exp(-distance / width), total kept away from the ends.
 
     Args:
-        mass: [YEARS, 2] two profiles: at once, as each addition waits for the one before.
+        mass: [YEARS, 2] two profiles, smoothed together: each addition waits for the one before.
     """
     keep = np.exp(-1.0 / _YEAR_WIDTH)
     scale = (1.0 - keep) / (1.0 + keep)

@@ -1,4 +1,4 @@
-"""The kernel behind what a request says of a user."""
+"""Writes one user's tensors of a scoring request."""
 
 import numpy as np
 from numpy.typing import NDArray

@@ -1,4 +1,4 @@
-"""What a scoring request says of its users."""
+"""Scoring requests without candidates, and the width of their exclude tensor."""
 
 from bisect import bisect_left
 from collections.abc import Sequence
@@ -16,7 +16,7 @@ _NONE: NDArray[np.int32] = np.empty(0, np.int32)
 
 
 def exclude_width(states: Sequence[UserState], unavailable: NDArray[np.int32]) -> int:
-    """Return how many excluded items a request has room for; of too much the newest touched are kept."""
+    """Return the number of excluded items in a request; if there are more, the newest touched ones are sent."""
     longest = max([len(state.touched) for state in states], default=0) + len(unavailable)
     return EXCLUDE_BUCKETS[min(bisect_left(EXCLUDE_BUCKETS, longest), len(EXCLUDE_BUCKETS) - 1)]
 

@@ -41,8 +41,8 @@ class RankedItems:
         items: [K] int32.
         scores: [K] float32.
         predicted_ratings: [K] float32, or None where no model scored.
-        because: [K] item index that the model's network finds most similar, 0 for none; or None. It is named where the
-            counts know of no history item whose removal would lower the score.
+        because: [K] item index that the model's network finds most similar, 0 for none; or None. Used as a
+            reason if removing no history item would lower the score.
     """
 
     items: NDArray[np.int32]
@@ -102,7 +102,7 @@ def select_list(
         step: The candidate step that made the candidates; read for catalogue, counts and evidence.
         recommendation_id: Decides the exploration slot, so that a repeated computation gives the same list.
         vectors: [N + 1, d] item vectors of the model version; items without one are compared by genres.
-        exploration: Chooses what the exploration slot shows; None knows nothing yet. It is read, not taught.
+        exploration: Chooses for the exploration slot; read only. None is a policy without counts.
     """
     step.prepare()
     allowed = allowed_places(
@@ -156,7 +156,7 @@ def _with_reasons(
         step.view.shares,
         step.marks,
     )
-    # What the counts show to lower the score when it is taken away comes before what the network finds similar.
+    # An entry whose removal lowers the score comes before one that the network finds similar.
     similar = ranked.because[places].tolist() if ranked.because is not None else [0] * len(items)
     unrated = [None] * len(items)
     ratings = ranked.predicted_ratings[places].tolist() if ranked.predicted_ratings is not None else unrated

@@ -108,11 +108,11 @@ def causes(
         items: [K <= 255] items of a list, in the range of the arrays below.
         history: [H] items, newest first.
         clock: The statistics' clock.
-        ids: [N, K], `values` [N, K, S], `lengths` [N], `sums` [N, S], `landmarks` [N]: the rows of the statistics.
-        values: See ids.
-        lengths: See ids.
-        sums: See ids.
-        landmarks: See ids.
+        ids: [N, K] int32 neighbours of each row of the statistics.
+        values: [N, K, STATISTICS] float32 numbers of each neighbour.
+        lengths: [N] int32 neighbours in use.
+        sums: [N, STATISTICS] float64 totals.
+        landmarks: [N] float64 clock to which timed transitions are scaled.
         counts: [N] all-time counts.
         shares: [N] recent share of each item.
         marks: [N] scratch, all zero before and after.

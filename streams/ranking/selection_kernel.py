@@ -31,7 +31,7 @@ def largest(keys: NDArray[np.uint64], size: int, wanted: int) -> None:
     """Move the `wanted` largest of the first `size` keys to the front, in the order they are in; keys are distinct.
 
     The least of them is found bit by bit, from the highest on: to count all keys above a bound, many at a time, is
-    cheaper than the branches of a quickselect, which nobody can foresee. The other keys are lost.
+    cheaper than the unpredictable branches of a quickselect. The other keys are lost.
     """
     if wanted <= 0 or wanted >= size:
         return
@@ -67,7 +67,7 @@ def largest_by_bits(keys: NDArray[np.uint64], size: int, wanted: int) -> None:
     while edge > 0 and above + numbers[edge] < wanted:
         above += numbers[edge]
         edge -= 1
-    # Whole bins first, then the bin that only some of are wanted of; without branches, as nobody can foresee them.
+    # Whole bins first, then part of one bin; without branches, which would be unpredictable.
     lower, upper = np.uint64(edge) << _BIN_SHIFT, np.uint64(edge + 1) << _BIN_SHIFT
     front, between = 0, np.empty(numbers[edge] + 1, np.uint64)
     number = 0

@@ -1,4 +1,4 @@
-"""What a list step reads besides the user, unpacked once: unpacking forty arrays takes as long as a kernel."""
+"""The arrays that a list step reads besides the user, unpacked once: unpacking forty takes as long as a kernel."""
 
 from typing import Any
 
@@ -43,5 +43,5 @@ def share(
     titles: TitleWords,
     scratch: Scratch,
 ) -> Shared:
-    """Put the groups together; kernels see the very arrays, and so what is written into them later."""
+    """Put the groups together without copying: kernels see later writes to the arrays."""
     return Shared(rows, items, everyone, unseen, lists, titles, scratch)

@@ -1,4 +1,4 @@
-"""Comparing what a user picks with what everyone picks, as tables over classes of items.
+"""Compares what a user picks with what everyone picks, as tables over classes of items.
 
 The classes are popularity, sets of genres, years of release and places in the catalogue.
 """
@@ -22,10 +22,10 @@ CLASS_PROFILES = 2
 _UNKNOWN_AGE = 15.0
 _CLASS_DECAYS = (0.8, 0.97)
 _CLASS_PRIOR = 0.5
-# How far a popularity class speaks for its neighbours; the never-seen stand alone.
+# Weight of a popularity class in the next one; the never-seen class has no neighbours.
 _CLASS_REACH = 0.4
 _ERA_DECAY, _ERA_LAGS, _ERA_PRIOR = 0.8, 30, 0.1
-# How far an era speaks for its neighbours.
+# Weights of an era in its neighbours.
 _ERA_WINDOW = (0.1, 0.2, 0.4, 0.2, 0.1)
 _SET_DECAY, _SET_LAGS, _SET_PRIOR = 0.9, 50, 0.5
 _SHARE_FLOOR = 1e-3
@@ -53,7 +53,7 @@ def compare_taste(history: NDArray[np.int32], now_year: float, lines: NDArray[np
     sets = np.empty((len(everyone.sets), SET_COLUMNS), np.float32)
     _sum_genres(genre_ratios, everyone.set_genres, everyone.set_norms, sets)
     _set_profile(history, lines, everyone.sets, sets)
-    _tell_years(year_ratios, now_year - FIRST_YEAR, years)
+    _fill_years(year_ratios, now_year - FIRST_YEAR, years)
     classes, eras = np.empty((CLASS_PROFILES, len(everyone.classes))), np.empty(len(everyone.eras), np.float32)
     _class_profiles(history, lines, everyone.classes, classes)
     _era_profile(history, lines, everyone.eras, eras)
@@ -106,7 +106,7 @@ def _set_profile(
 
 
 @compiled
-def _tell_years(year_ratios: NDArray[np.float32], now: float, years: NDArray[np.float32]) -> None:
+def _fill_years(year_ratios: NDArray[np.float32], now: float, years: NDArray[np.float32]) -> None:
     """Fill the table of years; `now` is counted from FIRST_YEAR."""
     ages = np.empty(YEARS + 1, np.float32)
     for year in range(YEARS):
@@ -171,7 +171,7 @@ def _era_profile(
     era_shares: NDArray[np.float64],
     eras: NDArray[np.float32],
 ) -> None:
-    """Compare where in the catalogue the user's last items stand with everyone's, whose shares are smoothed."""
+    """Compare the eras of the user's last items with everyone's smoothed shares."""
     number = len(era_shares)
     mass = np.zeros(number + 4)
     total, weight = 0.0, 1.0

@@ -1,4 +1,4 @@
-"""Finding the never-seen items that suit a user: a look at each of them, through tables of what its classes score."""
+"""Finds the never-seen items that suit a user: scores all of them by tables over their classes."""
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,7 +21,7 @@ from millrace.streams.ranking.taste_kernel import (
 
 # Never-seen items that join the pool.
 POOL_UNSEEN = 48
-# Items that are scored before it is asked whether the rest can be left out.
+# Items scored between two checks whether the rest can be skipped.
 _BLOCK = 256
 # Items beyond the wanted ones that are collected before all but the best are dropped.
 _SPARE = 64
@@ -112,7 +112,7 @@ def best_unseen(
         era_scores: [ERAS].
         year_scores: [Y] by year of release.
         rate_weight: Factor of `rates`.
-        most: More than this no item gets beside its rate.
+        most: Upper bound of the score without the rate.
         best: [W] out.
 
     Returns:
@@ -124,10 +124,10 @@ def best_unseen(
     size, least = 0, np.float32(-np.inf)
     sets, eras, years, rates = unseen.sets, unseen.eras, unseen.years, unseen.rates
     for begin in range(0, len(rates), _BLOCK):
-        # The rates fall, so that the rest can be left out at some point.
+        # The rates fall: from some point on the rest cannot win.
         if slope >= 0.0 and most + slope * rates[begin] <= least:
             break
-        # Without branches, as nobody can foresee which are better than the least so far.
+        # Without branches: which items beat the least score so far is unpredictable.
         better = 0
         for place in range(begin, min(begin + _BLOCK, len(rates))):
             by_class = set_scores[np.uint32(sets[place])] + era_scores[np.uint16(eras[place])]

@@ -7,13 +7,13 @@ from millrace.streams.compiled import compiled
 from millrace.streams.ranking.item_kernel import ITEM_BUCKET_FADE
 from millrace.streams.ranking.selection_kernel import ordered
 
-# Recent shares stand beside the counts by history length as this part of all of them.
+# Weight of recent shares beside the counts by history length.
 _HISTORY_PRIOR = 0.1
 
 
 @compiled
 def used_places(counts: NDArray[np.int64], known: NDArray[np.bool_]) -> int:
-    """Return the length, 1 at least, of what is left without the last items that have no count and are not known."""
+    """Return the length without trailing items that are unknown and have no events; at least 1."""
     size = len(counts)
     while size > 1 and counts[size - 1] == 0 and not known[size - 1]:
         size -= 1
@@ -109,7 +109,7 @@ def tally_firsts(
     by_age: NDArray[np.float64],
     by_set: NDArray[np.float64],
 ) -> None:
-    """Sum first events and never-seen items by three kinds of classes at once, as additions wait for each other.
+    """Sum first events and never-seen items by three kinds of classes in one pass: additions wait for each other.
 
     Args:
         latest: [N] what an item's first event is worth to its era.

@@ -1,4 +1,4 @@
-"""What a worker has to know of a model version; written by the registry, kept in Redis under `model:<version>`."""
+"""The part of a model version's card that workers need; stored in Redis under `model:<version>`."""
 
 from pydantic import BaseModel, ConfigDict
 

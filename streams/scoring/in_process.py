@@ -1,3 +1,3 @@
-"""The address that stands for a model run inside the worker instead of on a server."""
+"""The value of `MILLRACE_TRITON_URL` that runs models inside the worker."""
 
 IN_PROCESS = "in-process"

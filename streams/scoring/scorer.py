@@ -1,4 +1,4 @@
-"""What a worker asks of a model server, whichever it is."""
+"""The scorer: its tensors and its protocol."""
 
 from dataclasses import dataclass
 from typing import Protocol

@@ -45,7 +45,7 @@ class ItemStatistics:
         self.decayed_totals: NDArray[np.float64] = np.zeros(len(DECAY_EVENTS))
         self.class_totals: NDArray[np.float64] = np.zeros(POPULARITY_CLASSES)
         self.bucket_totals: NDArray[np.float64] = np.zeros(HISTORY_BUCKETS)
-        # Changes with every change of popularity: whoever derives something from it knows when to derive it anew.
+        # Grows with every change of popularity, so that derived data can be renewed.
         self.popularity_sequence = 0
         self._dirty_chunks: set[int] = set()
         self._order: NDArray[np.int32] = np.empty(0, np.int32)
@@ -58,7 +58,7 @@ class ItemStatistics:
             before: The user's state before the event.
             item: Dense index, from 1.
             value: 0.5 to 5.
-            ts_ms: Event time; the decays run on the clock, so it only tells how late in the stream it is.
+            ts_ms: Event time; the decays run on the clock, not on it.
             weight: What the event adds to transitions and decayed counts; 1 for a rating. Counts stay whole numbers.
         """
         if weight > 0.0:
@@ -152,7 +152,7 @@ class ItemStatistics:
         """Return all item indexes (from 1) by all-time count, most first; ties by index. Do not modify."""
         if self._order_sequence != self.popularity_sequence:
             counts = self.popularity.counts[1:].astype(np.uint64)
-            # Keys to sort, several times as fast as an order of the counts: the index stands in their lower half.
+            # Sorting keys with the index in the lower half is several times as fast as an argsort of the counts.
             keys = (counts << np.uint64(32)) | (_LAST - np.arange(1, len(counts) + 1, dtype=np.uint64))
             self._order = (_LAST - (np.sort(keys)[::-1] & _LAST)).astype(np.int32)
             self._order_sequence = self.popularity_sequence

@@ -113,7 +113,7 @@ class Popularity:
             return
         _check_header(data, _HEADER.size + sum(array[part].nbytes for array in arrays))
         start = _HEADER.size
-        # The ranking looks up tables at the counts, which stand first, without looking.
+        # The counts come first. Kernels use them as table indexes without a check.
         if np.frombuffer(data, np.int64, CHUNK_ITEMS, start).min() < 0:
             raise ValueError(f"Popularity chunk {chunk} has a count below zero: rebuild the statistics.")
         for array in arrays:

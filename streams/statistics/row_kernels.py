@@ -1,7 +1,7 @@
 """Kernels on the rows of item statistics: row j lists the items seen with j and how strongly.
 
 A row holds at most K neighbours; each carries STATISTICS numbers. When a row is full the weakest neighbour makes room,
-where weakness is measured on the time-decayed evidence, so that old company goes first.
+where weakness is measured on the time-decayed evidence, so that old links go first.
 """
 
 import numpy as np

@@ -118,7 +118,7 @@ class Rows:
         """
         page = parse_page(item, data)
         kept = min(len(page.ids), self.neighbours)
-        # The ranking reads and writes at the neighbours' indexes without looking.
+        # Kernels read and write at the neighbours' indexes without a check.
         self.ensure(max(item, int(page.ids[:kept].max(initial=0))) + 1)
         self.lengths[item] = kept
         self.landmarks[item] = page.landmark

@@ -1,4 +1,4 @@
-"""Waiting for the moment at which everything logged is handled and nothing moves."""
+"""Waits until everything logged is handled and nothing changes."""
 
 import asyncio
 import time
@@ -10,7 +10,7 @@ from millrace.streams.verify.side import WatermarkReader, marks_of
 
 # Twice the keeper's flush and some batches of the log writer.
 _STILL_S = 1.0
-_LOOK_S = 0.1
+_POLL_S = 0.1
 
 
 async def wait_until_quiet(log: EventLog, store: WatermarkReader, topic: str, wait_s: float) -> bool:
@@ -23,7 +23,7 @@ async def wait_until_quiet(log: EventLog, store: WatermarkReader, topic: str, wa
         wait_s: The longest wait.
 
     Returns:
-        Whether that moment came.
+        Whether that came true in time.
     """
     deadline = time.monotonic() + wait_s
     before, since = None, time.monotonic()
@@ -36,5 +36,5 @@ async def wait_until_quiet(log: EventLog, store: WatermarkReader, topic: str, wa
         handled = all(min(worker.get(each, -1), keeper.get(each, -1)) >= end for each, end in ends.items())
         if handled and time.monotonic() - since >= _STILL_S:
             return True
-        await asyncio.sleep(_LOOK_S)
+        await asyncio.sleep(_POLL_S)
     return False

@@ -1,4 +1,4 @@
-"""Recomputing from the event log and comparing with Redis, while both may go on.
+"""Recomputes state from the event log and compares it with Redis, while both may change.
 
 The log is read once up to where workers and keeper both are. From there each part of Redis is read together with its
 watermarks, the recomputation moved to exactly these, and both compared; so it does not matter who is ahead of whom.
@@ -39,7 +39,7 @@ from millrace.streams.verify.quiet import wait_until_quiet
 from millrace.streams.verify.side import Side, marks_of
 from millrace.streams.verify.statistics import Order
 
-# What differs is looked at again for so long: a record may be on its way into the log.
+# Differences are checked again for this long: a record may be on its way into the log.
 PATIENCE_S = 5.0
 _PAUSE_S = 0.2
 
@@ -53,7 +53,7 @@ async def verify(
     patience_s: float = PATIENCE_S,
     on_progress: Progress = lambda done, total: None,
 ) -> Verification:
-    """Compare users, the keeper's memory, item pages, popularity and totals with what the log says; writes nothing.
+    """Compare users, tails, item pages, popularity and totals with the event log; writes nothing.
 
     The list last shown to a user is not in the log. Genre profiles, moving averages and the like are computed from the
     history whenever they are needed: equal histories have equal ones.
@@ -62,8 +62,8 @@ async def verify(
         log: The event log.
         stores: Open stores.
         settings: Names, policy and sizes.
-        wait_s: Wait so long until the roles have handled all that is logged and nothing moves; then compare anyway.
-        patience_s: How long to look again at what differs.
+        wait_s: Longest wait for the roles to handle everything logged; then compare anyway.
+        patience_s: How long to check differences again.
         on_progress: Called with the number of events read and their total.
 
     Raises:

@@ -1,4 +1,4 @@
-"""One role's part of Redis, and the recomputation that is moved along with it."""
+"""One role's part of Redis, and the recomputation that follows it."""
 
 import asyncio
 from collections.abc import Awaitable, Callable
@@ -32,7 +32,7 @@ async def marks_of(store: WatermarkReader, role: str, topic: str) -> Marks:
 
 
 class Side(Generic[ReplayT]):
-    """Reads what a role has written as of its watermarks, and has the same recomputed.
+    """Reads a role's state together with its watermarks, and recomputes the log up to these.
 
     Args:
         role: `worker` or `statistics`.

@@ -1,8 +1,8 @@
 """Comparing item statistics: pure.
 
 Counts do not depend on the order in which users' events were learned, and have to be the same. Sums of floating-point
-numbers depend on it in their last bits only. What fades with every event depends on it in earnest: the keeper takes
-partitions side by side, the log has them merged by time of arrival. With one streamed partition the order is the same
+numbers depend on it in their last bits only. Decayed numbers depend on it fully: the keeper reads
+partitions in parallel, the log has them merged by time of arrival. With one streamed partition the order is the same
 one, and every bit is compared. With several, decayed numbers and clocks only have to be possible, and time-decayed
 transitions and the neighbours of a full row, which depend on who was evicted when, are left out.
 

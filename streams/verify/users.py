@@ -1,4 +1,4 @@
-"""Comparing users: pure. Nothing is rounded on the way to Redis and back, so every number has to be the same one."""
+"""Compares users: pure. Redis holds exact numbers, so every number has to be equal."""
 
 from typing import Any
 
@@ -8,7 +8,7 @@ from millrace.streams.verify.differences import Difference, Kind
 
 
 def compare_user(logged: UserState, stored: UserState) -> list[Difference]:
-    """Return how a worker's user differs from what the log says; the list last shown is not in the log."""
+    """Return how a worker's user differs from the log; the list last shown is not in the log."""
     return _compare("user", logged, stored, ("count", "value_sum", "history", "event_hashes", "touched"))
 
 

@@ -42,7 +42,7 @@ class StatisticsStore(Protocol):
         """Write everything in one transaction; sending the same flush again changes nothing.
 
         Raises:
-            FencedError: Another keeper has claimed a partition, or one does not stand where the flush goes on from.
+            FencedError: Another keeper has claimed a partition, or a watermark is not where the flush starts.
         """
         ...
 

@@ -48,7 +48,7 @@ class RedisStatisticsStore:
         The values are queued while they arrive, so the server is busy in one piece only for putting them in place.
 
         Raises:
-            FencedError: Another keeper has claimed a partition, or one does not stand where the flush goes on from.
+            FencedError: Another keeper has claimed a partition, or a watermark is not where the flush starts.
         """
         with RedisErrors("writing statistics"):
             for attempt in range(RETRIES + 1):

@@ -155,7 +155,7 @@ class RedisUserStore:
             return await read_watermarks(self._redis, self._keys, role, topic)
 
     async def set_watermarks(self, role: str, topic: str, watermarks: Mapping[int, Watermark]) -> None:
-        """Put watermarks where a rebuild ended; whoever held these partitions is fenced out."""
+        """Set the watermarks at the end of a rebuild; the owners of these partitions are fenced out."""
         with RedisErrors("writing watermarks"):
             await write_watermarks(self._redis, self._keys, role, topic, watermarks)
 

@@ -1,4 +1,4 @@
-"""All four stores on one connection, for whoever needs more than one."""
+"""All four stores on one connection."""
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager

@@ -40,7 +40,7 @@ async def read_watermarks(redis: Client, keys: Keys, role: str, topic: str) -> d
 async def write_watermarks(
     redis: Client, keys: Keys, role: str, topic: str, watermarks: Mapping[int, Watermark]
 ) -> None:
-    """Set watermarks; the owners are removed, so that whoever held a partition has to claim it again."""
+    """Set watermarks and remove the owners, who have to claim their partitions again."""
     pipeline = together(redis)
     for partition, mark in watermarks.items():
         key = keys.watermark(role, topic, partition)
