@@ -36,7 +36,7 @@ def _cached(function: Callable[..., Any], **options: Any) -> Any:
         # Numba has tried the module's folder and the user's cache. Without either, every process would compile for
         # half a minute.
         raise ConfigurationError(
-            f"Compiled kernels cannot be cached ({error}); set NUMBA_CACHE_DIR to a folder that can be written."
+            f"Compiled kernels cannot be kept ({error}); set NUMBA_CACHE_DIR to a folder that can be written."
         ) from None
     cache = kernel._cache._cache_file
     # A cache of another version is not read any further: it may name classes that are gone.

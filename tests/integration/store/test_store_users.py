@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from stored_users import put_users
 
+from millrace.kernel.errors import FatalError
 from millrace.kernel.settings import Settings
 from millrace.kernel.user_state import ResolvedEvent, ServedList, UserState, apply_event
 from millrace.stores.redis.stores import Stores
@@ -61,6 +62,16 @@ async def test_an_unknown_user_is_an_empty_state_and_order_is_kept(stores: Store
     assert [state.user_id for state in loaded] == ["a", "nobody", "b", "a"]
     assert [state.items.tolist() for state in loaded] == [[2], [], [1], [2]]
     assert await stores.users.load([]) == []
+
+
+@pytest.mark.parametrize(
+    "damage", [{"history": b"[[0,4.0,1]]"}, {"history": b"[["}, {"served": b"{}"}, {"count": b"x"}]
+)
+async def test_a_user_that_cannot_be_read_is_no_fault_of_a_record(stores: Stores, damage: dict[str, bytes]) -> None:
+    await put_users(stores.redis, stores.keys, [after(UserState("u"), 1)])
+    await stores.redis.hset(stores.keys.user("u"), mapping=damage)
+    with pytest.raises(FatalError, match="User state in Redis cannot be read .*`millrace rebuild`"):
+        await stores.users.load(["u"])
 
 
 async def test_a_commit_writes_users_grades_counters_and_the_watermark(stores: Stores) -> None:

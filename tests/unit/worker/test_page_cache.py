@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 
+import numpy as np
 import pytest
 
 from millrace.kernel.errors import FatalError
@@ -102,5 +103,15 @@ async def test_what_cannot_be_read_is_no_fault_of_a_record() -> None:
     cache = PageCache(Broken(), ItemStatistics(4), lambda: 0)
     with pytest.raises(FatalError, match="page of item 3 .*`millrace rebuild`"):
         await cache.ensure([3])
+    page = ItemStatistics(4)
+    page.rows.learn(np.array([2], np.int32), 1, 0)
+    damaged = page.page(1).replace(np.int32(2).tobytes() + page.rows.values[1, 0].tobytes(), b"\xff" * 20)
+
+    class Damaged(Store):
+        async def pages(self, items: Sequence[int]) -> list[bytes | None]:
+            return [damaged] * len(items)
+
+    with pytest.raises(FatalError, match="page of item 3 names -1 as a neighbour.*`millrace rebuild`"):
+        await PageCache(Damaged(), ItemStatistics(4), lambda: 0).ensure([3])
     with pytest.raises(FatalError, match="popularity chunk .*`millrace rebuild`"):
         await PageCache(Store(), ItemStatistics(4), lambda: 0).refresh()
