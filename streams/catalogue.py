@@ -11,7 +11,7 @@ from millrace.streams.statistics.growing import grown
 # Genres and title tokens kept per item; more are cut.
 GENRES_PER_ITEM = 8
 TOKENS_PER_ITEM = 8
-# Genre ids are below this; the names of an installation with more share the last one.
+# Genre ids are below this; in an installation with more genres, the rest share the last id.
 MAX_GENRES = 64
 _FIRST_ROWS = 1024
 _WORD = re.compile(r"[^\W_]+")

@@ -1,9 +1,8 @@
-"""Laying users out for another number of partitions of the events topic, once everything before is handled.
+"""Lays users out for another number of partitions of the events topic, once all earlier events are handled.
 
-On a single Redis nothing has to be moved; what counts there is that no user's next event, in another partition by now,
-is handled before the last one. On a Redis Cluster each user's keys move to the hash tag of their new partition. A user
-is written there before the old keys go, and the number counts only when all have moved: a run that was killed is simply
-repeated.
+On a single Redis no keys move; the check ensures that no user's next event, now in another partition, is handled before
+the last one. On a Redis Cluster each user's keys move to the hash tag of their new partition. A user is written there
+before the old keys are deleted, and the number is recorded only when all have moved: repeat a run that was killed.
 """
 
 import re
@@ -28,7 +27,7 @@ Progress = Callable[[int], None]
 
 @dataclass(frozen=True, slots=True)
 class Repartitioned:
-    """What was done.
+    """The outcome.
 
     Args:
         before: Partitions that users were laid out for; None if no worker had ever run.

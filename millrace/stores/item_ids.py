@@ -1,4 +1,4 @@
-"""Which item is which row of a version: kept beside it, since an index means nothing without its item.
+"""The item ids of a model version, stored beside it: an index means nothing without its item.
 
 A lost Redis gets its indexes back from here (`millrace.streams.rebuild`), so that versions trained before still fit.
 """

@@ -138,7 +138,7 @@ class CassandraEventLog:
     def count(self, after: LogPosition | None = None) -> int:
         """Return how many events lie after a position (all without one).
 
-        A block below the log's end is counted once; what came of it is kept beside the block.
+        A block below the log's end is counted once; the count is stored with the block.
         """
         position = after or {}
         return sum(
@@ -245,7 +245,7 @@ class CassandraEventLog:
             )
 
     def _write_rows(self, events: Sequence[LoggedEvent], time_us: TimeOf, others: Iterable[Any], doing: str) -> None:
-        """Write events in order of their coordinates, with whatever else may be written beside them."""
+        """Write events in order of their coordinates, together with other requests."""
         blocks = {self._writes.block_key(each) for each in events} - self._known_blocks
         self._requests.run(
             [
@@ -334,7 +334,7 @@ class CassandraEventLog:
         self._write_rows(new, lambda _: time_us, self._writes.no_histories(old, DELETED_US), "archiving events")
 
     def _forget_attempt(self, imported: int) -> None:
-        """Take what an attempt that failed has left beyond the imported events out of the users' histories."""
+        """Remove from the users' histories what a failed attempt has left beyond the imported events."""
         time_us = self._times.fresh_us()
         rows = self._partition(IMPORT_PARTITION, imported + 1, _LAST_OFFSET, DEFAULT_PAGE_SIZE)
         while page := list(islice(rows, _ARCHIVE_EVENTS)):

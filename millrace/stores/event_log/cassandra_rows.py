@@ -1,4 +1,4 @@
-"""How events and items lie in Cassandra: blocks, write times and rows; pure.
+"""The layout of events and items in Cassandra: blocks, write times and rows; pure.
 
 Cassandra keeps the cell with the larger write time. Three kinds of write time make it do what a log needs, without
 reading before each write:
@@ -23,9 +23,9 @@ from millrace.stores.event_log.protocol import LoggedEvent
 # Offsets in one Cassandra partition. At about 300 bytes an event some 3 MB: small enough to compact and repair, large
 # enough that reading a log is mostly sequential.
 BLOCK_EVENTS = 10_000
-# The catalogue is spread over so many Cassandra partitions.
+# Cassandra partitions of the catalogue.
 ITEM_BUCKETS = 16
-# And so is what is left of forgotten events.
+# Cassandra partitions of the anonymous counts of forgotten events.
 FORGOTTEN_BUCKETS = 16
 # Kept under the coordinates of a forgotten event, with the write time of a deletion: they stay taken.
 FORGOTTEN = ""
@@ -66,7 +66,7 @@ class WriteTimes:
 
 
 def first_wins(rising_us: int) -> int:
-    """Return the time with which the first of several writes wins, and any fresh event's against all of them."""
+    """Return a time with which the first of several writes wins, but loses to that of any fresh event."""
     return _MIDDLE_US - rising_us
 
 
@@ -81,7 +81,7 @@ def bounds_of(block: int) -> tuple[int, int]:
 
 
 def event_text(event: ActivityEvent) -> str:
-    """Return an event as it is kept: JSON without the fields it does not have."""
+    """Return an event as JSON, without its absent fields."""
     return _event_json(event, exclude_none=True).decode()
 
 
@@ -93,7 +93,7 @@ def logged_event(row: EventRow) -> LoggedEvent:
 
 
 def item_text(item: CatalogueItem) -> str:
-    """Return an item as it is kept."""
+    """Return an item as JSON."""
     return _item_json(item, exclude_none=True).decode()
 
 

@@ -78,7 +78,7 @@ _CHANGE_TIMEOUT_S = 60.0
 
 @dataclass(frozen=True, slots=True)
 class SchemaState:
-    """What a keyspace holds.
+    """The content of a keyspace.
 
     Args:
         keyspace: Its name.
@@ -131,7 +131,7 @@ def cassandra_schema_state(settings: Settings) -> SchemaState:
 
 
 def statements(keyspace: str, version: int, replication: str) -> list[str]:
-    """Return the CQL that leads from a version to the newest, for whoever applies it by hand.
+    """Return the CQL that leads from a version to the newest, to be applied by hand.
 
     Args:
         keyspace: Its name.

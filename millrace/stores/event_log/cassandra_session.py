@@ -38,9 +38,9 @@ _REQUEST_TIMEOUT_S = 10.0
 _RECONNECT_FIRST_S = 0.25
 _RECONNECT_LONGEST_S = 5.0
 
-# Requests in flight. More of them only wait in the server, whose answer to too many is to refuse.
+# Requests in flight. More would only queue in the server, which refuses when it has too many.
 MOST_IN_FLIGHT = 32
-# How long one call tries again by itself. After that its caller decides, who can stop reading meanwhile.
+# How long one call retries by itself. After that the caller decides, who can pause reading.
 _RETRY_FOR_S = 5.0
 _RETRY_FIRST_S = 0.05
 _RETRY_LONGEST_S = 1.0
@@ -73,7 +73,7 @@ def open_cluster(settings: Settings, address: CassandraAddress) -> Any:
         ConfigurationError: The CA file cannot be read.
         TransientError: No host has an address.
     """
-    # What matters reaches the callers as exceptions; the driver tells each attempt to reconnect as well.
+    # Failures reach the callers as exceptions; the driver would log each attempt to reconnect as well.
     logging.getLogger("cassandra").setLevel(logging.CRITICAL)
     login = None
     if settings.cassandra_username:
@@ -99,7 +99,7 @@ def open_cluster(settings: Settings, address: CassandraAddress) -> Any:
 
 
 def _encryption(ca_file: Path) -> ssl.SSLContext:
-    """Return what verifies Cassandra's certificates.
+    """Return the TLS context that verifies Cassandra's certificates.
 
     Raises:
         ConfigurationError: The file cannot be read, or holds no certificates.
@@ -135,7 +135,7 @@ class Requests:
     def __init__(self, session: Any) -> None:
         self._session = session
         self.in_flight = MOST_IN_FLIGHT
-        """How many it allows itself at the moment."""
+        """Requests in flight allowed at the moment."""
 
     def run(self, statements: Sequence[Any], doing: str) -> None:
         """Run statements that may be repeated, and return once all are confirmed.
@@ -209,7 +209,7 @@ def translated(error: Exception, doing: str) -> Exception:
             "MILLRACE_CASSANDRA_PASSWORD and what that role may do."
         )
     if isinstance(error, UnresolvableContactPoints):
-        # A role waits for this too: a name may appear later than who asks for it, and the name service may be away.
+        # A role retries this too: a name may not be registered yet, and the name service may be away.
         return TransientError(
             f"No host in MILLRACE_EVENT_LOG has an address while {doing}; check their names and the name service."
         )

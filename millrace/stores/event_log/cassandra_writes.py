@@ -1,4 +1,4 @@
-"""From events and items to the requests that write or remove them in Cassandra: nothing is sent here.
+"""Builds the requests that write or remove events and items in Cassandra; sends nothing.
 
 Rows are packed into few requests, each far below what the server refuses.
 """
@@ -29,9 +29,9 @@ from millrace.stores.event_log.protocol import IMPORT_PARTITION, LoggedEvent
 _BLOCK_ROWS, _BLOCK_BYTES = 100, 1 << 20
 # One request for rows of several people: Cassandra warns above ten partitions or 5 kB.
 _USER_ROWS, _USER_BYTES, _USER_KEYS = 40, 4000, 10
-# What a row costs beside its JSON.
+# Bytes of a row beside its JSON.
 _ROW_BYTES = 80
-# The generation of what was imported: it stays when a topic is created anew.
+# The generation of imported events: they stay when a topic is created anew.
 IMPORTED = 0
 
 # Log, generation, partition, block.
@@ -67,7 +67,7 @@ class Writes:
         return self._name, self.generation_of(event.partition), event.partition, block_of(event.offset)
 
     def blocks(self, keys: Iterable[BlockKey]) -> list[Any]:
-        """Return the requests that make blocks known."""
+        """Return the requests that register blocks."""
         return [self._statements.insert_block.bind(key) for key in sorted(keys)]
 
     def events(self, events: Sequence[LoggedEvent], time_us: TimeOf) -> Iterator[Any]:
@@ -97,7 +97,7 @@ class Writes:
     def ends(self, ends: Mapping[int, int]) -> list[Any]:
         """Return the requests that move the log's ends on."""
         return [
-            # The write time is the offset: an end never moves back, whoever writes it and when.
+            # The write time is the offset: an end never moves back, in whatever order it is written.
             self._statements.insert_end.bind((self._name, self.generation_of(partition), partition, end, end + 1))
             for partition, end in ends.items()
         ]
@@ -124,7 +124,7 @@ class Writes:
         return batches
 
     def forgetting(self, events: Iterable[LoggedEvent], repeated: Collection[tuple[int, int]]) -> Any:
-        """Return the batch that keeps the places and what the events say about items, and removes all else."""
+        """Return the batch that keeps the coordinates and the anonymous counts of events, and removes the rest."""
         batch = self._batch(BatchType.LOGGED)
         for logged in events:
             event, mark = logged.event, uuid.uuid4()
@@ -137,7 +137,7 @@ class Writes:
         return batch
 
     def next_generation(self, last_imported: int) -> Any:
-        """Return the batch that shows the copies and hides what they were made of, in one step."""
+        """Return the batch that shows the copies and hides the originals, in one step."""
         batch = self._batch(BatchType.LOGGED)
         for statement in self.ends({IMPORT_PARTITION: last_imported}):
             batch.add(statement)

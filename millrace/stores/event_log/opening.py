@@ -1,4 +1,4 @@
-"""From the configured address to an event log."""
+"""Opens the event log at the configured address."""
 
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -22,7 +22,7 @@ def open_event_log(settings: Settings) -> EventLog:
         TransientError: The file is locked, there is no space left, or Cassandra does not answer.
     """
     if _is_cassandra(settings):
-        # Here, so that nobody needs the driver who keeps the log in a file.
+        # Here, so that a log in a file needs no Cassandra driver.
         from millrace.stores.event_log.cassandra import CassandraEventLog
 
         return CassandraEventLog(settings)

@@ -1,4 +1,4 @@
-"""What an event log has to do; SQLite is one adapter, others pass the same behavioural tests."""
+"""The protocol of an event log. All adapters pass the same behavioural tests."""
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -41,7 +41,7 @@ class LoggedEvent:
 
 @dataclass(frozen=True, slots=True)
 class AnonymousEvents:
-    """What is left of forgotten events: that somebody did this with an item; neither who, nor when, nor what else.
+    """Events of forgotten users, counted by item and type: neither who acted, nor when, is kept.
 
     Args:
         item_id: The item.
@@ -57,9 +57,9 @@ class AnonymousEvents:
 
 
 class LostTailError(TransientError):
-    """The log ends before what it has confirmed: its server died, and what it had taken last is gone.
+    """The log ends before confirmed events: its server died and lost its last writes.
 
-    Nothing of the batch is written. What is missing is still in Kafka: read again from where the log ends now.
+    Nothing of the batch is written. The lost events are still in Kafka: read again from the log's present end.
     """
 
 
@@ -70,7 +70,7 @@ class EventLog(Protocol):
         """Write durably; an event under coordinates already there changes nothing.
 
         Raises:
-            LostTailError: What an earlier call has confirmed is gone; raised once.
+            LostTailError: Events that an earlier call confirmed are gone; raised once.
             TransientError: The log did not take it (yet); nothing or part of the batch is written, write it again.
         """
         ...
@@ -123,7 +123,7 @@ class EventLog(Protocol):
     def gaps(self) -> dict[int, list[tuple[int, int]]]:
         """Return per partition the ranges [first, last] of offsets that are missing below its end.
 
-        A dead letter leaves a gap too: the ranges tell where to look, not that something is lost.
+        A dead letter leaves a gap too: a range is a place to look, not proof of a loss.
         """
         ...
 
@@ -144,13 +144,13 @@ class EventLog(Protocol):
         ...
 
     def forgotten(self) -> list[AnonymousEvents]:
-        """Return what is left of all forgotten events, in an order of their content alone."""
+        """Return the anonymous counts of all forgotten events, ordered by their content."""
         ...
 
     def archive(self) -> int:
         """Move every streamed event behind the imported ones, in read order, and return how many.
 
-        For a topic that was created anew, so that its offsets start from 0 again: the past stays, as history.
+        For a topic that was created anew, whose offsets start from 0 again: the past stays as imported history.
 
         Raises:
             TransientError: As for `append`; nothing is moved then.

@@ -37,7 +37,7 @@ SCHEMA = (
         attributes TEXT
     )
     """,
-    # Since version 2. What is left of forgotten events; an event without a value of its own has the value 0 here.
+    # Since version 2: anonymous counts of forgotten events; an event without a value counts under the value 0.
     """
     CREATE TABLE IF NOT EXISTS forgotten (
         item_id TEXT NOT NULL,
@@ -52,7 +52,7 @@ SCHEMA = (
 EVENT_COLUMNS = 'partition, "offset", received_ts_ms, event_id, user_id, item_id, type, value, ts_ms, context'
 INSERT_EVENT = f"INSERT OR IGNORE INTO events ({EVENT_COLUMNS}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"  # noqa: S608 - constants
 
-# A forgotten event keeps its coordinates, so that nothing is written there again, and nothing else.
+# A forgotten event keeps only its coordinates, so that nothing is written there again.
 IS_EVENT = "type <> ''"
 KEEP_ANONYMOUSLY = """
     INSERT INTO forgotten (item_id, type, value, events) VALUES (?, ?, ?, 1)

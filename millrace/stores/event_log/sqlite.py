@@ -187,7 +187,7 @@ class SqliteEventLog:
                 ' WHERE partition = ? AND "offset" = ?',
                 moves,
             )
-            # What is left there are the places of forgotten events, in a topic that is no more.
+            # What remains are coordinates of forgotten events, in a topic that no longer exists.
             connection.execute(f"DELETE FROM events WHERE partition <> {IMPORT_PARTITION}")  # noqa: S608 - constants
         return len(moves)
 
@@ -221,7 +221,7 @@ class SqliteEventLog:
         SQLite waits for readers as long as for a writer; Millrace's own read a page and let go.
 
         Raises:
-            TransientError: Somebody holds the file for longer.
+            TransientError: Another process holds the file for longer.
         """
         ((busy, _, _),) = self._query("PRAGMA wal_checkpoint(TRUNCATE)")
         if busy:
@@ -236,7 +236,7 @@ class SqliteEventLog:
 
     @contextmanager
     def _transaction(self) -> Iterator[sqlite3.Connection]:
-        """Commit what the block did, or nothing of it."""
+        """Run the block in one transaction."""
         with self._lock, self._translated("write"):
             self._connection.execute("BEGIN IMMEDIATE")
             try:
@@ -279,7 +279,7 @@ class SqliteEventLog:
             self._connection.execute("PRAGMA journal_mode = WAL")
             # Offsets are committed to Kafka after a write, so a write has to survive a power cut.
             self._connection.execute("PRAGMA synchronous = FULL")
-            # What is forgotten is overwritten, not only marked as free.
+            # Deleted rows are overwritten, not only marked as free.
             self._connection.execute("PRAGMA secure_delete = ON")
         version = self._query("PRAGMA user_version")[0][0]
         if version == SCHEMA_VERSION:

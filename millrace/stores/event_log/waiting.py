@@ -1,4 +1,4 @@
-"""Opening the event log however long it is away."""
+"""Opens the event log, however long it is unavailable."""
 
 import logging
 import threading

@@ -1,4 +1,4 @@
-"""What a Redis Cluster needs done differently: scripts, scans and transactions go to nodes, not to the whole.
+"""The differences of a Redis Cluster: scripts, scans and transactions go to single nodes.
 
 Everything else takes the same commands on both, since keys that belong together carry the same hash tag.
 """
@@ -14,7 +14,7 @@ from millrace.stores.redis.connect import Client
 
 
 async def load_script(redis: Client, source: str) -> None:
-    """Make a script known wherever it may be called."""
+    """Load a script on every node that may run it."""
     if isinstance(redis, RedisCluster):
         await redis.execute_command("SCRIPT LOAD", source, target_nodes=RedisCluster.PRIMARIES)
     else:
@@ -22,7 +22,7 @@ async def load_script(redis: Client, source: str) -> None:
 
 
 def together(redis: Client) -> Pipeline | ClusterPipeline:
-    """Return a pipeline that is a transaction where that is to be had: on a single server.
+    """Return a pipeline, which on a single server is a transaction.
 
     For writes that are safe in any state between; a script or `primary_of` makes a real transaction on both.
     """
@@ -35,7 +35,7 @@ async def primary_of(redis: Client, key: str) -> AsyncIterator[Redis]:
     if not isinstance(redis, RedisCluster):
         yield redis
         return
-    # Asked through the cluster, so that its client learns where the key is by now.
+    # Asked through the cluster, so that its client learns where the key is now.
     await redis.execute_command("EXISTS", key)
     async with _client_of(redis.get_node_from_key(key)) as primary:
         yield primary

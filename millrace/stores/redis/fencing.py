@@ -1,4 +1,4 @@
-"""The Lua scripts that keep a partition's state single-handed: claim, commit (step 4) and finish (step 7).
+"""The Lua scripts that give each partition one writer: claim, commit (step 4) and finish (step 7).
 
 Fencing: `claim` puts its caller's token into the watermark hash; every later write names its token, and a write with
 another one is refused. So a worker that lost a partition without noticing can no longer change anything.

@@ -1,4 +1,4 @@
-"""How many partitions of the events topic the users in Redis are laid out for, and refusing any other number.
+"""The number of partitions of the events topic that the users in Redis are laid out for; others are refused.
 
 Kafka chooses a user's partition by the number of partitions. When that grows, users move: their next event is in
 another partition than those before, perhaps not handled yet, and on a Redis Cluster their keys belong to another hash
@@ -33,12 +33,12 @@ class TopicLayout:
         return None if count is None else int(count)
 
     async def set_partitions(self, count: int) -> None:
-        """Take note that users are laid out for this number of partitions."""
+        """Record that users are laid out for this number of partitions."""
         with RedisErrors("writing how users are laid out"):
             await self._redis.execute_command("HSET", self._keys.layout, _PARTITIONS, count)
 
     async def usable(self, count: int) -> int:
-        """Return how many of the topic's partitions may be worked on; the first call decides for good.
+        """Return how many of the topic's partitions may be worked on; the first call fixes the number.
 
         Args:
             count: How many the topic has.

@@ -48,14 +48,14 @@ async def _clear_on(server: Redis, prefix: str) -> int:
     async for found in matching(server, literal(prefix) + "*"):
         pipeline = server.pipeline(transaction=False)
         for key in found:
-            # One by one: a cluster takes no command whose keys lie apart.
+            # One by one: a cluster refuses commands on keys of several slots.
             pipeline.execute_command("UNLINK", key)
         deleted += sum(map(int, await pipeline.execute()))
     return deleted
 
 
 def literal(text: str) -> str:
-    """Return a pattern that matches this text alone."""
+    """Return a pattern that matches exactly this text."""
     return text.translate(_GLOB_SPECIAL)
 
 

@@ -109,9 +109,9 @@ class ServingStore(Protocol):
         ...
 
     async def put_cold_list(self, served: ServedList, record: bytes = b"") -> None:
-        """Keep the list a new user gets now, with its reasons as a recommendation record if there is one."""
+        """Store the list that a new user gets, with its reasons as a recommendation record if there is one."""
         ...
 
     async def cold_list(self) -> tuple[ServedList, bytes] | None:
-        """Return what `put_cold_list` kept last."""
+        """Return what `put_cold_list` stored last."""
         ...

@@ -15,9 +15,9 @@ from millrace.stores.redis.scripts import Call, Script, run_scripts
 from millrace.stores.redis.values import CatalogueChange, ItemSource
 
 _FIELDS = ("index", "title", "genres", "year", "available", "attributes")
-# Items per script call and per pipeline: a script that runs a few milliseconds delays nobody noticeably.
+# Items per script call and per pipeline: a script of a few milliseconds causes no noticeable delay.
 _ITEMS_PER_CALL = 500
-# Going on without a replica is better than not at all.
+# Going on without a replica is better than stopping.
 _REPLICA_WAIT_MS = 1000
 
 _log = logging.getLogger(__name__)
@@ -25,9 +25,9 @@ _log = logging.getLogger(__name__)
 # An index is one more than the number of indexes given so far: dense, from 1, and never reused since none is removed.
 # KEYS: id -> index, index -> id, changes, sequence, then the hash of each item. ARGV: number of values per item,
 # then per item its id and its values (title, genres, year, available, attributes, source), or no values to register it
-# only. A source is `partition:offset:timestamp` of the record, or empty. One that lies before the source of what is
-# stored changes nothing: nobody fences item writes, and a worker that was stopped may wake up with an old record in its
-# hand. It must be older by its timestamp too: the first records of a topic that was created anew are not.
+# only. A source is `partition:offset:timestamp` of the record, or empty. An item from an earlier record than the stored
+# one changes nothing: item writes are not fenced, and a worker that was suspended may resume with an old record. It
+# must be older by its timestamp too: the first records of a topic that was created anew are not.
 _REGISTER = Script(
     """
 local function lies_before(source, stored)
@@ -64,7 +64,7 @@ return indexes
 
 
 class RedisCatalogueStore:
-    """The `CatalogueStore` in Redis.
+    """Items in Redis.
 
     Args:
         redis: A client of the running event loop, see `millrace.stores.redis.connect`.

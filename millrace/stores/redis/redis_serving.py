@@ -19,8 +19,8 @@ from millrace.stores.redis.values import ServingPlan
 # A process imports this module when it starts.
 _LOADED_MS = time.time_ns() // 1_000_000
 
-# KEYS: serving hash. ARGV: champion, challenger, share ('' for none). Keeps the champion that was replaced; setting the
-# very same plan again changes nothing. Returns the whole hash, flat.
+# KEYS: serving hash. ARGV: champion, challenger, share ('' for none). The replaced champion is kept as `previous`;
+# setting the same plan again changes nothing. Returns the whole hash, flat.
 _SET_PLAN = Script(
     """
 local old = redis.call('HMGET', KEYS[1], 'champion', 'challenger', 'challenger_share')
@@ -35,7 +35,7 @@ return redis.call('HGETALL', KEYS[1])
 
 
 class RedisServingStore:
-    """The `ServingStore` in Redis.
+    """Serving plan, cards, live quality and heartbeats in Redis.
 
     Args:
         redis: A client of the running event loop, see `millrace.stores.redis.connect`.
@@ -149,13 +149,13 @@ class RedisServingStore:
         return [orjson.loads(value) for value in values if value is not None]
 
     async def put_cold_list(self, served: ServedList, record: bytes = b"") -> None:
-        """Keep the list a new user gets now, with its reasons as a recommendation record if there is one."""
+        """Store the list that a new user gets, with its reasons as a recommendation record if there is one."""
         fields = ("served", encode_served(served), "recommendation", record)
         with RedisErrors("keeping the list of new users"):
             await self._redis.execute_command("HSET", self._keys.cold_list, *fields)
 
     async def cold_list(self) -> tuple[ServedList, bytes] | None:
-        """Return what `put_cold_list` kept last."""
+        """Return what `put_cold_list` stored last."""
         with RedisErrors("reading the list of new users"):
             served, record = await self._redis.execute_command(
                 "HMGET", self._keys.cold_list, "served", "recommendation"

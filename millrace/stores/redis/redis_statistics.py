@@ -1,4 +1,4 @@
-"""Item pages, popularity and the keeper's own memory in Redis."""
+"""The keeper's state in Redis."""
 
 from collections.abc import Iterable, Mapping, Sequence
 
@@ -21,7 +21,7 @@ _VALUES_PER_MSET = 64
 
 
 class RedisStatisticsStore:
-    """The `StatisticsStore` in Redis.
+    """Item pages, popularity, tails and totals in Redis; written by the keeper and by a rebuild only.
 
     Args:
         redis: A client of the running event loop, see `millrace.stores.redis.connect`.
@@ -55,7 +55,7 @@ class RedisStatisticsStore:
                 try:
                     return await self._try_flush(owner, flush)
                 except WatchError:
-                    # A claim in between, or a connection that broke while watching: redis-py tells both the same way.
+                    # A claim in between, or a connection that broke while watching: redis-py raises the same error.
                     # The next attempt's check of the owner tells them apart.
                     if attempt == RETRIES:
                         raise
@@ -78,7 +78,7 @@ class RedisStatisticsStore:
             await pipeline.execute()
 
     async def _states(self, pipeline: Pipeline, owner: str, marks: Mapping[int, str]) -> dict[int, int]:
-        """Return how far each partition is; raises FencedError if one of them is somebody else's."""
+        """Return the watermark of each partition; raises FencedError if another keeper owns one."""
         states = {}
         for partition, mark in marks.items():
             holder, state = await pipeline.execute_command("HMGET", mark, "owner", "state")  # type: ignore[misc]
@@ -125,7 +125,7 @@ class RedisStatisticsStore:
         return {name.decode(): value.decode() for name, value in fields.items()}
 
     async def user_ids(self) -> set[str]:
-        """Return everyone who has a tail."""
+        """Return the ids of all users with a tail."""
         return await names_below(self._redis, [self._keys.tail("")])
 
     async def clear(self) -> int:
@@ -139,7 +139,7 @@ def _expected(flush: StatisticsFlush) -> dict[int, int]:
 
 
 def _check_states(states: Mapping[int, int], expected: Mapping[int, int]) -> None:
-    """Refuse a flush onto a Redis that went back: its clock and totals would tell of lessons that no page has."""
+    """Refuse a flush onto a Redis that went back: clock and totals would count events that no page has learned."""
     moved = {partition: state for partition, state in states.items() if state != expected[partition]}
     if moved:
         places = ", ".join(f"{each} stands at offset {state}, not {expected[each]}" for each, state in moved.items())

@@ -1,4 +1,4 @@
-"""Replacing what a rebuild found different, while the roles go on: refused as soon as anyone else has moved.
+"""Replaces state by that of a rebuild while the roles run; refused once a role has moved since the claim.
 
 A rebuild claims the partitions, which fences every batch under way, computes state as of the watermarks found, and
 writes under its own token. Roles claim their partitions back within a second; what is not written by then is refused
@@ -88,7 +88,7 @@ class UserReplacement:
 
     @property
     def partitions(self) -> Sequence[int]:
-        """The partitions there are in any case: on a Redis Cluster each guards the users that belong to it."""
+        """The partitions known without watermarks: on a Redis Cluster each guards its own users."""
         return range(self._keys.partitions)
 
     async def claim(self, partitions: Sequence[int], owner: str) -> dict[int, int]:
@@ -96,7 +96,7 @@ class UserReplacement:
         return await _claim(self._redis, self._keys, self.role, self._topic, partitions, owner)
 
     async def replace(self, states: Sequence[UserState], owner: str, marks: Marks) -> bool:
-        """Write what events made of users; one without any event is deleted. The lists last shown stay.
+        """Write users, except for the lists last shown; a user without events is deleted.
 
         Args:
             states: The users as of `marks`.
@@ -126,7 +126,7 @@ class UserReplacement:
 
 
 class StatisticsReplacement:
-    """Writes the keeper's part as of given watermarks: tails some at a time, pages and popularity all at once.
+    """Writes the keeper's state as of given watermarks: tails in parts, pages and popularity all at once.
 
     The latter are put beside the old ones first. To exchange them is then to rename keys, in one short transaction:
     whoever reads sees the old statistics or the new ones.
@@ -147,12 +147,12 @@ class StatisticsReplacement:
         self._staged = RedisStatisticsStore(redis, self._staged_keys, topic)
         self._pages: set[int] = set()
         self._chunks: set[int] = set()
-        # Whether an exchange was sent of which nobody knows yet if it was done.
+        # Whether an exchange was sent whose outcome is unknown.
         self._sent = False
 
     @property
     def partitions(self) -> Sequence[int]:
-        """The partitions there are in any case: none, all of the keeper's are known by their watermarks."""
+        """The partitions known without watermarks: none, the keeper has a watermark for each."""
         return ()
 
     async def claim(self, partitions: Sequence[int], owner: str) -> dict[int, int]:
@@ -160,12 +160,12 @@ class StatisticsReplacement:
         return await _claim(self._redis, self._keys, self.role, self._topic, partitions, owner)
 
     async def clear(self) -> None:
-        """Remove what was staged, perhaps by a rebuild that was killed."""
+        """Remove staged values, such as those of a rebuild that was killed."""
         await self._staged.clear()
         self._forget_staged()
 
     async def stage(self, pages: Mapping[int, bytes], popularity: Mapping[int, bytes]) -> None:
-        """Put values beside the old ones; what was staged under the same numbers is replaced."""
+        """Stage values beside the old ones; values staged under the same numbers are replaced."""
         await self._staged.flush("", StatisticsFlush(pages, popularity, {}, {}, {}))
         self._pages.update(pages)
         self._chunks.update(popularity)
@@ -185,7 +185,7 @@ class StatisticsReplacement:
         return [family + name for family in families for name in await names_below(self._redis, [family])]
 
     async def switch(self, scalars: Mapping[str, str], old: Sequence[str], owner: str, marks: Marks) -> bool:
-        """Put everything staged in place, in one transaction.
+        """Put all staged values in place, in one transaction.
 
         Args:
             scalars: The totals that belong to it.
@@ -230,7 +230,7 @@ class StatisticsReplacement:
         return True
 
     async def _left(self, server: Redis, staged: Mapping[str, str]) -> Mapping[str, str]:
-        """Return what is staged still: an exchange whose answer was lost has put the rest in place."""
+        """Return what is still staged: an exchange whose answer was lost has put the rest in place."""
         if not self._sent:
             return staged
         pipeline = server.pipeline(transaction=False)

@@ -44,7 +44,7 @@ async def write_watermarks(
     pipeline = together(redis)
     for partition, mark in watermarks.items():
         key = keys.watermark(role, topic, partition)
-        # Fenced first: where this is no transaction, nobody may write in between.
+        # Fence first: on a cluster this is no transaction, and no role may write in between.
         pipeline.execute_command("HDEL", key, "owner")
         pipeline.execute_command("HSET", key, "state", mark.state, "done", mark.done)
         pipeline.execute_command("SADD", keys.watermark_partitions(role, topic), partition)
