@@ -33,11 +33,11 @@ def _readable(what: str) -> Iterator[None]:
     """Turn decoding errors into a FatalError.
 
     Unreadable state is not the fault of the record that needs it. As an unexpected error it would make a dead letter of
-    every event that leads to it.
+    every event that leads to it. Running out of memory belongs here: a damaged index can ask for any amount.
     """
     try:
         yield
-    except (ValueError, TypeError, KeyError) as error:
+    except (ValueError, TypeError, KeyError, MemoryError) as error:
         cause = str(error).rstrip(".")
         raise FatalError(
             f"{what} in Redis cannot be read ({cause}); run `millrace rebuild`, then start the role again."
