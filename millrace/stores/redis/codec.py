@@ -87,7 +87,7 @@ def decode_user(user_id: str, fields: Sequence[bytes | None], touched: bytes | N
         parts["proposals"] = np.array(orjson.loads(proposals), np.int32)
     for name in ("items", "touched"):
         # Kernels read and write at these indexes without a check.
-        if name in parts and parts[name].min() < 1:
+        if name in parts and parts[name].min() < 0:
             raise ValueError(f"the {name} of user {user_id!r} name {parts[name].min()}, which is no item")
     return UserState(user_id, int(count or 0), float(value_sum or 0.0), **parts)
 

@@ -65,7 +65,7 @@ async def test_an_unknown_user_is_an_empty_state_and_order_is_kept(stores: Store
 
 
 @pytest.mark.parametrize(
-    "damage", [{"history": b"[[0,4.0,1]]"}, {"history": b"[["}, {"served": b"{}"}, {"count": b"x"}]
+    "damage", [{"history": b"[[-1,4.0,1]]"}, {"history": b"[["}, {"served": b"{}"}, {"count": b"x"}]
 )
 async def test_a_user_that_cannot_be_read_is_no_fault_of_a_record(stores: Stores, damage: dict[str, bytes]) -> None:
     await put_users(stores.redis, stores.keys, [after(UserState("u"), 1)])

@@ -49,7 +49,7 @@ def test_a_saved_replay_comes_back(checkpoint: Checkpoint) -> None:
     [
         "UPDATE pages SET page = substr(page, 1, 40)",
         "UPDATE chunks SET popularity = x'ff'",
-        "UPDATE users SET history = '[[0, 4.0, 1]]'",
+        "UPDATE users SET history = '[[-1, 4.0, 1]]'",
         "DELETE FROM facts WHERE name = 'position'",
     ],
 )

@@ -56,7 +56,7 @@ def round_trip(state: UserState) -> UserState:
     )
 
 
-@pytest.mark.parametrize("damaged", [0, -1, -(2**31)])
+@pytest.mark.parametrize("damaged", [-1, -(2**31)])
 def test_a_state_that_names_what_cannot_be_an_item_is_refused(damaged: int) -> None:
     history = np.array([3, damaged], np.int32)
     acted = UserState("u", 2, 8.0, history, np.full(2, 4, np.float32), np.array([9, 5], np.int64))
