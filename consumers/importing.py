@@ -1,10 +1,10 @@
-"""History that was never streamed, into the event log."""
+"""Importing history that was never streamed into the event log."""
 
-from collections.abc import Callable, Iterable, Iterator
-from itertools import islice
+from collections.abc import Callable, Iterable
 
 from millrace.kernel.contracts import ActivityEvent, CatalogueItem
 from millrace.kernel.errors import ConfigurationError
+from millrace.kernel.parts import in_parts
 from millrace.stores.event_log import IMPORT_PARTITION, EventLog, LoggedEvent
 
 _EVENTS_PER_WRITE = 5000
@@ -19,7 +19,7 @@ def import_history(
     """Write items and events as imported history; doing it again changes nothing.
 
     Args:
-        log: Where to.
+        log: Where to write.
         items: Upserted first, in order: they get their dense indexes in this order.
         events: In time order. Their own time also counts as their time of arrival.
         on_progress: Called with the number of events written so far.
@@ -33,21 +33,16 @@ def import_history(
     """
     log.upsert_items(items)
     before = log.count()
-    for batch in _batches(events):
+    numbered = (LoggedEvent(IMPORT_PARTITION, offset, event.ts_ms, event) for offset, event in enumerate(events))
+    for batch in in_parts(numbered, _EVENTS_PER_WRITE):
         _check_same(log, batch[0])
         log.append(batch)
         on_progress(batch[-1].offset + 1)
     return log.count() - before
 
 
-def _batches(events: Iterable[ActivityEvent]) -> Iterator[list[LoggedEvent]]:
-    numbered = iter(LoggedEvent(IMPORT_PARTITION, offset, event.ts_ms, event) for offset, event in enumerate(events))
-    while batch := list(islice(numbered, _EVENTS_PER_WRITE)):
-        yield batch
-
-
 def _check_same(log: EventLog, event: LoggedEvent) -> None:
-    """Refuse to lay one import over another: the events of both would be a mixture in no order.
+    """Refuse a second, different import: the events of both would be mixed in no order.
 
     Raises:
         ConfigurationError: Another event is logged in this place.

@@ -1,4 +1,4 @@
-"""From the records of one poll to what the event log is to take: pure."""
+"""From the records of one poll to the items and events for the log: pure."""
 
 from collections import Counter
 from collections.abc import Iterable

@@ -1,4 +1,4 @@
-"""The Kafka side of the log writer: where reading starts, and that the topic is still the one that was logged."""
+"""The Kafka side of the log writer: where reading starts, and whether the topic is still the one that was logged."""
 
 import logging
 from collections.abc import Iterable, Mapping, Sequence
@@ -63,7 +63,7 @@ class TopicSource(ConsumerRebalanceListener):  # type: ignore[misc]
         self._consumer.subscribe([self._topics.events, self._topics.items], listener=self)
 
     def on_partitions_assigned(self, assigned: Iterable[TopicPartition]) -> None:
-        """Remember what to position: kafka-python would swallow an error raised here."""
+        """Note what to position in the next poll: kafka-python would swallow an error raised here."""
         self._assigned.update(assigned)
 
     def on_partitions_revoked(self, revoked: Iterable[TopicPartition]) -> None:
@@ -94,7 +94,7 @@ class TopicSource(ConsumerRebalanceListener):  # type: ignore[misc]
         return records
 
     def commit(self, positions: dict[TopicPartition, int]) -> None:
-        """Tell Kafka how far the log is, for lag monitors and for `items`; a failed commit loses nothing."""
+        """Commit how far the log is, for lag monitors and for `items`; a failed commit loses nothing."""
         offsets = {partition: OffsetAndMetadata(offset, "", -1) for partition, offset in positions.items()}
         try:
             self._consumer.commit(offsets, timeout_ms=5000)
@@ -102,7 +102,7 @@ class TopicSource(ConsumerRebalanceListener):  # type: ignore[misc]
             _log.warning("Offsets were not committed (%s); they will be with a later batch.", error)
 
     def rewind(self) -> None:
-        """Read again from where the log ends, and all items: nobody knows which of them it has lost."""
+        """Read again from where the log ends, and all items: which of them the log has lost is unknown."""
         self._items_anew = True
         self._assigned.update(self._consumer.assignment())
         self.resume()
@@ -130,7 +130,7 @@ class TopicSource(ConsumerRebalanceListener):  # type: ignore[misc]
         self._consumer.close(autocommit=False)
 
     def _connected(self) -> bool:
-        """Return whether any broker is connected: kafka-python tries again for ever and tells nobody."""
+        """Return whether any broker is connected: kafka-python tries again for ever without an error."""
         client = self._consumer._client
         return any(connection.connected() for connection in tuple(client._conns.values()))
 

@@ -1,4 +1,4 @@
-"""A person's data: all that is held about somebody, and removing it."""
+"""A user's data: exporting all that is held, and removing it."""
 
 from millrace.consumers.privacy.export import export
 from millrace.consumers.privacy.forget import Forgotten, forget

@@ -1,4 +1,4 @@
-"""A person's events in the order in which workers apply them."""
+"""A user's events in the order in which workers apply them."""
 
 from collections.abc import Sequence
 
@@ -7,12 +7,12 @@ from millrace.kernel.user_state import ResolvedEvent, UserState, apply_event
 from millrace.stores.event_log import EventLog, LoggedEvent
 
 _ALL = (1 << 31) - 1
-# Which item it was does not decide whether an event is a repeated one.
+# Whether an event is a repetition does not depend on its item.
 _ANY_ITEM = 1
 
 
 def events_of(log: EventLog, user_id: str) -> list[LoggedEvent]:
-    """Return all of a person's events, each partition in order of its offsets."""
+    """Return all events of a user, each partition in order of its offsets."""
     return sorted(log.user_history(user_id, _ALL), key=lambda each: (each.partition, each.offset))
 
 

@@ -1,4 +1,4 @@
-"""All that is held about a person, as JSON values."""
+"""All data held about a user, as JSON values."""
 
 import time
 from collections.abc import Sequence
@@ -19,13 +19,13 @@ _NO_ITEM = 0
 
 
 async def export(log: EventLog, stores: Stores, settings: Settings, user_id: str) -> dict[str, Any]:
-    """Return everything that Redis and the event log hold about a person; times are in milliseconds since 1970.
+    """Return everything that Redis and the event log hold about a user; times are in milliseconds since 1970.
 
     Args:
         log: The event log.
         stores: Open stores.
         settings: For the topics' names.
-        user_id: Who.
+        user_id: The user.
 
     Raises:
         ConfigurationError: Nothing is held about this user.

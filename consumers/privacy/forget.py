@@ -1,10 +1,10 @@
-"""Removing a person from the event log and from Redis, while everything else goes on.
+"""Removing a user from the event log and from Redis while all roles run.
 
-The statistics keeper first: under a claim of its partitions the person's tail is emptied, and how far the keeper was at
-that moment decides what is forgotten. What it learns of the person from there on starts from nothing, as it will when
-the log is read again, and what is left in the log without a name is what it had counted. Then these events leave the
-log, and the person's part of what the workers hold is replaced by what later events make of an empty state, under
-claims too: a worker's batch under way is refused and done again, so nobody goes on from what was.
+1. The keeper's memory of the user is emptied under a claim of its partitions. Its position at that moment decides which
+   events are forgotten; later ones start from an empty memory, as they do when the log is read again.
+2. These events leave the log. What stays of them there carries no name; it is what the keeper has counted.
+3. The user's state, which the workers hold, is replaced under claims by what the later events make of an empty state. A
+   worker's batch under way is refused and done again, so no worker goes on from the old state.
 """
 
 import asyncio
@@ -38,7 +38,7 @@ class Forgotten:
     """What was done.
 
     Args:
-        user_id: Who.
+        user_id: The user.
         events: Events removed from the log.
         was_in_redis: Whether Redis held a profile.
         checkpoint_removed: Whether the progress of a rebuild was deleted, which may have held the person's data.
@@ -51,20 +51,20 @@ class Forgotten:
 
 
 async def forget(log: EventLog, stores: Stores, settings: Settings, user_id: str, wait_s: float = WAIT_S) -> Forgotten:
-    """Remove a person; doing it again removes what has come since, or what an interrupted attempt has left.
+    """Remove a user; a second call removes what has come since, or what an interrupted attempt has left.
 
-    An attempt that is interrupted between keeper and log leaves the keeper without the person's tail: an event repeated
-    since then is counted once more, until `rebuild`.
+    After an attempt that was interrupted between keeper and log, an event that is repeated is counted once more by the
+    keeper, until `rebuild`.
 
     Args:
         log: The event log.
         stores: Open stores.
         settings: Names and policy.
-        user_id: Who.
+        user_id: The user.
         wait_s: How long to wait until workers and keeper have handled the person's events.
 
     Raises:
-        ConfigurationError: The log does not reach as far as the running roles, and nobody writes it.
+        ConfigurationError: The log ends before the position of the running roles, and no log writer runs.
         TransientError: Events of the person are not handled yet, or Redis or the log does not answer; forget again.
     """
     await _until_handled(stores, settings, events_of(log, user_id), wait_s)
@@ -80,7 +80,7 @@ async def forget(log: EventLog, stores: Stores, settings: Settings, user_id: str
 
 
 async def _until_handled(stores: Stores, settings: Settings, events: list[LoggedEvent], wait_s: float) -> None:
-    """Wait until no role has events of a person before it: from the topic they would come back."""
+    """Wait until every role has handled a user's events: those left in the topic would come back."""
     last = {each.partition: each.offset for each in events if each.partition >= 0}
     deadline = time.monotonic() + wait_s
     for role in (WORKER_ROLE, KEEPER_ROLE):
@@ -91,7 +91,7 @@ async def _until_handled(stores: Stores, settings: Settings, events: list[Logged
                 break
             if time.monotonic() >= deadline:
                 raise TransientError(
-                    f"The {role} role has yet to handle events of this person (up to offset {left}, it is at {marks}): "
+                    f"The {role} role has yet to handle events of this user (up to offset {left}, it is at {marks}): "
                     "they would come back from the topic. Start it, wait until it has caught up, and forget again."
                 )
             await asyncio.sleep(_LOOK_S)
@@ -102,7 +102,7 @@ class _PersonReplay(UserReplay):
 
     Args:
         policy: What an event without a value is worth.
-        user_id: Who.
+        user_id: The user.
         position: Up to where nothing of them is left.
     """
 
@@ -127,7 +127,7 @@ class _Removal:
         log: The event log.
         stores: Open stores.
         settings: Names and policy.
-        user_id: Who.
+        user_id: The user.
     """
 
     def __init__(self, log: EventLog, stores: Stores, settings: Settings, user_id: str) -> None:

@@ -112,7 +112,7 @@ class TrainingChild:
             if "version" in message:
                 return str(message["version"])
         code = await process.wait()
-        raise TrainingEndedError(f"The training ended with code {code} and no version; its log tells more.")
+        raise TrainingEndedError(f"The training ended with code {code} and no version; see its log.")
 
     def _environment(self, scratch: str) -> dict[str, str]:
         threads = dict.fromkeys(_THREAD_VARIABLES, str(self._threads))

@@ -138,7 +138,7 @@ class Retrainer:
         await self._train(ASKED_FOR)
 
     async def _step(self) -> None:
-        """Look after serving, and train if there is reason to."""
+        """Manage serving, and train if there is a reason to."""
         if time.monotonic() - self._cared_s >= CARE_INTERVAL_S:
             self._cared_s = time.monotonic()
             await self._care()
@@ -147,7 +147,7 @@ class Retrainer:
         why = await self._reason(new_events, bool(requests))
         if why is not None:
             await self._train_or_log(why)
-        # Only now: what ends before, with a server away or with this process, has answered nobody.
+        # Only after the training: one that ends early, with a server away or with this process, answers no request.
         await remove_requests(self._stores.redis, self._stores.keys, requests)
 
     async def _train_or_log(self, why: str) -> None:
@@ -182,7 +182,7 @@ class Retrainer:
         return count
 
     async def _care(self) -> None:
-        """See that the champion is loaded and that what nobody needs is not."""
+        """Load the champion if it is not loaded, and unload versions out of use."""
         try:
             sentence = await self._service.restore()
         except FatalError as error:

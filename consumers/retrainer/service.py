@@ -1,4 +1,4 @@
-"""The side of serving that the retrainer looks after: the champion is loaded, and what nobody needs is not."""
+"""Serving, as far as the retrainer manages it: the champion is loaded, and versions out of use are unloaded."""
 
 import asyncio
 import logging
@@ -21,7 +21,7 @@ VERSIONS_KEPT = 20
 
 
 class Service:
-    """Puts versions into service and takes them out.
+    """Puts versions into service and unloads them.
 
     Args:
         registry: The versions.

@@ -1,4 +1,4 @@
-"""What the retrainer is doing and did last, as its heartbeat tells it."""
+"""What the retrainer is doing and did last, as its heartbeat shows it."""
 
 from dataclasses import dataclass, field, replace
 

@@ -1,8 +1,8 @@
-"""Which records a role takes: partitions it has claimed, from the offset it resumes at, in order, each once.
+"""Which records a role handles: those of claimed partitions, from the offset it resumes at, in order, each once.
 
-Kafka hands partitions out; the state store decides who may write (a claim fences older owners). Between the two, stale
-records of an earlier assignment may still be on their way through the process. `PartitionGate` drops them. It knows
-nothing of Faust or Kafka.
+Kafka assigns partitions; the state store decides who may write, because a claim fences older owners. Records of an
+earlier assignment may still be in the process after a new one. `PartitionGate` drops them. It knows nothing of Faust or
+Kafka.
 """
 
 from collections.abc import Mapping, Sequence
@@ -48,7 +48,7 @@ class _Place:
 
 
 class PartitionGate:
-    """Lets each record of the claimed partitions through once and in order."""
+    """Accepts each record of the claimed partitions once and in order."""
 
     def __init__(self) -> None:
         self._places: dict[int, _Place] = {}
@@ -59,11 +59,11 @@ class PartitionGate:
         return sorted(self._places)
 
     def open(self, partition: int, claim: Claim, generation: int, position: int) -> None:
-        """Let records from `position` on through, if they were fetched in this consumer group generation."""
+        """Accept records from `position` on that were fetched in this consumer group generation."""
         self._places[partition] = _Place(claim, generation, position)
 
     def close(self, partition: int, owner: str | None = None) -> None:
-        """Let nothing of the partition through until it is opened again; with `owner`, only if it is held under it."""
+        """Drop records of the partition until it is opened again; with `owner`, only if that token holds it."""
         place = self._places.get(partition)
         if place is not None and owner in (None, place.claim.owner):
             del self._places[partition]
@@ -78,12 +78,12 @@ class PartitionGate:
         return place.claim if place else None
 
     def is_open(self, partition: int, generation: int) -> bool:
-        """Tell whether the partition was opened in this very generation."""
+        """Return whether the partition was opened in this generation."""
         place = self._places.get(partition)
         return place is not None and place.generation == generation
 
     def is_synchronised(self, partition: int) -> bool:
-        """Tell whether the record expected first has arrived."""
+        """Return whether the record expected first has arrived."""
         place = self._places.get(partition)
         return place is not None and place.synchronised
 
@@ -93,13 +93,13 @@ class PartitionGate:
         return place.beyond if place else None
 
     def advance(self, partition: int, owner: str, *, state: int, done: int) -> None:
-        """Remember how far the owner has come; ignored when the partition is no longer held under that token."""
+        """Record how far the owner has come; ignored if the partition is held under another token."""
         place = self._places.get(partition)
         if place is not None and place.claim.owner == owner:
             place.claim = replace(place.claim, state=max(place.claim.state, state), done=max(place.claim.done, done))
 
     def accept(self, partition: int, offset: int, generation: int) -> bool:
-        """Tell whether a record is to be handled; each accepted offset moves the gate forward."""
+        """Return whether a record is to be handled; each accepted offset moves the gate forward."""
         place = self._places.get(partition)
         if place is None or generation != place.generation or offset < place.next_offset:
             return False

@@ -1,7 +1,7 @@
-"""Crash points for the recovery tests: a worker can be told to die right before a named point.
+"""Crash points for the recovery tests: a role kills itself right before a named point.
 
-Nothing of this runs unless `MILLRACE_CRASH_AT` is set: the worker then kills itself with SIGKILL the n-th time it comes
-to that point, as a power cut would.
+Nothing happens unless `MILLRACE_CRASH_AT` is set. Then the role sends itself SIGKILL the n-th time it reaches that
+point, which ends it as a power cut would.
 """
 
 import os
@@ -15,7 +15,7 @@ CrashPoint = Callable[[str], None]
 
 
 def never(_: str) -> None:
-    """Do nothing: what every worker outside the recovery tests uses."""
+    """Do nothing: what every role outside the recovery tests uses."""
 
 
 def from_environment() -> CrashPoint:

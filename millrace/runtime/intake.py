@@ -35,7 +35,7 @@ class Intake:
 
     @property
     def closed(self) -> bool:
-        """Whether nothing is handed out any more."""
+        """Whether the intake has been closed."""
         return self._closed
 
     async def take(self, most: int, timeout_s: float | None = None) -> list[Any]:
@@ -54,7 +54,7 @@ class Intake:
         return taken
 
     def close(self) -> None:
-        """Hand nothing out any more; what is left will be read again by whoever takes the partitions over."""
+        """Hand out nothing more; the next owner of the partitions reads what is left."""
         self._closed = True
         self._arrived.set()
 

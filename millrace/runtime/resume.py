@@ -1,4 +1,4 @@
-"""Resuming a topic at the state store's watermark: on assignment, and again whenever a claim was lost."""
+"""Resuming a topic at the state store's watermark: after an assignment, and after a claim was lost."""
 
 import asyncio
 import logging
@@ -12,10 +12,10 @@ from millrace.runtime.retry import Retry
 
 logger = logging.getLogger(__name__)
 
-# Faust waits at most broker_request_timeout (90 s) for the seek after an assignment. A store that does not answer
-# within this is waited for in the background instead; until then the gate lets nothing through.
+# Faust waits at most broker_request_timeout (90 s) for the seek after an assignment. If the store does not answer in
+# this time, claiming goes on in the background; until then the gate drops all records.
 _CLAIM_PATIENCE_S = 5.0
-# Two owners who fence each other out must not do so in a tight loop.
+# Two owners that fence each other out must not do so in a tight loop.
 _RECLAIM_PAUSE_S = 1.0
 _SYNCHRONISE_S = 3.0
 
@@ -41,7 +41,7 @@ class PartitionReader(Protocol):
 
 
 class TopicCheck(Protocol):
-    """Decides how much of a topic may be worked on."""
+    """Decides how many partitions of a topic may be claimed."""
 
     async def usable(self, count: int) -> int:
         """Return how many of the topic's `count` partitions, from the first, may be claimed.
@@ -95,8 +95,8 @@ class Resume:
         topic: The topic whose watermarks are kept in the state store.
         claimer: Takes partitions over in the state store.
         gate: Opened for each claimed partition.
-        whole_topic: Claim all partitions together, and none unless every one is assigned here: for a role that runs
-            once and keeps one state of all of them, which a claim loads anew.
+        whole_topic: Claim all partitions together, and none unless all are assigned here: for a role that runs once
+            and keeps one state for all of them, which every claim loads again.
         topic_check: Asked before anything is claimed.
         patience_s: A seek that raced with records on their way is repeated after this.
     """
@@ -203,14 +203,14 @@ class Resume:
             bounds = await self._reader.bounds(list(claims))
             positions = {p: self._position(p, claims[p].done, *bounds[p]) for p in claims}
             if generation != self._generation:
-                return  # assigned anew in the meantime: that assignment claims for itself
+                return  # there has been another assignment, which claims for itself
             for partition, position in positions.items():
                 self.gate.open(partition, claims[partition], generation, position)
                 self._opened_at[partition] = time.monotonic()
             try:
                 await self._reader.seek_partitions(positions)
             except BaseException:
-                # Not assigned any more, or interrupted: what is open without a seek would wait for ever.
+                # No longer assigned, or interrupted: a partition opened without a seek would wait for ever.
                 for partition in positions:
                     self.gate.close(partition, claims[partition].owner)
                 raise
@@ -245,7 +245,7 @@ class Resume:
         return claims
 
     def _close_together(self, partitions: list[int]) -> None:
-        """Let nothing through that would be applied to the state loaded next, but follows the one before."""
+        """Drop records until the state is loaded: they follow the state before it."""
         if self._whole_topic:
             for partition in partitions:
                 self.gate.close(partition)

@@ -93,5 +93,5 @@ class KeeperProcess(FaustRole):
 
 
 def run_keeper(settings: Settings) -> None:
-    """Run the keeper in this process until it is told to stop."""
+    """Run the keeper in this process until SIGTERM or SIGINT."""
     run_role(lambda: KeeperProcess(settings))

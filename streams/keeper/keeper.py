@@ -72,7 +72,7 @@ class Keeper:
         return self._retry.waiting_for
 
     async def claim(self, partitions: Sequence[int]) -> Mapping[int, Claim]:
-        """Fence older keepers and take over what has been written; whatever was learned since is learned again.
+        """Fence older keepers and load what has been written; what was learned since then is learned again.
 
         Raises:
             TransientError: Redis is away; try again.
@@ -81,12 +81,12 @@ class Keeper:
         owner = uuid4().hex
         watermarks = await self._store.claim(partitions, owner)
         learner = await self._load(watermarks)
-        # Together: under the new token the old learner's flush would be let through, on top of what is loaded here.
+        # Both at once: under the new token a flush of the old learner would be accepted, on top of what is loaded here.
         self._owner, self.learner = owner, learner
         return {partition: Claim(owner, offset, offset) for partition, offset in watermarks.items()}
 
     async def process(self, records: Sequence[SourceRecord]) -> None:
-        """Learn a batch; waits while Redis is away, and drops the batch when the partitions were lost meanwhile."""
+        """Learn a batch; waits while Redis is away, and drops the batch if the partitions are lost meanwhile."""
         learner = self.learner
         self._crash("decode")
         with self.times.measure("decode"):
@@ -181,7 +181,7 @@ class Keeper:
 
     def _learn(self, learner: StatisticsLearner, records: Sequence[SourceRecord], lessons: Sequence[Lesson]) -> None:
         if learner is not self.learner:
-            return  # claimed anew while reading: these records come again
+            return  # another claim came while reading: these records come again
         self._crash("learn")
         with self.times.measure("learn"):
             self.learned += learner.learn(lessons, {record.partition: record.offset for record in records})

@@ -197,5 +197,5 @@ def _cold_record(made: MadeList) -> bytes:
 
 
 def run_worker(settings: Settings) -> None:
-    """Run a worker in this process until it is told to stop."""
+    """Run a worker in this process until SIGTERM or SIGINT."""
     run_role(lambda: WorkerProcess(settings))

@@ -1,4 +1,4 @@
-"""Keeps a slow or absent model from holding up the stream on every batch."""
+"""Circuit breaker: a slow or absent model delays one batch, not every one."""
 
 import asyncio
 import logging
@@ -53,7 +53,7 @@ class Circuit:
             await asyncio.gather(self._probe, return_exceptions=True)
 
     def give_up(self) -> None:
-        """Ask nobody any more."""
+        """Stop probing."""
         if self._probe is not None:
             self._probe.cancel()
 

@@ -1,7 +1,7 @@
 """Which events of a backlog get a list of their own: pure.
 
-State is always applied. Under a backlog a list that nobody will look at any more costs time that fresh ones need: that
-of an event whose user has done something since, and that of an event that has waited for longer than anybody waits.
+State is always applied. Under a backlog two kinds of list only cost time that fresh ones need: that of an event whose
+user has acted since, and that of an event that has waited longer than any user waits.
 """
 
 from collections.abc import Sequence
@@ -27,7 +27,7 @@ class ListPolicy:
     max_age_ms: int = 0
 
     def is_backlog(self, waiting: int) -> bool:
-        """Tell whether so many waiting records are a backlog."""
+        """Return whether so many waiting records are a backlog."""
         return 0 < self.backlog_events < waiting
 
     def left_out(self, batch: Sequence[Decoded], now_ms: int) -> dict[int, str]:

@@ -80,8 +80,8 @@ class BatchProcessor:
         self._crash("decode")
         with self.times.measure("decode"):
             batch = [decode(record, self._policy) for record in records]
-        # Whatever is claimed anew from here on is read anew, from the first record that is not done: no part of this
-        # batch may be written under that claim.
+        # A partition that is claimed again from here on is read again from its first record that is not done. No part
+        # of this batch may be written under the new claim.
         owners = {partition: claim.owner for partition, claim in self._claims(batch).items()}
         for part in one_partition_per_user(batch):
             await self._process_or_halve(part, owners, backlog)

@@ -71,7 +71,7 @@ class BatchSteps:
         Args:
             batch: Records of claimed partitions, offsets growing within a partition.
             claims: The claim of every partition of the batch.
-            backlog: Leave out the lists that nobody waits for any more.
+            backlog: Leave out lists that come too late to be looked at.
 
         Raises:
             FencedError: A partition was lost.

@@ -159,7 +159,7 @@ async def test_an_event_that_comes_meanwhile_is_all_that_is_left(
 
 async def test_events_on_their_way_are_waited_for(log: EventLog, stores: Stores, config: Settings) -> None:
     log.append([logged(EVENTS + 3)])
-    with pytest.raises(TransientError, match="worker role has yet to handle events of this person"):
+    with pytest.raises(TransientError, match="worker role has yet to handle events of this user"):
         await forget(log, stores, config, WHO, wait_s=0.1)
     assert log.user_history(WHO)
 

@@ -15,7 +15,7 @@ SETTINGS = Settings()
 
 
 class Services:
-    """The store, the publisher and the worker's view; each fails as often as told."""
+    """The store, the publisher and the worker's view; each fails as often as asked."""
 
     def __init__(self, **failures: int) -> None:
         self.failures = failures
