@@ -100,7 +100,7 @@ def test_a_worker_that_waits_for_redis_still_stops_when_told_to(
         wait_until(lambda: stores.done("worker", first.ends), "the first events are done", log)
         os.kill(own_redis.child.pid, signal.SIGSTOP)
         published = publish_events(settings, 50, start=50, earlier=first)
-        wait_until(lambda: "A batch of" in log.read_text(), "a batch waits for Redis", log)
+        wait_until(lambda: "worker's batch waits" in log.read_text(), "a batch waits for Redis", log)
         assert worker.stop() == 0
     os.kill(own_redis.child.pid, signal.SIGCONT)
     with Role("worker", settings, log) as worker:
