@@ -76,6 +76,7 @@ def _trained(
     """Train with a progress bar on stderr; a folder named `log` is written `./log`."""
     from rich.console import Console
 
+    from millrace.kernel.errors import ConfigurationError
     from millrace.kernel.progress import share_bars
     from millrace.model.configuration import read_configuration
 
@@ -89,6 +90,10 @@ def _trained(
             bars.update(tasks[phase], completed=share)
 
         events, items, position = _news(settings, source, until, seed)
+        if not items:
+            raise ConfigurationError(
+                "There is nothing to learn from: no item is known yet; publish or import events first."
+            )
         told("loading TensorFlow", 0.0)
         from millrace.model.learning.training import Refresh, Training
 
