@@ -32,6 +32,8 @@ _PATH = re.compile(r"^[\w.*{},-]+(/[\w.*{},-]+)*/?$")
 _PAGE = re.compile(r"\bdocs/[\w/-]+\.md\b")
 _OPTION = re.compile(r"^--[a-z]")
 _OPTION_NAME = re.compile(r"(?:^|\s)(--[a-z][\w-]*)")
+# Folders that commands make in a checkout: what is in them depends on what has been run.
+_MADE_BY_RUNNING = frozenset({".millrace", ".venv", "htmlcov"})
 _COMMAND_ENDS = ("&&", "||", "|", ";", "&")
 
 
@@ -165,6 +167,8 @@ def _unknown(option: str) -> bool:
 def _path_exists(span: str) -> bool:
     """Say whether a span that looks like a path of the repository is one; spans that do not are let through."""
     first, slash, _ = span.partition("/")
+    if first in _MADE_BY_RUNNING:
+        return True
     if slash and ((ROOT / first).is_dir() or span.endswith(".py")):
         return any(ROOT.glob(span.rstrip("/")))
     if not slash and span.endswith((".py", ".md")):

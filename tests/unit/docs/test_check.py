@@ -67,6 +67,12 @@ def test_everything_else_is_let_through(text: str) -> None:
     assert faults(text) == []
 
 
+def test_what_commands_leave_behind_does_not_matter(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / ".millrace").mkdir()
+    monkeypatch.setattr(check, "ROOT", tmp_path)
+    assert list(check.span_faults(".millrace/stack.json", tmp_path)) == []
+
+
 def test_blocks_know_their_language_and_why_they_are_not_run() -> None:
     text = "```bash\na\n```\n\n<!-- not run: takes an hour -->\n\n```python\nb\n```\n\n```json event\nc\n```\n"
     blocks = check.read_page(Path("page.md"), text).blocks
