@@ -23,7 +23,7 @@ _COMPILING_S = 400.0
 _STOP_S = 30.0
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def reader(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Reader]:
     """Return a reader whose first terminal runs `millrace up`."""
     folder = tmp_path_factory.mktemp("reader")
