@@ -63,9 +63,6 @@ class Exporter:
         Args:
             recommender: Network with baked item vectors.
             path: File to write.
-
-        Raises:
-            FatalError: The conversion failed.
         """
         model = onnx.ModelProto()
         model.CopyFrom(self._graph_of(recommender))

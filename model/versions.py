@@ -120,7 +120,7 @@ def publish(
         The published version.
 
     Raises:
-        FatalError: The conversion failed, ONNX and Keras disagree, or the folder cannot be written.
+        FatalError: The exported file cannot be loaded or disagrees with Keras, or the folder cannot be written.
     """
     with tempfile.TemporaryDirectory(prefix="millrace-export-") as folder:
         network = Path(folder) / "model.onnx"
