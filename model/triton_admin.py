@@ -73,7 +73,7 @@ def materialise(repository_dir: Path, name: str, onnx_path: Path, backend: str =
         FatalError: The files cannot be read or written.
     """
     target = repository_dir / name
-    # In the repository, so that the rename stays on one file system; with a leading dot, so that nobody loads it.
+    # In the repository, so that the rename stays on one file system; the leading dot hides it from the list of models.
     building = repository_dir / f".{name}-{uuid.uuid4().hex}"
     try:
         (building / "1").mkdir(parents=True)
