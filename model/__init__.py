@@ -1,1 +1,1 @@
-"""The model: network, data set building, training, baselines, metrics, evaluation, export, registry."""
+"""The recommendation model: network, training data, training, baselines, evaluation, export and registry."""

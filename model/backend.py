@@ -1,4 +1,4 @@
-"""The one place that chooses Keras's backend; everything else imports `keras` and `ops` from here."""
+"""Selection of the Keras backend; all other modules import `keras` and `ops` from here."""
 
 import os
 import sys
@@ -12,7 +12,10 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
 @contextmanager
 def _quiet_stderr() -> Iterator[None]:
-    """Keep native code off stderr: TensorFlow greets there, whatever its log level; Python's errors still rise."""
+    """Redirect file descriptor 2 to the null device.
+
+    TensorFlow's native code prints messages to stderr on import at any log level. Python exceptions still propagate.
+    """
     sys.stderr.flush()
     kept, nowhere = os.dup(2), os.open(os.devnull, os.O_WRONLY)
     os.dup2(nowhere, 2)
@@ -32,9 +35,16 @@ __all__ = ["gather", "keras", "ops"]
 
 
 def gather(table: Any, rows: Any) -> Any:
-    """Return the rows of a table; as `ops.take` along the first axis, for rows that are never negative.
+    """Return rows of a table, like `ops.take` along the first axis but without support for negative rows.
 
-    Keras counts negative rows from the end, which takes nine more operations of an exported graph at each place.
+    Keras counts negative rows from the end, which adds nine operations to the exported graph for each call.
+
+    Args:
+        table: [N, ...] tensor.
+        rows: Integer tensor of any shape, with values from 0 to N - 1.
+
+    Returns:
+        [*rows.shape, ...] tensor.
     """
     if keras.backend.backend() != "tensorflow":
         return ops.take(table, rows, axis=0)

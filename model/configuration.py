@@ -1,6 +1,6 @@
-"""What may be chosen of a model besides its data: one object, kept in a TOML file that training and evaluation read.
+"""The hyperparameters of a model, stored in a TOML file that training and evaluation read.
 
-The defaults suit any catalogue; a field that is None follows from the data. `millrace tune` writes such files.
+The defaults suit any catalogue. A field that is None is derived from the data. `millrace tune` writes such files.
 """
 
 import json
@@ -14,13 +14,13 @@ from millrace.kernel.errors import ConfigurationError
 
 
 class _Section(BaseModel):
-    """A part of the configuration; a name it does not know is a mistake."""
+    """Base of the configuration sections: immutable, and rejects unknown fields."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
 
 class NetworkChoices(_Section):
-    """Sizes of the network."""
+    """Sizes and dropout rates of the network."""
 
     width: int = Field(default=64, ge=8, le=512, description="Width of item vectors and hidden states.")
     heads: int = Field(default=2, ge=1, le=16, description="Attention heads; they divide the width.")
@@ -42,7 +42,7 @@ class NetworkChoices(_Section):
 
 
 class EncoderChoices(_Section):
-    """Training of the sequence encoder."""
+    """Training hyperparameters of the sequence encoder."""
 
     epochs: int | None = Field(
         default=None, ge=1, le=500, description="Passes of the first training; None counts them on held-out events."
@@ -62,7 +62,7 @@ class EncoderChoices(_Section):
 
 
 class RankerChoices(_Section):
-    """Learning of the re-ranker."""
+    """Training hyperparameters of the re-ranker."""
 
     epochs: int = Field(default=4, ge=1, le=50, description="Passes over its moments in the first training.")
     learning_rate: float = Field(default=2e-3, gt=0.0, le=0.1, description="Peak rate (AdamW).")
@@ -76,14 +76,14 @@ class RankerChoices(_Section):
 
 
 class FusionChoices(_Section):
-    """Online learning of the linear fusion (AdaGrad)."""
+    """Learning rates of the linear fusion, which is trained online with AdaGrad."""
 
     learning_rate: float = Field(default=0.02, ge=0.0, le=1.0, description="Step size of the weights.")
     context_rate: float = Field(default=0.01, ge=0.0, le=1.0, description="Step size of the weights by context.")
 
 
 class RhythmChoices(_Section):
-    """How often what is learned anew."""
+    """How often each part of the model is refreshed."""
 
     ranker_events: int = Field(default=500, ge=1, description="Events between two refreshes of fusion and re-ranker.")
     encoder_growth: float = Field(
@@ -92,7 +92,7 @@ class RhythmChoices(_Section):
 
 
 class ListChoices(_Section):
-    """From a ranking to the list that is shown."""
+    """Rules that turn a ranking into the list shown to the user."""
 
     diversity: float | None = Field(
         default=None, ge=0.0, le=1.0, description="Weight of dissimilarity; None takes the setting MILLRACE_DIVERSITY."
@@ -100,15 +100,15 @@ class ListChoices(_Section):
 
 
 class ModelConfiguration(_Section):
-    """Everything that may be chosen of a model.
+    """All hyperparameters of a model.
 
     Args:
-        network: Sizes.
-        encoder: Its training.
-        ranker: Its learning.
-        fusion: Its learning.
-        rhythm: How often they learn.
-        lists: What is done to a ranking.
+        network: Sizes and dropout rates of the network.
+        encoder: Training of the sequence encoder.
+        ranker: Training of the re-ranker.
+        fusion: Online learning of the linear fusion.
+        rhythm: How often the parts are refreshed.
+        lists: Rules that turn a ranking into a list.
     """
 
     network: NetworkChoices = NetworkChoices()
@@ -119,12 +119,15 @@ class ModelConfiguration(_Section):
     lists: ListChoices = ListChoices()
 
     def changed(self) -> dict[str, dict[str, Any]]:
-        """Return section -> field -> value of what is not the default."""
+        """Return the fields that differ from their defaults, as section -> field -> value."""
         sections: dict[str, dict[str, Any]] = self.model_dump(mode="json", exclude_defaults=True)
         return {name: fields for name, fields in sections.items() if fields}
 
     def with_changes(self, changes: dict[str, Any]) -> "ModelConfiguration":
-        """Return a checked copy; `changes` maps `section.field` to a value.
+        """Return a validated copy with some fields changed.
+
+        Args:
+            changes: `section.field` -> new value.
 
         Raises:
             ConfigurationError: A name is unknown or a value is out of range.
@@ -137,10 +140,13 @@ class ModelConfiguration(_Section):
 
 
 def read_configuration(path: Path | None) -> ModelConfiguration:
-    """Return the configuration in a TOML file; the defaults for None.
+    """Return the configuration stored in a TOML file.
+
+    Args:
+        path: File to read; None returns the defaults.
 
     Raises:
-        ConfigurationError: The file cannot be read, is no TOML, or names something unknown or out of range.
+        ConfigurationError: The file cannot be read or is not TOML, a name is unknown, or a value is out of range.
     """
     if path is None:
         return ModelConfiguration()
@@ -154,12 +160,12 @@ def read_configuration(path: Path | None) -> ModelConfiguration:
 
 
 def write_configuration(path: Path, configuration: ModelConfiguration, remarks: tuple[str, ...] = ()) -> None:
-    """Write what differs from the defaults as TOML.
+    """Write the fields that differ from their defaults as TOML.
 
     Args:
-        path: File to write; its folder is made.
-        configuration: What to write.
-        remarks: Lines of a comment at the top.
+        path: File to write; its folder is created if missing.
+        configuration: Configuration to write.
+        remarks: Comment lines for the top of the file, without `#`.
 
     Raises:
         ConfigurationError: The file cannot be written.

@@ -1,4 +1,4 @@
-"""What is known of an item before anyone touched it, as numbers."""
+"""Content features of items, which are known before an item has any event."""
 
 from collections.abc import Iterable, Mapping
 
@@ -7,29 +7,42 @@ from numpy.typing import NDArray
 
 from millrace.kernel.contracts import CatalogueItem
 
-# Tent functions every five years: neighbouring years share weight, so a rare year borrows from those around it.
+# Years are encoded by tent functions with knots every five years. Neighbouring years share weights, so a rare year
+# learns from the years around it.
 _FIRST_YEAR = 1900
 _LAST_YEAR = 2040
 _YEAR_STEP = 5
 YEAR_KNOTS = (_LAST_YEAR - _FIRST_YEAR) // _YEAR_STEP + 1
-# Columns before the genres: year knots, "year unknown", "no genre".
+# Columns before the genres: the year knots, then the flags "year unknown" and "no genre".
 FIXED_COLUMNS = YEAR_KNOTS + 2
 
 
 def genre_vocabulary(items: Iterable[CatalogueItem], known: Iterable[str] = ()) -> tuple[str, ...]:
-    """Return `known` followed by the new genres in alphabetical order."""
+    """Return the genre names in column order.
+
+    Args:
+        items: Items whose genres are added.
+        known: Genre names that keep their order and come first.
+
+    Returns:
+        `known`, followed by the new genres in alphabetical order.
+    """
     before = tuple(known)
     met = {genre for item in items for genre in item.genres}
     return before + tuple(sorted(met.difference(before)))
 
 
 def content_matrix(items: Mapping[int, CatalogueItem], genres: tuple[str, ...], rows: int) -> NDArray[np.float32]:
-    """Return [rows, FIXED_COLUMNS + genres] float32; a row without an item is zero.
+    """Return the content features of all items.
 
     Args:
         items: Dense index -> item.
-        genres: Genre names in column order.
-        rows: Rows of the matrix; indexes from there on are left out.
+        genres: Genre names in column order; other genres are ignored.
+        rows: Rows of the matrix; items with higher indexes are left out.
+
+    Returns:
+        [rows, FIXED_COLUMNS + number of genres] float32; a row without an item is zero. The year weights of an item
+        sum to 1, its genre weights have norm 1.
     """
     column = {genre: FIXED_COLUMNS + place for place, genre in enumerate(genres)}
     matrix = np.zeros((rows, FIXED_COLUMNS + len(genres)), np.float32)

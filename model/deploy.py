@@ -1,4 +1,4 @@
-"""From a published version to one that serves: load it beside the others, then switch."""
+"""Deployment of a published model version: load it beside the others, then switch to it."""
 
 import asyncio
 
@@ -9,16 +9,16 @@ from millrace.stores.redis.values import ServingPlan
 
 
 async def load(version: Version, server: ModelServer, store: ServingStore) -> None:
-    """Make a version ready to serve; who is served by what does not change.
+    """Load a version on the model server and store its card and vectors, without switching users to it.
 
     Args:
-        version: As published.
-        server: Loads and warms it up, in a thread; a version that is there already is left alone.
-        store: Gets the card and the vectors that workers need.
+        version: Published version.
+        server: Model server; its calls run in a thread. A version that is already loaded is not loaded again.
+        store: Redis store that receives the serving card and the item vectors for the workers.
 
     Raises:
-        FatalError: The server refuses the version.
-        TransientError: The server or Redis is away.
+        FatalError: The server rejects the version.
+        TransientError: The server or Redis cannot be reached.
     """
     name = version.card.serving.triton_model
     if name not in await asyncio.to_thread(server.loaded):
@@ -28,5 +28,13 @@ async def load(version: Version, server: ModelServer, store: ServingStore) -> No
 
 
 async def switch(version: str, store: ServingStore) -> ServingPlan:
-    """Let a loaded version serve every user; workers follow within a batch."""
+    """Let a loaded version serve all users; the workers switch to it with their next batch.
+
+    Args:
+        version: Name of the version.
+        store: Redis store that holds the serving plan.
+
+    Returns:
+        The new serving plan.
+    """
     return await store.set_plan(version)

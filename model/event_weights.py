@@ -1,8 +1,8 @@
 """Estimates the weight of each event type: `python -m millrace.model.event_weights FOLDER --as-activities`.
 
-Counts of what follows what are kept by the type of the following event. Before a user first touches an item that the
-user went on to value, the chance that a weighted sum of these counts gives the item is noted; the weights are those
-under which what people came to value was least surprising.
+The transitions between items are counted separately for each type of the following event. A weighted sum of these
+counts, backed off to popularity, gives the probability of a user's next item. The weights maximise the likelihood of
+the first touch of each item that its user valued, now or later.
 """
 
 import argparse
@@ -21,9 +21,9 @@ from millrace.kernel.errors import ConfigurationError
 
 _GRID = (0.0, 0.1, 0.2, 0.3, 0.5, 0.7, 1.0, 1.5, 2.0, 3.0)
 _LAGS, _DECAY = 5, 0.8
-# Pseudo-count with which a row backs off to popularity, as in the ranking.
+# Pseudo-count of the back-off from transitions to popularity, the same as in the ranking.
 _BACK_OFF = 10.0
-# An event of at least this value says that its item was valued, one of at most that value that it was not.
+# An event with at least the first value marks its item as valued; one with at most the second marks it as unwanted.
 _VALUED, _UNWANTED = 4.0, 2.0
 _SWEEPS = 5
 _FIRST_SHARE = 0.3
@@ -31,16 +31,16 @@ _FIRST_SHARE = 0.3
 
 @dataclass(frozen=True, slots=True)
 class Evidence:
-    """What the counts of each type said before each of M valued items was first touched, by T types.
+    """The counts by event type just before each of M first touches of valued items.
 
     Args:
-        types: The T types.
-        followed: [M, T] decayed counts of the item behind the user's last ones.
-        rows: [M, T] decayed counts of anything behind them.
-        popular: [M, T] events of the item.
-        totals: [M, T] events of anything.
-        lags: [M] sum of the decay over the user's last items.
-        items: Items in the log.
+        types: Names of the T event types.
+        followed: [M, T] float64 decayed counts of transitions from the user's last items to the item.
+        rows: [M, T] float64 decayed counts of transitions from the user's last items to any item.
+        popular: [M, T] float64 number of events of the item.
+        totals: [M, T] float64 number of events of all items.
+        lags: [M] float64 sum of the decay factors over the user's last items.
+        items: Number of items in the log.
     """
 
     types: tuple[str, ...]
@@ -52,7 +52,11 @@ class Evidence:
     items: int
 
     def log_likelihood(self, weights: NDArray[np.float64]) -> float:
-        """Return the mean log chance of the valued items under weights [T]."""
+        """Return the mean log-likelihood of the valued items.
+
+        Args:
+            weights: [T] float64 weight of each event type.
+        """
         share = (self.popular @ weights + 1.0 / self.items) / (self.totals @ weights + 1.0)
         back_off = _BACK_OFF * self.lags
         chance = (self.followed @ weights + back_off * share) / (self.rows @ weights + back_off)
@@ -60,10 +64,14 @@ class Evidence:
 
 
 def gather(events: Sequence[ActivityEvent], policy: EventPolicy) -> Evidence:
-    """Run once over a log, in order, and note what the counts said of each valued item beforehand.
+    """Run over a log once and collect the counts before each first touch of a valued item.
+
+    Args:
+        events: The log, in order.
+        policy: Implied value of each event type.
 
     Raises:
-        ConfigurationError: Nobody valued anything.
+        ConfigurationError: The log contains no valued item with a history before it.
     """
     types = tuple(sorted({event.type for event in events}))
     number = {name: place for place, name in enumerate(types)}
@@ -88,7 +96,7 @@ def gather(events: Sequence[ActivityEvent], policy: EventPolicy) -> Evidence:
 
 
 class _FollowCounts:
-    """Decayed transitions and popularity by event type."""
+    """Counts of decayed transitions and of item popularity, by event type."""
 
     def __init__(self, types: int) -> None:
         self._types = types
@@ -101,7 +109,7 @@ class _FollowCounts:
         return np.zeros(self._types)
 
     def look(self, history: Iterable[str], item: str) -> tuple[NDArray[np.float64], ...]:
-        """Return what is known of an item behind a history, as the columns of `Evidence`."""
+        """Return the counts for an item after a history (newest first), as one row of the columns of `Evidence`."""
         followed, rows, lags = self._zeros(), self._zeros(), 0.0
         for lag, before in enumerate(history):
             weight = _DECAY**lag
@@ -112,7 +120,7 @@ class _FollowCounts:
         return followed, rows, self._popular[item].copy(), self._totals.copy(), np.array(lags)
 
     def learn(self, history: Iterable[str], item: str, kind: int) -> None:
-        """Count that an item followed a history by an event of a type."""
+        """Count the transitions from a history (newest first) to an item; `kind` is the number of the event type."""
         for lag, before in enumerate(history):
             if before != item:
                 self._followed[before, item][kind] += _DECAY**lag
@@ -122,16 +130,18 @@ class _FollowCounts:
 
 
 def estimate(events: Sequence[ActivityEvent], policy: EventPolicy) -> dict[str, float]:
-    """Return the weight of each type in a log; the commonest type of valued events has weight 1.
-
-    The weights are found by coordinate ascent over a grid. A type that stands for an unwanted item has weight 0.
+    """Estimate the weight of each event type in a log by coordinate ascent over a grid.
 
     Args:
-        events: The log in order.
-        policy: Tells what types without values stand for.
+        events: The log, in order.
+        policy: Implied value of each event type.
+
+    Returns:
+        Event type -> weight. The most frequent type among valued events has weight 1, types of unwanted items have
+        weight 0.
 
     Raises:
-        ConfigurationError: Nobody valued anything.
+        ConfigurationError: The log contains no valued item with a history before it.
     """
     evidence = gather(events, policy)
     unwanted = {event.type for event in events if event.value is None and policy.value_of(event) <= _UNWANTED}
@@ -149,7 +159,7 @@ def estimate(events: Sequence[ActivityEvent], policy: EventPolicy) -> dict[str, 
 
 
 def _best(evidence: Evidence, weights: NDArray[np.float64], place: int) -> float:
-    """Return the likeliest value of the grid for one weight, the others staying; ties go to the smaller."""
+    """Return the grid value of one weight with the highest likelihood, the others fixed; the smallest if tied."""
     likelihoods = []
     for value in _GRID:
         changed = weights.copy()
@@ -159,7 +169,13 @@ def _best(evidence: Evidence, weights: NDArray[np.float64], place: int) -> float
 
 
 def gain_over(evidence: Evidence, weights: Mapping[str, float], others: Mapping[str, float]) -> float:
-    """Return by how much the mean log-likelihood of `weights` is above that of others; types left out have weight 1."""
+    """Return the difference in mean log-likelihood between two sets of weights.
+
+    Args:
+        evidence: Counts to evaluate on.
+        weights: Event type -> weight; missing types have weight 1.
+        others: Event type -> weight, subtracted; missing types have weight 1.
+    """
     ours, theirs = (np.array([each.get(name, 1.0) for name in evidence.types]) for each in (weights, others))
     return evidence.log_likelihood(ours) - evidence.log_likelihood(theirs)
 

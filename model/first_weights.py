@@ -1,6 +1,6 @@
 """`python -m millrace.model.first_weights PATH`: learns the fusion weights that serve before any model version exists.
 
-They go on from those there are (`millrace.streams.ranking.default_weights`) over the first part of a recorded stream.
+It starts from the current ones (`millrace.streams.ranking.default_weights`) and learns on the first part of a stream.
 """
 
 import argparse
@@ -20,16 +20,16 @@ from millrace.streams.ranking import CONTEXT_NAMES, FEATURE_NAMES, CandidateBatc
 from millrace.streams.ranking.online_fusion import OnlineFusion
 from millrace.streams.statistics import ItemStatistics
 
-# Context weights that round to less than this are left out.
+# Context weights whose rounded size is below this are left out.
 _LEAST_CONTEXT_WEIGHT = 0.02
 
 
 class FusionFromCounts:
-    """Learns the linear fusion from lists made right after their user's event, as in service.
+    """Learns the linear fusion from candidate lists built right after the user's previous event, as in service.
 
     Args:
-        catalogue: Items.
-        start: Weights to go on from.
+        catalogue: All items.
+        start: Initial weights.
     """
 
     def __init__(self, catalogue: Catalogue, start: FusionWeights) -> None:
@@ -41,15 +41,16 @@ class FusionFromCounts:
 
     @property
     def weights(self) -> FusionWeights:
-        """What has been learned."""
+        """The current weights."""
         return self._fusion.weights
 
     def learn(self, event: ResolvedEvent, from_list: bool) -> None:
-        """Learn an event.
+        """Learn one event.
 
         Args:
-            event: The next of the stream.
-            from_list: Learn the fusion as well, for which the statistics' first events are too early.
+            event: Next event of the stream; a duplicate is ignored.
+            from_list: Whether to update the fusion as well. It should be False for the first events, when the
+                statistics are still too sparse.
         """
         before = self._users.get(event.user_id) or UserState(event.user_id)
         applied = apply_event(before, event)
@@ -74,7 +75,11 @@ class FusionFromCounts:
 
 
 def rounded(weights: FusionWeights) -> dict[str, dict[str, object]]:
-    """Return weights with two decimals by name, small context weights left out: what `default_weights` holds."""
+    """Return the weights by name, rounded to two decimals, in the form of `default_weights`.
+
+    Returns:
+        `weights`: feature -> weight; `context`: context entry -> feature -> weight, without small weights.
+    """
     plain = dict(zip(FEATURE_NAMES, np.round(weights.weights.astype(float), 2).tolist(), strict=True))
     context = {
         name: {

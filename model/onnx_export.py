@@ -1,4 +1,4 @@
-"""From Keras to ONNX, and the proof that both say the same."""
+"""Export of the Keras network to ONNX, with a check that both return the same outputs."""
 
 import contextlib
 import io
@@ -23,9 +23,9 @@ from millrace.streams.scoring.scorer import CANDIDATES, HISTORY_TENSOR_LENGTH, S
 
 Tensors = dict[str, NDArray[Any]]
 
-# Float32 sums in another order differ in the sixth digit of their largest term.
+# ONNX Runtime may add float32 terms in another order, which changes the sixth digit of the largest term.
 _TOLERANCE = 1e-3
-# (users, excluded items, filled share of the history): one user, an odd batch, a new user, a heavy user.
+# (users, excluded items, filled share of the history): one user, an odd batch size, empty histories, long exclusions.
 _CHECKED_SHAPES = ((1, 64, 1.0), (7, 256, 0.4), (3, 64, 0.0), (2, 4096, 1.0))
 _OPSET = 17
 _KEPT_GRAPHS = 4
@@ -36,11 +36,11 @@ _INTEGER_INPUTS = ("history", "candidates", "exclude")
 
 @dataclass(frozen=True, slots=True)
 class ExportTiming:
-    """Median milliseconds of one call of ONNX Runtime with two threads.
+    """Median duration of one ONNX Runtime call with two threads.
 
     Args:
-        one_ms: One user.
-        batch_ms: A batch of 64 users.
+        one_ms: Milliseconds for one user.
+        batch_ms: Milliseconds for a batch of 64 users.
     """
 
     one_ms: float
@@ -48,20 +48,21 @@ class ExportTiming:
 
 
 class Exporter:
-    """Writes networks as ONNX. Converting takes seconds and depends on the sizes alone, so it is done once for each.
+    """Writes networks as ONNX and reuses converted graphs.
 
-    The graph is converted with every weight as an input of its own, and an input becomes a constant when a network is
-    written: the same graph serves every later network of the same sizes in this process. It holds no weights, so it is
-    small; the last few are kept.
+    The conversion takes seconds and depends only on the sizes of the network. So the graph is converted once, with each
+    weight as an input. Writing a network replaces these inputs by constants. The last few graphs are cached for the
+    whole process; they are small because they contain no weights.
     """
 
     _graphs: ClassVar[dict[tuple[NetworkConfig, bool], onnx.ModelProto]] = {}
 
     def write(self, recommender: Recommender, path: Path) -> None:
-        """Write `recommender` as ONNX, unchecked.
+        """Write a network as ONNX without checking its outputs.
 
-        Raises:
-            FatalError: The conversion failed.
+        Args:
+            recommender: Network with baked item vectors.
+            path: File to write.
         """
         model = onnx.ModelProto()
         model.CopyFrom(self._graph_of(recommender))
@@ -87,23 +88,23 @@ class Exporter:
 
 
 def export(recommender: Recommender, path: Path, seed: int = 0, exporter: Exporter | None = None) -> ExportTiming:
-    """Write `recommender` as ONNX, reload it and compare every output with Keras.
+    """Write a network as ONNX, reload it and compare every output with Keras.
 
     Args:
-        recommender: Baked network.
+        recommender: Network with baked item vectors.
         path: File to write.
-        seed: Of the random batches both have to agree on.
-        exporter: Has converted a network of these sizes before, if possible.
+        seed: Seed of the random requests on which the outputs are compared.
+        exporter: Exporter to use; a new one by default.
 
     Returns:
-        How long a call takes.
+        The duration of a call.
 
     Raises:
-        FatalError: The conversion failed, or its outputs differ; the file is removed.
+        FatalError: The file cannot be loaded, or its outputs differ from Keras; the file is removed.
     """
     said = io.StringIO()
     with contextlib.redirect_stdout(said), warnings.catch_warnings():
-        # The converter probes numpy for names that numpy has deprecated.
+        # The converter accesses deprecated NumPy names.
         warnings.simplefilter("ignore")
         (exporter or Exporter()).write(recommender, path)
     try:
@@ -120,7 +121,7 @@ def _weight_input(place: int) -> str:
 
 
 def _convert(recommender: Recommender) -> onnx.ModelProto:
-    """Return the graph with all `recommender.variables`, in their order, as inputs before those of a request."""
+    """Return the graph; its inputs are all `recommender.variables`, in order, followed by the request tensors."""
     import tensorflow as tf
     import tf2onnx
 
@@ -149,21 +150,25 @@ def _convert(recommender: Recommender) -> onnx.ModelProto:
 def random_request(
     recommender: Recommender, users: int, excluded: int, filled: float, rng: np.random.Generator
 ) -> Tensors:
-    """Return a request with plausible random tensors.
+    """Return a request with random tensors of realistic ranges.
 
     Args:
-        recommender: Gives the sizes.
-        users: B.
-        excluded: E.
-        filled: Share of the history tensor that holds entries.
-        rng: Source of randomness.
+        recommender: Network; the sizes are read from it.
+        users: B, users in the batch.
+        excluded: E, excluded items per user.
+        filled: Share of the history slots that hold entries, 0 to 1.
+        rng: Random generator.
+
+    Returns:
+        Input name -> tensor, as in `ScoreRequest`.
     """
     config = recommender.config
     empty = HISTORY_TENSOR_LENGTH - round(HISTORY_TENSOR_LENGTH * filled)
     history = rng.integers(1, config.items + 3, (users, HISTORY_TENSOR_LENGTH), dtype=np.int32)
     history[:, :empty] = 0
     there = history > 0
-    # Odd multiples: differences of powers of two lie on the borders of the gap buckets, where runtimes may disagree.
+    # Odd multiples, because differences of powers of two lie on the borders of the time-gap buckets, where the two
+    # runtimes may choose different buckets.
     age = np.sort(np.floor(np.exp(rng.uniform(0, 19, history.shape))) * 3 + 1, axis=1)[:, ::-1].astype(np.float32)
     request = ScoreRequest(
         history=history,
@@ -178,7 +183,7 @@ def random_request(
 
 
 def _random_candidates(items: int, users: int, rng: np.random.Generator) -> NDArray[np.int32]:
-    """Return [B, C] distinct items, some newer than the version, some padded."""
+    """Return [B, C] int32 distinct items per user; some have indexes above `items`, and the last places are padding."""
     pool = np.zeros(max(CANDIDATES, items + 2), np.int32)
     pool[: items + 2] = np.arange(1, items + 3)
     candidates: NDArray[np.int32] = np.stack([rng.permutation(pool)[:CANDIDATES] for _ in range(users)])
@@ -210,7 +215,7 @@ def _open(path: Path, said: str) -> onnxruntime.InferenceSession:
     options.log_severity_level = 3
     try:
         session = onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
-    except Exception as error:  # onnxruntime's errors share no base class
+    except Exception as error:  # The exceptions of onnxruntime have no common base class.
         raise FatalError(
             f"The exported network {path} cannot be loaded: {error}. The converter said: {said}"
         ) from error
@@ -222,7 +227,15 @@ def _open(path: Path, said: str) -> onnxruntime.InferenceSession:
 
 
 def run(session: onnxruntime.InferenceSession, request: Tensors) -> Tensors:
-    """Return all outputs of the session by name."""
+    """Run the session on a request.
+
+    Args:
+        session: Session of an exported network.
+        request: Input name -> tensor.
+
+    Returns:
+        Output name -> tensor.
+    """
     names = [output.name for output in session.get_outputs()]
     return dict(zip(names, session.run(names, request), strict=True))
 
@@ -241,7 +254,10 @@ def _check(recommender: Recommender, session: onnxruntime.InferenceSession, seed
 
 
 def _differences(recommender: Recommender, request: Tensors, got: Tensors, wanted: Tensors) -> dict[str, str]:
-    """Return output name -> what is wrong; positions may differ only where the values behind them are equal."""
+    """Return output name -> problem, empty if the outputs agree.
+
+    Items, proposals and history positions may differ where the scores that selected them are equal.
+    """
     problems = {
         name: f"shape {got[name].shape} instead of {wanted[name].shape}"
         for name in wanted
@@ -262,13 +278,13 @@ def _differences(recommender: Recommender, request: Tensors, got: Tensors, wante
 
 
 def _gap(got: NDArray[Any], wanted: NDArray[Any]) -> NDArray[Any]:
-    """Return the difference, absolute for values up to one and relative beyond."""
+    """Return the differences: absolute where `wanted` is at most 1 in size, relative elsewhere."""
     gap: NDArray[Any] = np.abs(got - wanted) / np.maximum(1.0, np.abs(wanted))
     return gap
 
 
 def _behind(recommender: Recommender, request: Tensors, outputs: Tensors) -> Tensors:
-    """Return the values that chose each item, proposal and history position, computed by Keras."""
+    """Return the values by which each item, proposal and history position was selected, computed by Keras."""
     hidden = recommender.hidden(request)
     logits = recommender.logits(hidden)
     masked = np.asarray(recommender.masked_logits(logits, request["exclude"]))
@@ -286,7 +302,7 @@ def _behind(recommender: Recommender, request: Tensors, outputs: Tensors) -> Ten
 
 
 def _scores_of(items: NDArray[Any], candidates: NDArray[Any], scores: NDArray[Any]) -> NDArray[np.float32]:
-    """Return the score of each listed item; an item that is no candidate gets NaN, which equals nothing."""
+    """Return the score of each listed item; NaN for an item that is not a candidate, so that the comparison fails."""
     out = np.full(items.shape, np.nan, np.float32)
     for user in range(len(items)):
         known = dict(zip(candidates[user].tolist(), scores[user].tolist(), strict=True)) | {0: 0.0}

@@ -1,4 +1,4 @@
-"""A recorded stream as the evaluation reads it."""
+"""Recorded event streams, as the evaluation and the training read them."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -15,12 +15,12 @@ from millrace.streams.catalogue import Catalogue
 
 @dataclass(frozen=True, slots=True)
 class RecordedStream:
-    """Events in time order and the catalogue they name.
+    """Events in time order with their catalogue.
 
     Args:
-        events: In the order of their replay.
-        catalogue: All items, indexed from 1 in catalogue order.
-        users: What the data says of users, by id; for reports alone.
+        events: Events in the order of replay.
+        catalogue: All items; indexes start at 1, in catalogue order.
+        users: User id -> known facts about the user; used in reports only.
     """
 
     events: Sequence[ResolvedEvent]
@@ -28,7 +28,7 @@ class RecordedStream:
     users: Mapping[str, UserFacts] = field(default_factory=dict)
 
     def table(self) -> EventTable:
-        """Return the events as columns."""
+        """Return the events as columns; users are numbered from 0 in order of appearance, all weights are 1."""
         numbers: dict[str, int] = {}
         users = [numbers.setdefault(event.user_id, len(numbers)) for event in self.events]
         return EventTable(
@@ -39,13 +39,17 @@ class RecordedStream:
         )
 
     def items(self) -> dict[int, CatalogueItem]:
-        """Return the items of the catalogue by index."""
+        """Return dense index -> item for the whole catalogue."""
         found = ((index, self.catalogue.item(index)) for index in range(1, self.catalogue.max_index + 1))
         return {index: item for index, item in found if item is not None}
 
 
 def load_stream(path: str | Path, seed: int = 0) -> RecordedStream:
-    """Read a MovieLens folder; ratings of the same second are shuffled by the seed.
+    """Read a MovieLens folder.
+
+    Args:
+        path: MovieLens folder.
+        seed: Seed of the order of ratings with the same second.
 
     Raises:
         ConfigurationError: The folder is missing, empty or of an unknown format.
@@ -63,7 +67,7 @@ def load_stream(path: str | Path, seed: int = 0) -> RecordedStream:
         register(item)
     events = []
     for event in data.events():
-        # As in service, an event that names an item nobody has described registers it.
+        # As in service, an event of an item outside the catalogue registers that item.
         index = indexes.get(event.item_id) or register(CatalogueItem(item_id=event.item_id))
         events.append(ResolvedEvent(event.event_id, event.user_id, index, float(event.value or 0.0), event.ts_ms))
     return RecordedStream(events, catalogue, data.users)

@@ -1,4 +1,4 @@
-"""Where model versions live: one folder each, complete or not there at all."""
+"""The model registry: one folder per version, published atomically."""
 
 import shutil
 import tempfile
@@ -23,23 +23,24 @@ _PUBLISH_ATTEMPTS = 100
 
 
 class VersionCard(BaseModel):
-    """What is known of a version.
+    """The metadata of a version, stored as JSON in its folder.
 
     Args:
-        serving: What workers need; its `version` is set when the version is published.
-        network: Sizes, to load the weights again.
-        parent: Version whose weights it started from, if any.
-        created_ms: When it was published, milliseconds since 1970.
-        position: Last log offset it has learned, by partition; empty for a version trained from a folder.
-        events: Events it has learned, its ancestors' included.
-        encoder_events: Events of the log that its encoder has learned: it learns more seldom than the ranker.
-        metrics: Name -> value on events predicted before they were learned: `hit_rate_at_10`, `ndcg_at_10`, the same
-            with the prefixes `popularity_` and `counts_`, and `holdout_events`.
-        seconds: Phase -> wall-clock seconds.
-        timing_ms: Milliseconds of one call: `one` user and a `batch` of 64.
-        seed: Of everything random in it.
-        accepted: Whether the retrainer let it serve; None for a version that was not judged.
-        verdict: Why, in one sentence.
+        serving: The part that workers need; its `version` is set when the version is published.
+        network: Sizes of the network; the weights are loaded into a network of these sizes.
+        parent: Version whose weights the training started from, if any.
+        created_ms: Time of publication, in milliseconds since 1970.
+        position: Partition -> last log offset that was learned; empty for a version trained from a folder.
+        events: Number of events learned, including those of its ancestors.
+        encoder_events: Number of log events that the encoder has learned; the encoder is refreshed less often than
+            the ranker.
+        metrics: Name -> value, measured on events that were predicted before they were learned: `hit_rate_at_10`,
+            `ndcg_at_10`, the same with the prefixes `popularity_` and `counts_`, and `holdout_events`.
+        seconds: Training phase -> wall-clock seconds.
+        timing_ms: Milliseconds of one ONNX call: `one` user and a `batch` of 64.
+        seed: Seed of all random parts of the training.
+        accepted: Whether the retrainer let the version serve; None for a version that was not judged.
+        verdict: The reason of the decision, in one sentence.
     """
 
     model_config = ConfigDict(frozen=True)
@@ -69,8 +70,8 @@ class Version:
     """A published version.
 
     Args:
-        path: Its folder.
-        card: Its card.
+        path: Folder of the version.
+        card: Metadata of the version.
     """
 
     path: Path
@@ -83,11 +84,11 @@ class Version:
 
     @property
     def network(self) -> Path:
-        """The ONNX file."""
+        """Path of the ONNX file."""
         return self.path / _NETWORK
 
     def vectors(self) -> NDArray[np.float16]:
-        """Return the item vectors [items + 1, d] float16."""
+        """Return the item vectors, [items + 1, d] float16; row 0 is padding."""
         vectors: NDArray[np.float16] = np.load(self.path / _VECTORS)
         return vectors
 
@@ -98,10 +99,10 @@ class Version:
 
 
 class Registry:
-    """The versions under one folder.
+    """The model versions under one folder.
 
     Args:
-        root: Made when the first version is published.
+        root: Folder of the registry; created when the first version is published.
     """
 
     def __init__(self, root: Path) -> None:
@@ -114,10 +115,10 @@ class Registry:
         return sorted(path.parent.name for path in self.root.glob(f"v*/{_CARD}"))
 
     def get(self, version: str) -> Version:
-        """Return a version.
+        """Return a version by name.
 
         Raises:
-            ConfigurationError: There is none of that name, or its card cannot be read.
+            ConfigurationError: There is no version of that name, or its card cannot be read.
         """
         path = self.root / version
         try:
@@ -130,7 +131,7 @@ class Registry:
         return Version(path, card)
 
     def latest(self) -> Version | None:
-        """Return the newest version, or None before the first."""
+        """Return the newest version, or None if there is none yet."""
         names = self.versions()
         return self.get(names[-1]) if names else None
 
@@ -141,13 +142,16 @@ class Registry:
         weights: Mapping[str, NDArray[np.float32]],
         vectors: NDArray[np.float16],
     ) -> Version:
-        """Add a version under the next free name; readers see all of it or nothing.
+        """Add a version atomically under the next free name.
 
         Args:
-            card: Its `serving.version` and `serving.triton_model` are replaced by the name that was free.
+            card: Metadata; `serving.version` and `serving.triton_model` are replaced by the new name.
             network: ONNX file; it is copied.
-            weights: Keras weights by name.
-            vectors: [items + 1, d] float16.
+            weights: Name -> Keras weight.
+            vectors: [items + 1, d] float16 item vectors.
+
+        Returns:
+            The published version.
 
         Raises:
             FatalError: The folder cannot be written.
@@ -166,7 +170,15 @@ class Registry:
             raise FatalError(f"The model version cannot be written to {self.root}: {error}.") from error
 
     def judge(self, version: str, accepted: bool, verdict: str) -> Version:
-        """Write into a version's card whether it may serve and why; readers see the card before or after.
+        """Record in a version's card whether it may serve and why; the card is replaced atomically.
+
+        Args:
+            version: Name of the version.
+            accepted: Whether it may serve.
+            verdict: The reason, in one sentence.
+
+        Returns:
+            The version with its new card.
 
         Raises:
             ConfigurationError: There is no such version.
@@ -184,7 +196,15 @@ class Registry:
         return Version(found.path, card)
 
     def prune(self, keep: int, needed: frozenset[str] = frozenset()) -> list[str]:
-        """Delete all but the newest `keep` versions and those `needed`; returns the deleted names."""
+        """Delete old versions.
+
+        Args:
+            keep: Number of newest versions to keep, at least 0.
+            needed: Names of older versions that are kept as well.
+
+        Returns:
+            The names of the deleted versions, oldest first.
+        """
         names = self.versions()
         gone = [name for name in names[: max(len(names) - keep, 0)] if name not in needed]
         for name in gone:
@@ -192,7 +212,7 @@ class Registry:
         return gone
 
     def _rename(self, folder: Path, card: VersionCard) -> Version:
-        """Give the finished folder the next free name; a name that another process took meanwhile is skipped."""
+        """Rename the finished folder to the next free name, skipping names that other processes have just taken."""
         number = max((int(name[1:]) for name in self._taken()), default=0)
         for attempt in range(1, _PUBLISH_ATTEMPTS):
             named = _named(card, f"v{number + attempt:06d}")

@@ -1,7 +1,7 @@
-"""Puts model versions into Triton's repository, loads them, and takes them out again.
+"""Loading and unloading of model versions, on Triton or inside the workers.
 
-Every version is a Triton model of its own name, so a live model is never reloaded: the new one is loaded and warmed up
-beside the old one, workers are pointed to it, and the old one is unloaded when nobody asks for it any more.
+Each version is a Triton model with its own name, so a live model is never reloaded. The new model is loaded and warmed
+up beside the old one, the workers switch to it, and the old one is unloaded when no worker uses it any more.
 """
 
 import os
@@ -16,32 +16,36 @@ from millrace.kernel.settings import Settings
 from millrace.streams.scoring.in_process import IN_PROCESS
 
 TEMPLATE_DIR = Path(__file__).parent.parent / "triton_repo" / "recommender"
-# By Triton backend: the static files of a version, and what they are called beside the graph.
+# Triton backend -> the static files of a model: name in the template folder -> name in the model's folder.
 STATIC_FILES = {
     "python": {"config.pbtxt": "config.pbtxt", "1/model.py": "1/model.py"},
     "onnxruntime": {"config.onnxruntime.pbtxt": "config.pbtxt"},
     "onnxruntime-cpu": {"config.onnxruntime-cpu.pbtxt": "config.pbtxt"},
 }
-# Loading starts a process, reads the graph and runs it at several batch sizes: about 1 s on two cores.
+# Loading starts a process, reads the graph and runs it at several batch sizes, which takes about 1 s on two cores.
 LOAD_TIMEOUT_S = 60.0
 CALL_TIMEOUT_S = 5.0
 POLL_S = 0.02
 
 
 class ModelServer(Protocol):
-    """What the retrainer needs of whatever serves models."""
+    """The interface through which the retrainer controls a model server."""
 
     def deploy(self, name: str, onnx_path: Path) -> None:
-        """Make a model ready to answer under this name.
+        """Load a model so that it answers under a name.
+
+        Args:
+            name: Name of the model.
+            onnx_path: ONNX file of the model.
 
         Raises:
-            FatalError: It cannot serve; nothing of it is left.
-            TransientError: The server is away.
+            FatalError: The model cannot be served; its files have been removed.
+            TransientError: The server cannot be reached.
         """
         ...
 
     def unload(self, name: str) -> None:
-        """Stop serving a model and remove its files; does nothing if there is none."""
+        """Stop serving a model and remove its files; do nothing if there is no such model."""
         ...
 
     def loaded(self) -> list[str]:
@@ -49,18 +53,18 @@ class ModelServer(Protocol):
         ...
 
     def close(self) -> None:
-        """Release the connection."""
+        """Close the connection to the server."""
         ...
 
 
 def materialise(repository_dir: Path, name: str, onnx_path: Path, backend: str = "python") -> Path:
-    """Copy a model with its configuration into a repository, all of it or nothing.
+    """Copy a model and its Triton configuration into a repository atomically.
 
     Args:
         repository_dir: Triton's model repository.
-        name: Name of the model; also of its folder.
-        onnx_path: The exported graph.
-        backend: The Triton backend that is to run it, `python` or `onnxruntime`.
+        name: Name of the model and of its folder; an existing folder is replaced.
+        onnx_path: ONNX file of the model.
+        backend: Triton backend that runs the model: `python`, `onnxruntime` or `onnxruntime-cpu`.
 
     Returns:
         The model's folder.
@@ -69,7 +73,7 @@ def materialise(repository_dir: Path, name: str, onnx_path: Path, backend: str =
         FatalError: The files cannot be read or written.
     """
     target = repository_dir / name
-    # A name with a leading dot in the same folder: the rename stays on one disk, and Triton asks for names only.
+    # In the repository, so that the rename stays on one file system; the leading dot hides it from the list of models.
     building = repository_dir / f".{name}-{uuid.uuid4().hex}"
     try:
         (building / "1").mkdir(parents=True)
@@ -87,12 +91,12 @@ def materialise(repository_dir: Path, name: str, onnx_path: Path, backend: str =
 
 
 class TritonAdmin:
-    """Loads and unloads models on a running Triton with explicit model control.
+    """Loads and unloads models on a Triton server that runs in explicit model control mode.
 
     Args:
         url: Triton's gRPC address, `host:port`.
-        repository_dir: The folder Triton reads models from, as seen from here.
-        backend: The Triton backend that runs the models, `python` or `onnxruntime`.
+        repository_dir: Triton's model repository, as a path on this machine.
+        backend: Triton backend that runs the models: `python`, `onnxruntime` or `onnxruntime-cpu`.
     """
 
     def __init__(self, url: str, repository_dir: Path, backend: str = "python") -> None:
@@ -106,9 +110,13 @@ class TritonAdmin:
     def deploy(self, name: str, onnx_path: Path) -> None:
         """Copy a model into the repository, load it and wait until it has warmed up.
 
+        Args:
+            name: Name of the model.
+            onnx_path: ONNX file of the model.
+
         Raises:
-            FatalError: Triton refuses the model; the text carries its reason, and nothing of the model is left.
-            TransientError: Triton is away.
+            FatalError: Triton rejects the model; the message contains Triton's reason, and the files are removed.
+            TransientError: Triton cannot be reached; the files are removed.
         """
         self.materialise(name, onnx_path)
         try:
@@ -119,7 +127,14 @@ class TritonAdmin:
             raise
 
     def materialise(self, name: str, onnx_path: Path) -> Path:
-        """Copy a model with its configuration into the repository, all of it or nothing; return its folder.
+        """Copy a model and its Triton configuration into the repository atomically.
+
+        Args:
+            name: Name of the model and of its folder.
+            onnx_path: ONNX file of the model.
+
+        Returns:
+            The model's folder.
 
         Raises:
             FatalError: The files cannot be read or written.
@@ -127,19 +142,23 @@ class TritonAdmin:
         return materialise(self._repository_dir, name, onnx_path, self._backend)
 
     def load(self, name: str) -> None:
-        """Load a model that is in the repository; returns once it has warmed up.
+        """Load a model that is in the repository and wait until it has warmed up.
 
         Raises:
-            FatalError: Triton refuses the model.
-            TransientError: Triton is away or did not answer in time.
+            FatalError: Triton rejects the model.
+            TransientError: Triton cannot be reached or did not answer in time.
         """
         self._call(f"load {name}", "load_model", name, client_timeout=LOAD_TIMEOUT_S)
 
     def wait_ready(self, name: str, timeout_s: float = CALL_TIMEOUT_S) -> None:
-        """Wait until a loaded model answers.
+        """Wait until a loaded model is ready.
+
+        Args:
+            name: Name of the model.
+            timeout_s: Longest wait, in seconds.
 
         Raises:
-            TransientError: It does not in time.
+            TransientError: The model is not ready in time, or Triton cannot be reached.
         """
         deadline = time.monotonic() + timeout_s
         while not self._call(f"ask for {name}", "is_model_ready", name, client_timeout=CALL_TIMEOUT_S):
@@ -148,10 +167,11 @@ class TritonAdmin:
             time.sleep(POLL_S)
 
     def unload(self, name: str) -> None:
-        """Stop serving a model and remove its files; requests it is working on are answered first.
+        """Stop serving a model and remove its files; requests in progress are answered first.
 
         Raises:
-            TransientError: Triton is away.
+            FatalError: Triton rejects the call.
+            TransientError: Triton cannot be reached.
         """
         self._call(f"unload {name}", "unload_model", name, client_timeout=CALL_TIMEOUT_S)
         shutil.rmtree(self._repository_dir / name, ignore_errors=True)
@@ -160,7 +180,8 @@ class TritonAdmin:
         """Return the names of the models that are ready, sorted.
 
         Raises:
-            TransientError: Triton is away.
+            FatalError: Triton rejects the call.
+            TransientError: Triton cannot be reached.
         """
         index = self._call("list models", "get_model_repository_index", client_timeout=CALL_TIMEOUT_S)
         return sorted(model.name for model in index.models if model.state == "READY")
@@ -170,7 +191,7 @@ class TritonAdmin:
         self._client.close()
 
     def _call(self, what: str, method: str, *arguments: Any, **options: Any) -> Any:
-        """Call Triton and put its failure into one sentence."""
+        """Call a method of the Triton client and turn its exceptions into one-sentence Millrace errors."""
         from tritonclient.utils import InferenceServerException
 
         try:
@@ -183,32 +204,36 @@ class TritonAdmin:
 
 
 class LocalAdmin:
-    """The same for models that run inside the workers: they find them in the repository by name.
+    """Deploys models that run inside the workers, which load them from the repository by name.
 
     Args:
-        repository_dir: Where workers look for models.
+        repository_dir: Folder from which the workers load models.
     """
 
     def __init__(self, repository_dir: Path) -> None:
         self._repository_dir = repository_dir
 
     def deploy(self, name: str, onnx_path: Path) -> None:
-        """Copy a model into the repository after loading it once.
+        """Check that ONNX Runtime loads a model, then copy it into the repository.
+
+        Args:
+            name: Name of the model.
+            onnx_path: ONNX file of the model.
 
         Raises:
-            FatalError: onnxruntime refuses the model, or it cannot be copied.
+            FatalError: ONNX Runtime rejects the model, or it cannot be copied.
         """
         import onnxruntime
 
         try:
             onnxruntime.InferenceSession(str(onnx_path), providers=["CPUExecutionProvider"])
         except Exception as error:
-            # onnxruntime raises a class of its own per status code, without a common base.
+            # The exceptions of onnxruntime have no common base class.
             raise FatalError(f"The model {name} cannot be loaded: {' '.join(str(error).split())}") from None
         materialise(self._repository_dir, name, onnx_path)
 
     def unload(self, name: str) -> None:
-        """Remove a model's files; a worker that has it loaded keeps its own copy."""
+        """Remove a model's files; workers that have loaded it keep it in memory."""
         shutil.rmtree(self._repository_dir / name, ignore_errors=True)
 
     def loaded(self) -> list[str]:
@@ -216,16 +241,16 @@ class LocalAdmin:
         return sorted(path.parent.parent.name for path in self._repository_dir.glob("[!.]*/1/model.onnx"))
 
     def close(self) -> None:
-        """Do nothing: there is no connection."""
+        """Do nothing, as there is no connection."""
 
 
 def make_admin(settings: Settings) -> ModelServer:
-    """Return the administration of whatever serves models under these settings."""
+    """Return the model server that the settings select: Triton, or the workers themselves."""
     if settings.triton_url == IN_PROCESS:
         return LocalAdmin(settings.triton_repository_dir)
     return TritonAdmin(settings.triton_url, settings.triton_repository_dir, settings.triton_backend)
 
 
 def _is_transient(status: str) -> bool:
-    """Tell a server that is away or slow from one that has refused."""
+    """Return whether a gRPC status means that the server is unreachable or slow, rather than that it refused."""
     return any(code in status for code in ("UNAVAILABLE", "DEADLINE_EXCEEDED", "CANCELLED"))

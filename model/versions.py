@@ -1,4 +1,4 @@
-"""Between networks in memory and versions in the registry."""
+"""Conversion between networks in memory and model versions in the registry."""
 
 import tempfile
 import time
@@ -21,15 +21,19 @@ _SPREAD = 0.05
 
 
 def named_weights(recommender: Recommender) -> dict[str, NDArray[np.float32]]:
-    """Return every weight under a name that is unique and stable."""
+    """Return name -> weight; the names are unique and the same for every network of this architecture."""
     return {f"{place:03d}:{weight.path}": np.asarray(weight) for place, weight in enumerate(recommender.weights)}
 
 
 def load_weights(recommender: Recommender, weights: Mapping[str, NDArray[np.float32]]) -> None:
-    """Fill `recommender` from stored weights; where it has more items or genres, the new rows keep their start.
+    """Load stored weights into a network that may have more items or genres than the stored one.
+
+    Args:
+        recommender: Network to modify; the rows of its new items and genres keep their initial values.
+        weights: Name -> weight, as `named_weights` returns them.
 
     Raises:
-        ConfigurationError: The weights belong to another kind of network.
+        ConfigurationError: The weights belong to a network of another architecture.
     """
     own = {f"{place:03d}:{weight.path}": weight for place, weight in enumerate(recommender.weights)}
     if own.keys() != weights.keys():
@@ -40,7 +44,7 @@ def load_weights(recommender: Recommender, weights: Mapping[str, NDArray[np.floa
 
 
 def _grown(fresh: NDArray[np.float32], stored: NDArray[np.float32], name: str) -> NDArray[np.float32]:
-    """Return `stored` in the shape of `fresh`, whose first axis may be longer."""
+    """Return `stored` extended along the first axis to the shape of `fresh`, with the last rows of `fresh`."""
     if fresh.shape == stored.shape:
         return stored
     if fresh.ndim == 0 or fresh.shape[1:] != stored.shape[1:] or len(fresh) < len(stored):
@@ -53,12 +57,12 @@ def _grown(fresh: NDArray[np.float32], stored: NDArray[np.float32], name: str) -
 
 
 def resume(parent: Version, items: Mapping[int, CatalogueItem], seed: int) -> Recommender:
-    """Return the parent's network, grown to the catalogue of today.
+    """Return the parent's network, extended to the current catalogue.
 
     Args:
-        parent: Version to start from.
-        items: Dense index -> item, all of today's.
-        seed: Of dropout and of what is new.
+        parent: Version whose weights are loaded.
+        items: Dense index -> item, for the whole current catalogue.
+        seed: Seed of dropout and of the initial weights of new rows.
     """
     before = parent.card.network
     config = before.model_copy(
@@ -80,14 +84,14 @@ def serving_card(
     weights: NDArray[np.float32],
     context_weights: NDArray[np.float32],
 ) -> ServingCard:
-    """Return the serving side of a card; the registry fills in the version's name.
+    """Return the serving part of a version's card, without the version's name, which the registry sets.
 
     Args:
-        recommender: Gives sizes.
-        feature_names: [F].
-        context_names: [U].
-        weights: [F] of the pre-cut's linear fusion.
-        context_weights: [U, F] likewise.
+        recommender: Network; the number of items and the vector width are read from it.
+        feature_names: [F] names of the candidate features, in tensor order.
+        context_names: [U] names of the context entries, in tensor order.
+        weights: [F] float32 weights of the linear fusion that makes the pre-cut.
+        context_weights: [U, F] float32 additions to these weights per unit of each context entry.
     """
     return ServingCard(
         version="",
@@ -104,16 +108,19 @@ def serving_card(
 def publish(
     registry: Registry, recommender: Recommender, card: VersionCard, exporter: Exporter | None = None
 ) -> Version:
-    """Export, check against Keras, and add a version to the registry.
+    """Export a network to ONNX, compare it with Keras and add it to the registry as a new version.
 
     Args:
-        registry: Where to.
-        recommender: Baked network.
-        card: Its creation time, timing and version name are filled in.
-        exporter: Has converted a network of these sizes before, if possible.
+        registry: Registry to publish to.
+        recommender: Network with baked item vectors (`Recommender.bake`).
+        card: Card of the version; its creation time, timing and version name are filled in.
+        exporter: Exporter to use; a new one by default.
+
+    Returns:
+        The published version.
 
     Raises:
-        FatalError: ONNX and Keras disagree, or the folder cannot be written.
+        FatalError: The exported file cannot be loaded or disagrees with Keras, or the folder cannot be written.
     """
     with tempfile.TemporaryDirectory(prefix="millrace-export-") as folder:
         network = Path(folder) / "model.onnx"
@@ -137,16 +144,22 @@ def publish_untrained(
     weights: NDArray[np.float32] | None = None,
     context_weights: NDArray[np.float32] | None = None,
 ) -> Version:
-    """Publish a network with random weights: for load runs and tests of everything around the model.
+    """Publish a network with random weights, for load tests and for tests of the code around the model.
 
     Args:
-        registry: Where to.
-        items: Dense index -> item.
-        feature_names: [F].
-        context_names: [U].
-        seed: Of the random weights.
-        weights: [F] linear fusion weights; default all 0.
-        context_weights: [U, F]; default all 0.
+        registry: Registry to publish to.
+        items: Dense index -> item; at least one.
+        feature_names: [F] names of the candidate features.
+        context_names: [U] names of the context entries.
+        seed: Seed of the random weights.
+        weights: [F] float32 linear fusion weights; 0 by default.
+        context_weights: [U, F] float32 additions to the weights by context; 0 by default.
+
+    Returns:
+        The published version.
+
+    Raises:
+        FatalError: ONNX and Keras disagree, or the folder cannot be written.
     """
     genres = genre_vocabulary(items.values())
     config = NetworkConfig(items=max(items), genres=genres, features=len(feature_names), context=len(context_names))

@@ -1,4 +1,4 @@
-"""Baselines that every model has to beat, with one interface; `BASELINES` names them all."""
+"""Baseline recommenders with a common interface; `BASELINES` maps their names to factories."""
 
 from millrace.model.baselines.baseline import Baseline, FittedBaseline
 from millrace.model.baselines.by_name import BASELINES, BaselineSetup

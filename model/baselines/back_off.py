@@ -1,23 +1,26 @@
-"""What a fitted baseline says of items it knows nothing about, and of everything before its first fit."""
+"""Back-off of the fitted baselines to popularity, for unknown items and before the first fit."""
 
 import numpy as np
 from numpy.typing import NDArray
 
 from millrace.model.baselines.popularity import RecentPopularity
 
-# Small against any score that means something, large against its rounding errors.
+# Far below any meaningful difference between scores, and far above their rounding errors.
 _TIE_WEIGHT = 1e-6
 
 
 class BackOff(RecentPopularity):
-    """Recent popularity, deciding only where a model has no opinion."""
+    """Recent popularity that breaks the ties of a model's scores."""
 
     def under(self, model: NDArray[np.float64] | None) -> NDArray[np.float64]:
-        """Return [N] scores: the model's in units of their largest size, popularity ordering its equals.
+        """Return the model's scores, divided by their largest absolute value, with ties broken by popularity.
 
         Args:
-            model: [at most N] scores by item index, not empty; items beyond count as its lowest. None before there is
-                a model.
+            model: [M] float64 scores by dense item index, M at least 1; items from M on get the lowest score. None if
+                there is no model; the result is then the popularity shares.
+
+        Returns:
+            [N] float64 scores by dense item index.
         """
         shares = self.shares
         if model is None:

@@ -1,4 +1,4 @@
-"""What the evaluation asks of a baseline."""
+"""The interface between the evaluation and the baselines."""
 
 from typing import Protocol, runtime_checkable
 
@@ -10,44 +10,51 @@ from millrace.model.dataset.event_table import EventTable
 
 
 class Baseline(Protocol):
-    """Scores the whole catalogue and learns one event at a time."""
+    """A recommender that scores the whole catalogue and learns one event at a time."""
 
     def scores(self, state: UserState, now_ms: int) -> NDArray[np.float64]:
-        """Return [N] finite scores by item index for a user's next event.
+        """Score all items for a user's next event.
 
-        N is the size the baseline was made with, or more once it has learned of a higher index. The array is the
-        caller's: nothing learned later changes it.
+        Args:
+            state: The user before that event.
+            now_ms: Time of the request, in milliseconds since 1970.
+
+        Returns:
+            [N] float64 finite scores by dense item index. N is the initial size of the baseline, or more once it has
+            learned a higher index. The caller owns the array; later learning does not change it.
         """
         ...
 
     def learn(self, before: UserState, item: int, value: float, ts_ms: int) -> None:
-        """Learn that `item` followed the state.
+        """Learn one event.
 
         Args:
             before: The user before the event.
-            item: Dense index, from 1.
-            value: 0.5 to 5.
-            ts_ms: Event time.
+            item: Dense index of the event's item, from 1.
+            value: Value of the event, 0.5 to 5.
+            ts_ms: Event time, in milliseconds since 1970.
         """
         ...
 
 
 @runtime_checkable
 class FittedBaseline(Baseline, Protocol):
-    """A baseline with a part that is fitted to the whole log now and then; until the first fit it falls back.
+    """A baseline with a model that is refitted to the whole log at intervals.
+
+    Before the first fit, its scores come from a back-off.
 
     Attributes:
-        refit_share: The next fit is due when the log has grown by this share since the last one.
+        refit_share: Relative growth of the log since the last fit at which the next fit is due.
     """
 
     refit_share: float
 
     def fit(self, events: EventTable, seed: int) -> None:
-        """Fit to the log so far.
+        """Fit the model to the log so far.
 
         Args:
-            events: Everything that happened; a user's number is the `user_id` of their states, as a string.
-            seed: Of whatever is random in the fit.
+            events: The whole log so far. The decimal form of a user's number equals the `user_id` of the user's states.
+            seed: Seed of the fit.
         """
         ...
 
@@ -55,7 +62,17 @@ class FittedBaseline(Baseline, Protocol):
 def top_untouched(
     scores: NDArray[np.float64], state: UserState, available: NDArray[np.bool_], length: int = 10
 ) -> list[int]:
-    """Return the best items that are available and not touched; ties go to the lower index."""
+    """Return the available items with the highest scores that the user has not touched.
+
+    Args:
+        scores: [N] float64 scores by dense item index.
+        state: The user.
+        available: [>= N] bool, whether each item may be listed.
+        length: Most items to return.
+
+    Returns:
+        Dense item indexes, best first; of equal scores the lower index comes first.
+    """
     allowed = available[: len(scores)].copy()
     allowed[state.touched[state.touched < len(allowed)]] = False
     items = np.flatnonzero(allowed)

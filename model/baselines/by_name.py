@@ -1,4 +1,4 @@
-"""Every baseline by its name."""
+"""The baselines by name."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -15,11 +15,11 @@ from millrace.model.baselines.sasrec import Sasrec
 
 @dataclass(frozen=True, slots=True)
 class BaselineSetup:
-    """What a baseline is made from.
+    """The arguments of a baseline's factory.
 
     Args:
-        size: Item indexes are below this at first.
-        seed: Of initial weights.
+        size: Initial number of scores; item indexes from this on are added when they occur.
+        seed: Seed of the initial weights.
     """
 
     size: int

@@ -12,17 +12,17 @@ from millrace.model.baselines.interactions import MAX_ITEMS, Interactions, inter
 from millrace.model.baselines.selection import best_setting
 from millrace.model.dataset.event_table import EventTable
 
-# From the paper's range and below it, for logs with few users.
+# The paper's range, extended to smaller values for logs with few users.
 _PENALTIES = (10.0, 30.0, 100.0, 300.0, 1_000.0, 3_000.0)
 
 
 @dataclass(frozen=True, slots=True)
 class EaseSetting:
-    """What the first fit chooses.
+    """The hyperparameters that the first fit selects.
 
     Args:
-        penalty: Ridge penalty.
-        window: Newest items that x marks; None for all touched ones, as published.
+        penalty: L2 penalty, above 0.
+        window: Number of newest items in x; None for all touched items, as in the paper.
     """
 
     penalty: float = 100.0
@@ -30,12 +30,15 @@ class EaseSetting:
 
 
 class Ease:
-    """Scores x B, where x marks a user's items and B = -P / diag(P) off the diagonal, P = (X'X + penalty I)^-1.
+    """Scores items by x B, where x is the binary vector of the user's items and B a learned item-to-item matrix.
+
+    With X the binary user-item matrix and P = (X'X + penalty I)^-1, B is -P with each column divided by its diagonal
+    entry, and zero on the diagonal.
 
     Args:
-        size: Item indexes are below this, or the scores grow.
-        setting: None lets the first fit choose by the newest tenth of its log.
-        max_items: Most items modelled; B takes 4 bytes for each pair.
+        size: Initial number of scores; it grows when a higher item index occurs.
+        setting: Hyperparameters; None lets the first fit select them on the newest tenth of its log.
+        max_items: Most items in the model; B needs 4 bytes per pair of items.
     """
 
     refit_share = 0.1
@@ -49,7 +52,7 @@ class Ease:
         self._sums: HistorySums | None = None
 
     def scores(self, state: UserState, now_ms: int) -> NDArray[np.float64]:
-        """Return [N] scores."""
+        """Return x B, divided by its largest absolute value, with ties broken by popularity, [N] float64."""
         if self._sums is None:
             return self._back_off.under(None)
         model = np.zeros(self._size)
@@ -57,11 +60,11 @@ class Ease:
         return self._back_off.under(model)
 
     def learn(self, before: UserState, item: int, value: float, ts_ms: int) -> None:
-        """Count the item for the back-off; B waits for the next fit."""
+        """Count the item for the back-off; B changes only at the next fit."""
         self._back_off.learn(before, item, value, ts_ms)
 
     def fit(self, events: EventTable, seed: int) -> None:
-        """Solve for B."""
+        """Solve for B; the first fit also selects the hyperparameters."""
         self.setting = self.setting or self._choose(events, seed)
         known = interactions_of(events, self._size, self._max_items)
         self._size = len(known.columns)
@@ -92,7 +95,15 @@ class _DenseRows:
 
 
 def item_weights(known: Interactions, penalty: float) -> NDArray[np.float32]:
-    """Return B, [M, M] with a zero diagonal: how much having touched the row's item speaks for the column's."""
+    """Return B: the weight of having touched the row's item in the score of the column's item.
+
+    Args:
+        known: Interactions with M modelled items.
+        penalty: L2 penalty, above 0.
+
+    Returns:
+        [M, M] float32 with a zero diagonal.
+    """
     inverse = _inverse_by_users(known, penalty) if 2 * len(known.baskets) < len(known) else _inverse(known, penalty)
     inverse /= -np.diagonal(inverse).copy()
     np.fill_diagonal(inverse, 0.0)
@@ -106,11 +117,15 @@ def _inverse(known: Interactions, penalty: float) -> NDArray[np.float32]:
 
 
 def _inverse_by_users(known: Interactions, penalty: float) -> NDArray[np.float32]:
-    """Return the same by the smaller [users, users] system (Woodbury): (I - X' (XX' + penalty I)^-1 X) / penalty."""
+    """Return P through a [users, users] system, which is faster with few users.
+
+    By the Woodbury identity, P = (I - X' (XX' + penalty I)^-1 X) / penalty.
+    """
     matrix = known.matrix()
     small = matrix @ matrix.T
     small[np.diag_indices_from(small)] += penalty
-    # XX' + penalty I = LL', so that the product below is that of one matrix with itself.
+    # With XX' + penalty I = LL', X' (XX' + penalty I)^-1 X is the product of L^-1 X with itself: one solve, and NumPy
+    # multiplies a matrix by its own transpose with a faster BLAS routine.
     half = np.linalg.solve(np.linalg.cholesky(small), matrix)
     inverse = half.T @ half
     inverse /= -penalty

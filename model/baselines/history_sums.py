@@ -1,4 +1,4 @@
-"""Sums of item rows over a user's history: over its newest items, or over all of it without starting anew each time."""
+"""Sums of item rows over a user's history; sums over whole histories are cached and updated incrementally."""
 
 from collections import OrderedDict
 from typing import Protocol
@@ -8,34 +8,39 @@ from numpy.typing import NDArray
 
 from millrace.kernel.user_state import ItemArray, UserState
 
-# Windows that a first fit chooses from; None is the whole history, as the item-to-item models were published.
+# Windows among which a first fit selects. None is the whole history, as in the papers of the item-to-item models.
 WINDOWS: tuple[int | None, ...] = (5, 10, 20, 50, None)
 # At 10,000 items a sum takes 80 kB.
 _USERS_KEPT = 512
 
 
 class ItemRows(Protocol):
-    """One row of numbers per item; kept with the sums, so anything that can be pickled."""
+    """A matrix with one row per item; implementations must be picklable."""
 
     @property
     def width(self) -> int:
-        """Entries of a row."""
+        """Length of a row."""
         ...
 
     def add_to(self, total: NDArray[np.float64], item: int) -> None:
-        """Add the row of an item to a sum in place; do nothing for an item without one."""
+        """Add the row of an item to a sum, in place; do nothing for an item without a row.
+
+        Args:
+            total: [width] float64 sum, modified.
+            item: Dense item index.
+        """
         ...
 
 
 class HistorySums:
-    """The sum of one row per touched item.
+    """Sums of the rows of a user's items.
 
-    Sums over whole histories are kept for the users seen last. Rows are always added one by one in the order of first
-    touch, so that a sum does not depend on what was kept.
+    Sums over whole histories are cached for the most recent users. Rows are always added one by one in the order of
+    first touch, so a sum is the same to the last bit with or without the cache.
 
     Args:
-        rows: Summed.
-        window: Newest items that count; None for all.
+        rows: Rows to sum.
+        window: Number of newest items to sum; None for all touched items.
     """
 
     def __init__(self, rows: ItemRows, window: int | None = None) -> None:
@@ -44,7 +49,7 @@ class HistorySums:
         self._kept: OrderedDict[str, tuple[ItemArray, NDArray[np.float64]]] = OrderedDict()
 
     def of(self, state: UserState) -> NDArray[np.float64]:
-        """Return [width] for a user; do not modify."""
+        """Return the sum for a user, [width] float64; the caller must not modify it."""
         if self._window is None:
             return self._of_all(state)
         total = np.zeros(self._rows.width)

@@ -1,4 +1,4 @@
-"""Who touched what, cut to the items with most users: what the co-occurrence baselines are fitted to."""
+"""Binary user-item interactions, limited to the items with most users; the input of the co-occurrence baselines."""
 
 from dataclasses import dataclass
 
@@ -9,20 +9,20 @@ from millrace.model.dataset.event_table import EventTable
 
 # A [M, M] float32 matrix of this many items takes 256 MiB.
 MAX_ITEMS = 8_192
-# Older events change little; the co-occurrences of more would take minutes.
+# Limits the time of a fit: counting the co-occurrences of more events takes minutes.
 _MAX_EVENTS = 2_000_000
-# An item of one user says as much about that user as about itself.
+# The co-occurrences of an item with a single user only repeat that user's history.
 _MIN_USERS = 2
 
 
 @dataclass(frozen=True, slots=True)
 class Interactions:
-    """Distinct user-item pairs.
+    """Distinct user-item pairs, with one column per modelled item.
 
     Args:
-        items: [M] int32 item indexes, ascending; a column is a place in here.
-        columns: [N] int32 column of each item index, -1 where it was cut.
-        baskets: The columns, ascending, that each user touched; users without any are left out.
+        items: [M] int32 dense item index of each column, ascending.
+        columns: [N] int32 column of each dense item index, -1 for an item that is not modelled.
+        baskets: For each user, the int64 columns of the touched items, ascending; users without any are left out.
         users_of: [M] float32 number of users of each column.
     """
 
@@ -35,14 +35,14 @@ class Interactions:
         return len(self.items)
 
     def matrix(self) -> NDArray[np.float32]:
-        """Return the binary [users, M] matrix."""
+        """Return the binary matrix, [users, M] float32."""
         dense = np.zeros((len(self.baskets), len(self.items)), np.float32)
         for row, basket in enumerate(self.baskets):
             dense[row, basket] = 1.0
         return dense
 
     def cooccurrences(self) -> NDArray[np.float32]:
-        """Return [M, M] numbers of users who touched both items; the diagonal is `users_of`."""
+        """Return the number of users who touched both items, [M, M] float32; the diagonal is `users_of`."""
         counts = np.zeros((len(self.items), len(self.items)), np.float32)
         for basket in self.baskets:
             counts[np.ix_(basket, basket)] += 1.0
@@ -50,12 +50,12 @@ class Interactions:
 
 
 def interactions_of(events: EventTable, size: int, max_items: int = MAX_ITEMS) -> Interactions:
-    """Return the distinct pairs of the newest events.
+    """Return the distinct user-item pairs of the newest events.
 
     Args:
         events: The log so far.
-        size: Item indexes are below this, or the result is larger.
-        max_items: Most columns; the items with most users are kept, the lower index where equal.
+        size: N, length of `columns`; increased if the log contains higher item indexes.
+        max_items: Most columns. The items with most users are kept; of equal ones the lower index.
     """
     items, users = events.items[-_MAX_EVENTS:].astype(np.int64), events.users[-_MAX_EVENTS:].astype(np.int64)
     size = max(size, int(items.max(initial=0)) + 1)
@@ -73,7 +73,7 @@ def interactions_of(events: EventTable, size: int, max_items: int = MAX_ITEMS) -
 
 
 def _baskets(users: NDArray[np.int64], columns: NDArray[np.int32]) -> tuple[NDArray[np.int64], ...]:
-    """Split columns that are sorted by user."""
+    """Split [R] columns, sorted by user, into one array per user."""
     if not len(users):
         return ()
     starts = np.flatnonzero(users[1:] != users[:-1]) + 1

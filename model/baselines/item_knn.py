@@ -14,17 +14,18 @@ from millrace.model.dataset.event_table import EventTable
 
 _NEIGHBOURS = 100
 _SHRINKAGES = (0.0, 3.0, 10.0, 30.0, 100.0)
-# Rows sorted at a time: the whole matrix would be copied otherwise.
+# Rows per partial sort; sorting the whole matrix at once would need a copy of it.
 _BLOCK_ROWS = 512
 
 
 @dataclass(frozen=True, slots=True)
 class ItemKnnSetting:
-    """What the first fit chooses.
+    """The hyperparameters that the first fit selects.
 
     Args:
-        shrinkage: Keeps items of few users from being near by chance, in users; 0 leaves the plain cosine.
-        window: Newest items whose neighbours count; None for all touched ones, as published.
+        shrinkage: Term of the denominator that lowers the similarity of items with few users, in users; with 0 the
+            similarity is the plain cosine.
+        window: Number of newest items whose neighbours are summed; None for all touched items, as in the paper.
     """
 
     shrinkage: float = 10.0
@@ -32,15 +33,16 @@ class ItemKnnSetting:
 
 
 class ItemKnn:
-    """Sums, over a user's items, the cosines of their nearest neighbours: c_ij / (sqrt(n_i n_j) + shrinkage).
+    """Scores items by their similarity to the user's items, summed over those of which they are a nearest neighbour.
 
-    n_i users touched item i, c_ij both.
+    The similarity of items i and j is c_ij / (sqrt(n_i n_j) + shrinkage), where n_i users touched i and c_ij users
+    touched both.
 
     Args:
-        size: Item indexes are below this, or the scores grow.
-        setting: None lets the first fit choose by the newest tenth of its log.
-        neighbours: Kept per item.
-        max_items: Most items modelled; counting takes 4 bytes for each pair.
+        size: Initial number of scores; it grows when a higher item index occurs.
+        setting: Hyperparameters; None lets the first fit select them on the newest tenth of its log.
+        neighbours: Nearest neighbours kept per item.
+        max_items: Most items in the model; the co-occurrence counts need 4 bytes per pair of items.
     """
 
     refit_share = 0.1
@@ -60,15 +62,15 @@ class ItemKnn:
         self._sums: HistorySums | None = None
 
     def scores(self, state: UserState, now_ms: int) -> NDArray[np.float64]:
-        """Return [N] sums of cosines."""
+        """Return the summed similarities, divided by the largest, with ties broken by popularity, [N] float64."""
         return self._back_off.under(None if self._sums is None else self._sums.of(state))
 
     def learn(self, before: UserState, item: int, value: float, ts_ms: int) -> None:
-        """Count the item for the back-off; neighbours wait for the next fit."""
+        """Count the item for the back-off; the neighbours change only at the next fit."""
         self._back_off.learn(before, item, value, ts_ms)
 
     def fit(self, events: EventTable, seed: int) -> None:
-        """Find each item's nearest neighbours."""
+        """Compute each item's nearest neighbours; the first fit also selects the hyperparameters."""
         self.setting = self.setting or self._choose(events, seed)
         known = interactions_of(events, self._size, self._max_items)
         self._size = len(known.columns)
@@ -100,12 +102,15 @@ class _SparseRows:
 
 
 def nearest(known: Interactions, shrinkage: float, neighbours: int) -> tuple[NDArray[np.int32], NDArray[np.float32]]:
-    """Return [M, K] item indexes of the nearest neighbours and [M, K] float32 cosines.
+    """Return the nearest neighbours of each item.
 
     Args:
-        known: Who touched what.
-        shrinkage: Added to the denominator of the cosine.
-        neighbours: K, or fewer if there are not as many items.
+        known: Interactions with M modelled items.
+        shrinkage: Term added to the denominator of the cosine, in users.
+        neighbours: Neighbours per item; K is at most M - 1.
+
+    Returns:
+        [M, K] int32 dense item indexes of the neighbours, in no particular order, and [M, K] float32 similarities.
     """
     cosines = known.cooccurrences()
     roots = np.sqrt(known.users_of)

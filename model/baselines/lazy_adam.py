@@ -1,4 +1,7 @@
-"""Adam (Kingma, Ba, 2015) for tables of which a step touches a few rows: the others' moments stand still."""
+"""Adam for tables of which a step updates only a few rows; the moments of the other rows do not decay.
+
+D. Kingma, J. Ba, "Adam: a method for stochastic optimization", ICLR 2015.
+"""
 
 import numpy as np
 from numpy.typing import NDArray
@@ -9,10 +12,10 @@ _FIRST_FADE, _SECOND_FADE, _FLOOR = 0.9, 0.999, 1e-8
 
 
 class LazyAdam:
-    """Moments of one table.
+    """Adam optimiser of one table.
 
     Args:
-        shape: Of the table.
+        shape: Shape of the table.
     """
 
     def __init__(self, shape: tuple[int, ...]) -> None:
@@ -21,16 +24,22 @@ class LazyAdam:
         self._steps = 0
 
     def step(self, table: Floats, gradient: Floats, rate: float) -> None:
-        """Move the whole table against its gradient."""
+        """Update the whole table in place.
+
+        Args:
+            table: Float32 table of the optimiser's shape.
+            gradient: Float32 gradient of the same shape.
+            rate: Learning rate.
+        """
         self._move(table, slice(None), gradient, rate)
 
     def step_rows(self, table: Floats, rows: NDArray[np.int64], gradients: Floats, rate: float) -> None:
-        """Move the rows that occur; a row that occurs several times takes the sum of its gradients.
+        """Update some rows of a table in place.
 
         Args:
-            table: [R, W].
-            rows: [B] rows of the table.
-            gradients: [B, W].
+            table: [R, W] float32 table.
+            rows: [B] int64 rows to update, B at least 1; the gradients of a repeated row are summed.
+            gradients: [B, W] float32 gradient of each of these rows.
             rate: Learning rate.
         """
         order = np.argsort(rows, kind="stable")

@@ -1,4 +1,4 @@
-"""The online decayed Markov chain: the count baseline that published streaming results stay below."""
+"""A Markov chain over items with decayed lags, learned online."""
 
 from collections import defaultdict
 
@@ -16,7 +16,7 @@ _FIRST_ROOM = 8
 
 
 class _Followers:
-    """What followed one item, in arrays that can be added up as they are."""
+    """The transition counts of one item, in arrays so that adding them to scores is vectorised."""
 
     __slots__ = ("_items", "_places", "_sums")
 
@@ -38,12 +38,15 @@ class _Followers:
 
 
 class DecayedMarkov:
-    """Transitions A[j_d, i] += .8^d over 5 lags; scores sum_d .8^d (A + 10 p_i) / (row sum + 10) over 20 lags.
+    """Scores items by decayed transitions from the user's last items, backed off to recent popularity.
 
-    Exact: no row is ever cut. p is recent popularity (3,000 and 30,000 events) with a uniform floor.
+    Let j_d be the user's item at lag d, where lag 0 is the newest item. An event of item i adds 0.8^d to A[j_d, i] for
+    the first 5 lags with j_d other than i. The score of i is the sum of 0.8^d (A[j_d, i] + 10 p_i) / (sum of A[j_d] +
+    10) over the first 20 lags. p mixes recent popularity with time constants of 3,000 and 30,000 events, with weight
+    0.49 each, and a uniform distribution, with weight 0.02. All transitions are kept.
 
     Args:
-        size: Item indexes are below this, or the tables grow.
+        size: Initial number of items; it grows when a higher item index occurs.
     """
 
     def __init__(self, size: int) -> None:
@@ -52,7 +55,7 @@ class DecayedMarkov:
         self._recent = (RecentPopularity(size, 3_000.0), RecentPopularity(size, 30_000.0))
 
     def scores(self, state: UserState, now_ms: int) -> NDArray[np.float64]:
-        """Return [N] backed-off transition scores."""
+        """Return the transition scores, [N] float64; popularity for a user without history."""
         popularity = 0.49 * self._recent[0].shares + 0.49 * self._recent[1].shares
         popularity += 0.02 / len(popularity)
         if not len(state.items):
@@ -67,7 +70,7 @@ class DecayedMarkov:
         return scores + from_popularity * popularity
 
     def learn(self, before: UserState, item: int, value: float, ts_ms: int) -> None:
-        """Count the transitions from the last items."""
+        """Count the transitions from the user's last items, and the item's popularity."""
         history = before.items[:_LEARNED_LAGS].tolist()
         highest = max([item, *history])
         if highest >= len(self._sums):

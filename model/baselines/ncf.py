@@ -1,4 +1,4 @@
-"""Neural collaborative filtering, NeuMF (He et al., "Neural Collaborative Filtering", WWW 2017), on a stream."""
+"""Neural collaborative filtering on a stream: NeuMF (He et al., "Neural Collaborative Filtering", WWW 2017)."""
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,25 +21,26 @@ from millrace.model.baselines.selection import best_setting
 from millrace.model.dataset.event_table import EventTable
 from millrace.streams.statistics.growing import grown
 
-# As the paper: drawn for each touched item, uniformly.
+# Negative items per touched item, sampled uniformly as in the paper.
 _NEGATIVES = 4
 _BATCH_PAIRS = 256
 _RATE = 2e-3
 _EPOCHS = (5, 10, 20, 40)
 _NEXT_EPOCHS = 3
-# Of the plain gradient step that each event takes on its user's embedding.
+# Learning rate of the SGD step that each event takes on its user's embedding.
 _USER_RATE = 0.3
 
 
 class Ncf:
-    """Binary cross-entropy on touched items against drawn ones; between two fits only users' embeddings learn.
+    """NeuMF, trained with binary cross-entropy on touched items against sampled negatives.
 
-    A user met since the last fit starts from the mean of all users; one without events gets popularity.
+    Between two fits, only the user embeddings learn. A user who is new since the last fit starts near the mean of all
+    users at that fit. A user without events gets popularity scores.
 
     Args:
-        size: Item indexes are below this, or the tables grow.
-        seed: Of initial weights.
-        setting: Epochs of the first fit; None lets it choose by the newest tenth of its log.
+        size: Initial number of items; it grows when a higher item index occurs.
+        seed: Seed of the initial weights and of the sampled negatives.
+        setting: Epochs of the first fit; None lets the fit select them on the newest tenth of its log.
     """
 
     refit_share = 0.1
@@ -54,14 +55,14 @@ class Ncf:
         self._draws = np.random.default_rng(seed)
 
     def scores(self, state: UserState, now_ms: int) -> NDArray[np.float64]:
-        """Return [N] logits, in units of the largest."""
+        """Return the logits, divided by the largest absolute one, with ties broken by popularity, [N] float64."""
         row = self._rows.get(state.user_id)
         if self._tables is None or row is None:
             return self._back_off.under(None)
         return self._back_off.under(self._tables.logits(row).astype(np.float64))
 
     def learn(self, before: UserState, item: int, value: float, ts_ms: int) -> None:
-        """Move the user's embedding towards the item and away from drawn ones."""
+        """Take one gradient step on the user's embedding, with the item and sampled negatives."""
         self._back_off.learn(before, item, value, ts_ms)
         if self._tables is None or item >= len(self._tables.items):
             return
@@ -71,7 +72,7 @@ class Ncf:
         self._tables.move_user(row, np.append(drawn, item))
 
     def fit(self, events: EventTable, seed: int) -> None:
-        """Train on the whole log; a later fit starts from the last one and is shorter."""
+        """Train on the whole log; later fits start from the current weights and run fewer epochs."""
         if self.setting is None:
             self.setting = best_setting(_EPOCHS, lambda epochs: Ncf(self._size, self._seed, epochs), events, seed)
         rng = np.random.default_rng((self._seed, seed))
@@ -88,7 +89,7 @@ class Ncf:
 
 
 class _Tables:
-    """Embeddings and shared weights with the moments of their optimiser."""
+    """The embeddings of users and items, and the shared weights."""
 
     def __init__(self, items: int, rng: np.random.Generator) -> None:
         self.users: Floats = initial_embeddings(1, rng)
@@ -99,13 +100,13 @@ class _Tables:
         self._centre: Floats = np.zeros(WIDTH, np.float32)
 
     def logits(self, row: int) -> Floats:
-        """Return [N] logits of a user."""
+        """Return the logits of all items for the user at a row, [N] float32."""
         if self._prepared is None:
             self._prepared = prepare_items(self.items, self.weights)
         return logits(self.users[row], self._prepared, self.weights)
 
     def ensure_users(self, count: int, rng: np.random.Generator) -> None:
-        """Make room for `count` users; new ones start around the centre of those of the last fit."""
+        """Add embeddings until there are `count` users; new ones start near the mean of the users at the last fit."""
         new = count - self._known_users
         if new <= 0:
             return
@@ -115,19 +116,31 @@ class _Tables:
         self._known_users = count
 
     def ensure_items(self, count: int, rng: np.random.Generator) -> None:
-        """Make room for item indexes below `count`."""
+        """Add embeddings until there are `count` items."""
         if count > len(self.items):
             self.items = np.concatenate([self.items, initial_embeddings(count - len(self.items), rng)])
 
     def move_user(self, row: int, items: NDArray[np.int64]) -> None:
-        """Take one gradient step of a user: the last item was touched, the others were drawn."""
+        """Take one gradient step on a user's embedding.
+
+        Args:
+            row: Row of the user.
+            items: [B] int64 item indexes; the last one was touched, the others are sampled negatives.
+        """
         labels = np.zeros(len(items), np.float32)
         labels[-1] = 1.0
         user = np.broadcast_to(self.users[row], (len(items), WIDTH))
         self.users[row] -= _USER_RATE * gradient(user, self.items[items], labels, self.weights).users.sum(axis=0)
 
     def train(self, users: NDArray[np.int64], items: NDArray[np.int64], epochs: int, rng: np.random.Generator) -> None:
-        """Run over the touched pairs `epochs` times, with fresh negatives each time."""
+        """Train on touched pairs, with new negatives in each epoch.
+
+        Args:
+            users: [R] int64 user row of each pair.
+            items: [R] int64 item index of each pair.
+            epochs: Passes over the pairs.
+            rng: Random generator of the order and the negatives.
+        """
         optimisers = [LazyAdam(array.shape) for array in self.weights.all()]
         for_users, for_items = LazyAdam(self.users.shape), LazyAdam(self.items.shape)
         labels = np.repeat(np.array([1.0, 0.0], np.float32), [1, _NEGATIVES])

@@ -1,7 +1,9 @@
-"""NeuMF: generalised matrix factorisation beside a perceptron, with its gradient, in NumPy.
+"""NeuMF and its gradient in NumPy: generalised matrix factorisation next to a multilayer perceptron.
 
-He et al., "Neural Collaborative Filtering", WWW 2017. The network is so small that a framework would spend its time on
-calls, and single users are trained while the stream runs.
+It uses NumPy because the network is small and single users are trained during the stream, so that the call overhead of
+a framework would dominate.
+
+He et al., "Neural Collaborative Filtering", WWW 2017.
 """
 
 from dataclasses import dataclass
@@ -11,7 +13,7 @@ from numpy.typing import NDArray
 
 Floats = NDArray[np.float32]
 
-# The paper's smallest: 8 predictive factors in either branch, a tower of 32, 16 and 8 units.
+# The smallest network of the paper: 8 predictive factors in each branch, and a perceptron of 32, 16 and 8 units.
 FACTORS = 8
 EMBEDDED = 16
 HIDDEN = 16
@@ -21,15 +23,15 @@ _INITIAL_SPREAD = 0.05
 
 @dataclass(frozen=True, slots=True)
 class Weights:
-    """What users and items share.
+    """The float32 weights shared by all users and items.
 
     Args:
-        first: [2 EMBEDDED, HIDDEN] from the embeddings of user and item.
-        first_bias: [HIDDEN].
-        second: [HIDDEN, FACTORS].
-        second_bias: [FACTORS].
-        last: [2 FACTORS] from the product of the factors, then from the perceptron.
-        last_bias: [1].
+        first: [2 EMBEDDED, HIDDEN] first layer of the perceptron; rows of the user's embedding, then of the item's.
+        first_bias: [HIDDEN] bias of the first layer.
+        second: [HIDDEN, FACTORS] second layer of the perceptron.
+        second_bias: [FACTORS] bias of the second layer.
+        last: [2 FACTORS] output weights; of the product of the factors, then of the perceptron.
+        last_bias: [1] output bias.
     """
 
     first: Floats
@@ -46,7 +48,13 @@ class Weights:
 
 @dataclass(frozen=True, slots=True)
 class Gradient:
-    """Of a mean loss over a batch: by the embeddings of the batch, and by the shared weights."""
+    """The gradient of the mean loss over a batch.
+
+    Args:
+        users: [B, WIDTH] float32 gradient with respect to the user embedding of each pair.
+        items: [B, WIDTH] float32 gradient with respect to the item embedding of each pair.
+        weights: Gradient with respect to the shared weights.
+    """
 
     users: Floats
     items: Floats
@@ -71,17 +79,17 @@ def initial_weights(rng: np.random.Generator) -> Weights:
 
 
 def initial_embeddings(rows: int, rng: np.random.Generator) -> Floats:
-    """Return [rows, WIDTH]: factors first, then the perceptron's input."""
+    """Return random embeddings, [rows, WIDTH] float32: FACTORS columns, then EMBEDDED columns for the perceptron."""
     return rng.normal(0.0, _INITIAL_SPREAD, (rows, WIDTH)).astype(np.float32)
 
 
 @dataclass(frozen=True, slots=True)
 class PreparedItems:
-    """What the logits need of items, computed once for many users.
+    """The part of the logits that depends only on the items, computed once for many users.
 
     Args:
-        factors: [N, FACTORS].
-        hidden: [N, HIDDEN] the items' share of the first hidden layer.
+        factors: [N, FACTORS] float32 factors of the items.
+        hidden: [N, HIDDEN] float32 contribution of the items and the bias to the first hidden layer.
     """
 
     factors: Floats
@@ -89,13 +97,27 @@ class PreparedItems:
 
 
 def prepare_items(items: Floats, weights: Weights) -> PreparedItems:
-    """Return what `logits` needs of [N, WIDTH] embeddings."""
+    """Precompute the items' part of the logits.
+
+    Args:
+        items: [N, WIDTH] float32 item embeddings.
+        weights: Shared weights.
+    """
     hidden = items[:, FACTORS:] @ weights.first[EMBEDDED:] + weights.first_bias
     return PreparedItems(np.ascontiguousarray(items[:, :FACTORS]), hidden)
 
 
 def logits(user: Floats, items: PreparedItems, weights: Weights) -> Floats:
-    """Return [N] logits of one user's embedding [WIDTH] with those of items."""
+    """Return the logits of all items for one user.
+
+    Args:
+        user: [WIDTH] float32 embedding of the user.
+        items: Precomputed part of the N items.
+        weights: Shared weights.
+
+    Returns:
+        [N] float32 logits.
+    """
     hidden = items.hidden + user[FACTORS:] @ weights.first[:EMBEDDED]
     tower = np.maximum(hidden, 0.0, out=hidden) @ weights.second
     tower += weights.second_bias
@@ -104,12 +126,12 @@ def logits(user: Floats, items: PreparedItems, weights: Weights) -> Floats:
 
 
 def gradient(users: Floats, items: Floats, labels: Floats, weights: Weights) -> Gradient:
-    """Return the gradient of the mean binary cross-entropy.
+    """Return the gradient of the mean binary cross-entropy over a batch of user-item pairs.
 
     Args:
-        users: [B, WIDTH] embeddings.
-        items: [B, WIDTH] embeddings.
-        labels: [B], 1 where the user touched the item, 0 where it was drawn.
+        users: [B, WIDTH] float32 user embedding of each pair.
+        items: [B, WIDTH] float32 item embedding of each pair.
+        labels: [B] float32, 1 where the user touched the item, 0 for a sampled negative.
         weights: Shared weights.
     """
     inputs = np.concatenate([users[:, FACTORS:], items[:, FACTORS:]], axis=1)
@@ -117,7 +139,7 @@ def gradient(users: Floats, items: Floats, labels: Floats, weights: Weights) -> 
     tower = np.maximum(hidden @ weights.second + weights.second_bias, 0.0)
     product = users[:, :FACTORS] * items[:, :FACTORS]
     top = np.concatenate([product, tower], axis=1)
-    # The logistic function as a tangent, which cannot overflow.
+    # The logistic function, written with tanh so that it cannot overflow.
     chance = 0.5 + 0.5 * np.tanh(0.5 * (top @ weights.last + weights.last_bias))
     by_logit = (chance - labels) / np.float32(len(labels))
     by_top = by_logit[:, None] * weights.last

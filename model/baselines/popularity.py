@@ -1,4 +1,4 @@
-"""AllTimePopularity, of all time and of late."""
+"""Popularity baselines: event counts over the whole log, and exponentially decayed counts."""
 
 import numpy as np
 from numpy.typing import NDArray
@@ -10,17 +10,17 @@ _RESCALE_AT = 1e100
 
 
 class AllTimePopularity:
-    """The number of events of each item.
+    """Scores items by their number of events.
 
     Args:
-        size: Item indexes are below this, or the table grows.
+        size: Initial number of items; it grows when a higher item index occurs.
     """
 
     def __init__(self, size: int) -> None:
         self._counts = np.zeros(size)
 
     def scores(self, state: UserState, now_ms: int) -> NDArray[np.float64]:
-        """Return [N] all-time counts."""
+        """Return the event counts, [N] float64."""
         return self._counts.copy()
 
     def learn(self, before: UserState, item: int, value: float, ts_ms: int) -> None:
@@ -31,11 +31,14 @@ class AllTimePopularity:
 
 
 class RecentPopularity:
-    """Counts that fade exponentially with the events that follow; forward decay, rescaled now and then.
+    """Scores items by event counts that decay exponentially with the number of later events.
+
+    Instead of decaying all counts at each event, the weight of a new event grows (forward decay). The counts are
+    rescaled before the weight overflows.
 
     Args:
-        size: Item indexes are below this, or the table grows.
-        decay_events: Time constant.
+        size: Initial number of items; it grows when a higher item index occurs.
+        decay_events: Time constant of the decay, in events of all items.
     """
 
     def __init__(self, size: int, decay_events: float = 3_000.0) -> None:
@@ -45,11 +48,11 @@ class RecentPopularity:
         self._factor = float(np.exp(1.0 / decay_events))
 
     def scores(self, state: UserState, now_ms: int) -> NDArray[np.float64]:
-        """Return [N] decayed counts, up to a common factor."""
+        """Return the decayed counts up to a common factor, [N] float64."""
         return self._weights.copy()
 
     def learn(self, before: UserState, item: int, value: float, ts_ms: int) -> None:
-        """Count the item, newer events more."""
+        """Count the item with the current weight."""
         if item >= len(self._weights):
             self._weights = grown(self._weights, item + 1)
         self._growth *= self._factor
@@ -62,5 +65,5 @@ class RecentPopularity:
 
     @property
     def shares(self) -> NDArray[np.float64]:
-        """Return [N] shares that sum to 1 once there are events."""
+        """Return the decayed share of each item, [N] float64; they sum to 1, or are all 0 before the first event."""
         return self._weights / max(self._total, 1e-12)

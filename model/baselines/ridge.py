@@ -1,4 +1,4 @@
-"""Ridge regressions with biases, of one rater and of all: compiled, since there are thousands of tiny ones."""
+"""Ridge regressions with biases, for one user and for all; compiled, since a fit solves thousands of small ones."""
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,13 +11,16 @@ Ints = NDArray[np.int32]
 
 @compiled
 def solve_one(others: Doubles, numbers: Ints, centred: Doubles, penalty: float) -> Doubles:
-    """Return [K + 1] x minimising sum_r (centred_r - b_r - x . (v_r, 1))^2 + penalty |x|^2, by Cholesky.
+    """Return the x that minimises sum_r (centred_r - b_r - x . (v_r, 1))^2 + penalty |x|^2, by Cholesky.
 
     Args:
-        others: [M, K + 1] vectors v of the other side, with its biases b in the last column.
-        numbers: [R] row of `others` of each rating.
-        centred: [R] ratings less their mean.
-        penalty: Above 0.
+        others: [M, K + 1] float64 vectors v of the other side, with its biases b in the last column.
+        numbers: [R] int32 row of `others` for each rating.
+        centred: [R] float64 ratings minus the mean rating.
+        penalty: L2 penalty, above 0.
+
+    Returns:
+        [K + 1] float64 vector, with the bias as the last entry.
     """
     size = others.shape[1]
     gram = np.zeros((size, size))
@@ -53,16 +56,16 @@ def solve_one(others: Doubles, numbers: Ints, centred: Doubles, penalty: float) 
 def solve_side(
     side: Doubles, order: NDArray[np.int64], own: Ints, others: Doubles, numbers: Ints, centred: Doubles, penalty: float
 ) -> None:
-    """Overwrite the rows of one side that have ratings.
+    """Solve for all rows of one side that have ratings, in place.
 
     Args:
-        side: [N, K + 1] vectors and biases.
-        order: [R] ratings sorted by `own`.
-        own: [R] row of `side` of each rating.
-        others: [M, K + 1] vectors and biases of the other side.
-        numbers: [R] row of `others` of each rating.
-        centred: [R] ratings less their mean.
-        penalty: Above 0.
+        side: [N, K + 1] float64 vectors, with the biases in the last column; modified.
+        order: [R] int64 numbers of the ratings, sorted by `own`.
+        own: [R] int32 row of `side` for each rating.
+        others: [M, K + 1] float64 vectors and biases of the other side.
+        numbers: [R] int32 row of `others` for each rating.
+        centred: [R] float64 ratings minus the mean rating.
+        penalty: L2 penalty, above 0.
     """
     first = 0
     while first < len(order):

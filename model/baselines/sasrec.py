@@ -1,4 +1,7 @@
-"""SASRec on a stream: fitted to the log's sequences, then to what is new in them."""
+"""SASRec on a stream: trained on the whole log first, then on new events and a replayed sample of old ones.
+
+W.-C. Kang, J. McAuley, "Self-Attentive Sequential Recommendation", ICDM 2018.
+"""
 
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -17,9 +20,9 @@ if TYPE_CHECKING:
     from millrace.model.baselines.sasrec_network import SasrecNetwork
     from millrace.model.training.fitter import Fitter
 
-# Every second position of a window predicts, so that each prediction sees at least half a window.
+# The newest half of a window's positions predict, so that each prediction can read at least half a window.
 _TARGETS_SHARE = 2
-# Predictions made in the first fit, so that a small log is seen often and a large one is seen in time.
+# Targets over all epochs of the first fit: a small log gets more epochs, a large one fewer.
 _FIRST_TARGETS = 300_000
 _FIRST_EPOCHS = (2, 30)
 _FIRST_RATE = 2e-3
@@ -27,24 +30,25 @@ _NEXT_EPOCHS, _NEXT_RATE = 3, 1e-3
 _STEPS_PER_EPOCH = 40
 _BATCH_WINDOWS = (8, 32)
 _WEIGHT_DECAY = 0.01
-# The item table grows by this many rows: for each size a graph is traced anew.
+# The item table grows by this many rows at a time, because TensorFlow traces a new graph for each size.
 _ROWS_STEP = 2_048
-# The paper's two values: much is dropped where items have few events.
+# The paper's two values: the higher one is for data with few events per item.
 _DROPOUT_SPARSE, _DROPOUT_DENSE = 0.5, 0.2
 _DENSE_EVENTS_PER_ITEM = 50
 
 
 class Sasrec:
-    """Two blocks of causal self-attention over the newest items, learned positions, tied item vectors.
+    """Causal self-attention over the user's newest items, with learned positions and tied item vectors.
 
-    Trained with the full softmax cross-entropy over all items met so far instead of the paper's one drawn negative,
-    which makes it considerably stronger (Klenitskiy, Vasilev, "Turning Dross Into Gold Loss", RecSys 2023). A later fit
-    starts from the weights of the last one and sees the windows with new events and as many old ones.
+    The loss is the softmax cross-entropy over all items met so far. It gives better rankings than the paper's loss with
+    one sampled negative (A. Klenitskiy, A. Vasilev, "Turning Dross Into Gold Loss: is BERT4Rec really better than
+    SASRec?", RecSys 2023). A later fit starts from the current weights and trains on the windows with new targets and
+    on as many old windows.
 
     Args:
-        size: Item indexes are below this, or the table grows.
-        seed: Of initial weights.
-        config: Sizes.
+        size: Initial number of scores; it grows when a higher item index occurs.
+        seed: Seed of the initial weights, of dropout and of the replayed windows.
+        config: Sizes of the network; the defaults of `SasrecConfig` if None.
     """
 
     refit_share = 0.1
@@ -53,7 +57,7 @@ class Sasrec:
         self._config = config or SasrecConfig()
         self._seed = seed
         self._back_off = BackOff(size)
-        # Row of each item in the network's table, 0 before it was met, and the item of each row.
+        # [N] row of each item in the network's table, 0 for an item not met yet; and [R] item of each row.
         self._rows: NDArray[np.int32] = np.zeros(size, np.int32)
         self._items: NDArray[np.int32] = np.zeros(1, np.int32)
         self._training: _NetworkTraining | None = None
@@ -62,7 +66,7 @@ class Sasrec:
         self._learned = 0
 
     def scores(self, state: UserState, now_ms: int) -> NDArray[np.float64]:
-        """Return [N] logits, in units of the largest."""
+        """Return the logits, divided by the largest absolute one, with ties broken by popularity, [N] float64."""
         weights = self._weights
         if weights is None:
             return self._back_off.under(None)
@@ -77,11 +81,11 @@ class Sasrec:
         return self._back_off.under(model)
 
     def learn(self, before: UserState, item: int, value: float, ts_ms: int) -> None:
-        """Count the item for the back-off; the network waits for the next fit."""
+        """Count the item for the back-off; the network changes only at the next fit."""
         self._back_off.learn(before, item, value, ts_ms)
 
     def fit(self, events: EventTable, seed: int) -> None:
-        """Train on windows of the log."""
+        """Train on windows of the log; later fits use new windows and as many replayed ones."""
         windows = cut_windows(events, self._config.length, self._config.length // _TARGETS_SHARE)
         epochs, rate = int(np.clip(_FIRST_TARGETS // max(len(events), 1), *_FIRST_EPOCHS)), _FIRST_RATE
         if self._arrays is not None:
@@ -101,11 +105,11 @@ class Sasrec:
         self._weights = training.network.weights_for_inference()
 
     def __getstate__(self) -> dict[str, Any]:
-        """Leave the Keras objects out: the next fit makes them from the arrays."""
+        """Return the state without Keras objects; the next fit rebuilds them from the arrays."""
         return {**self.__dict__, "_training": None}
 
     def _take_in(self, met: NDArray[np.int32]) -> None:
-        """Give a row to every item met for the first time."""
+        """Assign a table row to each new item; `met` holds [K] int32 distinct item indexes."""
         highest = int(met.max(initial=0))
         if highest >= len(self._rows):
             self._rows = grown(self._rows, highest + 1)
@@ -114,10 +118,10 @@ class Sasrec:
         self._items = np.append(self._items, new)
 
     def _training_for(self, events: EventTable) -> "_NetworkTraining":
-        """Return what trains, with a row for every item: the last one, or a larger one."""
+        """Return a network and its fitter with a row for each item: the current ones if they are large enough."""
         if self._training is not None and len(self._items) <= self._training.rows:
             return self._training
-        # TensorFlow takes seconds to load: only who fits pays for it.
+        # Imported here because TensorFlow takes seconds to load, and only a fit needs it.
         from millrace.model.baselines.sasrec_network import SasrecNetwork
         from millrace.model.training.fitter import Fitter
 
@@ -140,7 +144,7 @@ def _dropout(events: EventTable) -> float:
 
 
 def _new_and_replayed(windows: Windows, learned: int, rng: np.random.Generator) -> Windows:
-    """Return the windows that have a target at log row `learned` or later, and as many others drawn."""
+    """Return the windows with a target at log row `learned` or later, and a sample of as many other windows."""
     new = windows.newest >= learned
     old = np.flatnonzero(~new)
     replayed = rng.choice(old, min(len(old), int(new.sum())), replace=False)

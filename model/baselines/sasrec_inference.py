@@ -1,4 +1,4 @@
-"""SASRec for one user at a time, in NumPy: a framework's call costs more than the arithmetic."""
+"""SASRec inference for one user at a time, in NumPy, because a framework's call overhead exceeds the arithmetic."""
 
 from dataclasses import dataclass
 
@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 Floats = NDArray[np.float32]
-# Kernel and bias of a dense layer; scale and offset of a norm.
+# Kernel and bias of a dense layer, or scale and offset of a layer norm.
 Pair = tuple[Floats, Floats]
 
 _NORM_FLOOR = 1e-5
@@ -14,12 +14,12 @@ _NORM_FLOOR = 1e-5
 
 @dataclass(frozen=True, slots=True)
 class SasrecConfig:
-    """Sizes.
+    """Sizes of the network.
 
     Args:
-        width: d, of item vectors and hidden states.
-        blocks: Attention blocks.
-        length: L, newest items read.
+        width: d, width of item vectors and hidden states.
+        blocks: Number of attention blocks, at least 1.
+        length: L, number of newest items that are read.
     """
 
     width: int = 64
@@ -29,7 +29,17 @@ class SasrecConfig:
 
 @dataclass(frozen=True, slots=True)
 class BlockWeights:
-    """Of one block: norms, dense layers."""
+    """The weights of one attention block.
+
+    Args:
+        attention_norm: Scale and offset, [d] each, of the norm before the attention.
+        query: Kernel [d, d] and bias [d] of the queries.
+        key_value: Kernel [d, 2 d] and bias [2 d] of the keys, then the values.
+        mix: Kernel [d, d] and bias [d] of the attention's output.
+        forward_norm: Scale and offset, [d] each, of the norm before the position-wise network.
+        inner: Kernel [d, d] and bias [d] of its first layer.
+        outer: Kernel [d, d] and bias [d] of its second layer.
+    """
 
     attention_norm: Pair
     query: Pair
@@ -42,13 +52,13 @@ class BlockWeights:
 
 @dataclass(frozen=True, slots=True)
 class SasrecWeights:
-    """Of the whole network.
+    """The weights of the whole network.
 
     Args:
-        items: [R, d], input and output vectors.
-        positions: [L, d], newest last.
-        blocks: In order.
-        norm: The last one.
+        items: [R, d] float32 item vectors, used for input and output; row 0 is padding.
+        positions: [L, d] float32 position vectors, newest last.
+        blocks: Weights of the blocks, in order.
+        norm: Scale and offset, [d] each, of the norm after the last block.
     """
 
     items: Floats
@@ -58,11 +68,14 @@ class SasrecWeights:
 
 
 def next_item_logits(weights: SasrecWeights, history: NDArray[np.int32]) -> Floats:
-    """Return [R] logits of the item after a history.
+    """Compute the logits of the next item after a history.
 
     Args:
-        weights: Trained.
-        history: [H] item rows, oldest first, at least one; the newest L are read.
+        weights: Weights of a trained network.
+        history: [H] int32 rows of the item table, oldest first, H at least 1; the newest L are read.
+
+    Returns:
+        [R] float32 logits.
     """
     length, width = weights.positions.shape
     history = history[-length:]
@@ -74,7 +87,7 @@ def next_item_logits(weights: SasrecWeights, history: NDArray[np.int32]) -> Floa
 
 
 def _block(weights: BlockWeights, x: Floats, queries: int) -> Floats:
-    """Return [queries, d] of the last positions."""
+    """Return the hidden states of the last `queries` positions, [queries, d] float32; `x` is [H, d] float32."""
     normed = _norm(weights.attention_norm, x)
     key, value = np.split(_dense(weights.key_value, normed), 2, axis=-1)
     scores = _dense(weights.query, normed[-queries:]) @ key.T * np.float32(x.shape[1] ** -0.5)

@@ -13,14 +13,14 @@ _HIDDEN = -1e9
 
 
 class SasrecNetwork(keras.Model):  # type: ignore[misc]
-    """Logits of the next item after each of the last `targets` positions, over all items met so far.
+    """Network that predicts the next item after each of the last `targets` positions.
 
     Args:
-        config: Sizes.
-        rows: R, rows of the item table; row 0 is padding, some may be spare.
-        targets: S, positions that predict.
-        dropout: Share of units dropped in training.
-        seed: Of dropout and initial weights.
+        config: Sizes of the network.
+        rows: R, rows of the item table; row 0 is padding, and the last rows may be spare (see `use_rows`).
+        targets: S, number of last positions that predict.
+        dropout: Share of units dropped in training, 0 to 1.
+        seed: Seed of dropout and of the initial weights.
     """
 
     def __init__(self, config: SasrecConfig, rows: int, targets: int, dropout: float, seed: int) -> None:
@@ -34,20 +34,23 @@ class SasrecNetwork(keras.Model):  # type: ignore[misc]
         ]
         self.drop = keras.layers.Dropout(dropout, seed=seed)
         self.norm = _norm(config.width, "last_norm")
-        # Added to the logits: large and negative where a row stands for no item.
+        # Added to the logits; large and negative for rows without an item.
         self.spare = self.add_weight(shape=(rows,), initializer="zeros", trainable=False, name="spare")
 
         self._draws = [(draw, np.array(draw)) for draw in self.non_trainable_variables if draw is not self.spare]
 
     def build(self, input_shape: Any) -> None:
-        """Do nothing: the layers come built."""
+        """Do nothing, since the constructor builds all layers."""
 
     def call(self, inputs: Any, training: bool = False) -> Any:
-        """Return [B, S, R] logits.
+        """Compute the logits of the next item.
 
         Args:
-            inputs: One [B, L] int32 array of item rows, newest last, 0 where padded.
-            training: Whether to drop units.
+            inputs: Tuple of one [B, L] int32 tensor of item rows, newest last, 0 where padded.
+            training: Whether to apply dropout.
+
+        Returns:
+            [B, S, R] float32 logits.
         """
         (history,) = inputs
         x = gather(self.items, history) * self.config.width**0.5 + self.positions
@@ -60,7 +63,7 @@ class SasrecNetwork(keras.Model):  # type: ignore[misc]
         return ops.reshape(logits, (-1, self.targets, self.items.shape[0]))
 
     def use_rows(self, count: int) -> None:
-        """Let the rows from 1 to `count` (included) stand for items."""
+        """Mark rows 1 to `count`, inclusive, as items; the logits of all other rows become large and negative."""
         row = np.arange(self.items.shape[0])
         self.spare.assign(np.where((row >= 1) & (row <= count), 0.0, _HIDDEN).astype(np.float32))
 
@@ -74,16 +77,20 @@ class SasrecNetwork(keras.Model):  # type: ignore[misc]
         )
 
     def arrays(self) -> list[Any]:
-        """Return copies of all trained weights, for `start_from`."""
+        """Return copies of all trainable weights, for `start_from`."""
         return [np.array(weight) for weight in self.trainable_weights]
 
     def start_from(self, arrays: Sequence[Any]) -> None:
-        """Take over the weights of a network that may differ in having fewer rows."""
+        """Load the weights of a network of the same sizes that may have fewer rows.
+
+        Args:
+            arrays: Result of `arrays` of that network; additional rows keep their initial values.
+        """
         for own, known in zip(self.trainable_weights, arrays, strict=True):
             own.assign(np.concatenate([known, np.array(own)[len(known) :]]))
 
     def forget_steps(self) -> None:
-        """Start the optimiser and the draws of dropout anew, as if the network had just been made."""
+        """Reset the optimiser and the random state of dropout to those of a new network."""
         for variable, value in self._draws:
             variable.assign(value)
         for variable in self.optimizer.variables:
@@ -91,7 +98,7 @@ class SasrecNetwork(keras.Model):  # type: ignore[misc]
 
 
 class _TransformerBlock(keras.layers.Layer):  # type: ignore[misc]
-    """One head of causal softmax attention, then a position-wise network; both with a norm before and a residual."""
+    """Pre-norm transformer block: causal attention with one head, then a position-wise network, both residual."""
 
     def __init__(self, config: SasrecConfig, dropout: float, seed: int, name: str) -> None:
         super().__init__(name=name)
@@ -107,13 +114,17 @@ class _TransformerBlock(keras.layers.Layer):  # type: ignore[misc]
         self.drops = [keras.layers.Dropout(dropout, seed=seed + number) for number in range(3)]
 
     def call(self, x: Any, hidden: Any, queries: int, training: bool = False) -> Any:
-        """Return [B, queries, d] of the last positions.
+        """Compute the hidden states of the last positions.
 
         Args:
-            x: [B, L, d].
-            hidden: [B, queries, L], a large negative number where the query may not see the key.
+            x: [B, L, d] float32 hidden states of all positions.
+            hidden: [B, queries, L] float32 added to the attention scores; large and negative where a query must not
+                attend to a key, 0 elsewhere.
             queries: Number of last positions to compute.
-            training: Whether to drop units.
+            training: Whether to apply dropout.
+
+        Returns:
+            [B, queries, d] float32 hidden states.
         """
         normed = self.attention_norm(x)
         key, value = ops.split(self.key_value(normed), 2, axis=-1)
@@ -136,7 +147,7 @@ class _TransformerBlock(keras.layers.Layer):  # type: ignore[misc]
 
 
 def _future(length: int) -> Any:
-    """Return [L, L], a large negative number where the key comes after the query."""
+    """Return the causal mask, [L, L] float32: large and negative where the key comes after the query, else 0."""
     return np.triu(np.full((length, length), _HIDDEN, np.float32), 1)
 
 

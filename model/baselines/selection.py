@@ -1,4 +1,4 @@
-"""Choosing a baseline's setting by the log alone: fit on the older part, grade lists on the newest."""
+"""Selection of a baseline's hyperparameters: fit on the older part of the log, evaluate on the newest."""
 
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Sequence
@@ -16,22 +16,23 @@ Setting = TypeVar("Setting")
 
 _NEWEST_SHARE = 0.1
 _MAX_GRADED = 2_000
-# With fewer graded events the differences between settings are noise.
+# With fewer graded events, the differences between settings are mostly noise.
 _MIN_GRADED = 50
 
 
 def best_setting(
     settings: Sequence[Setting], make: Callable[[Setting], FittedBaseline], events: EventTable, seed: int
 ) -> Setting:
-    """Return the setting with the best NDCG@10 on the newest tenth of the log; the middle one if that is too short.
+    """Return the setting with the highest NDCG@10 on the newest tenth of the log.
 
-    Weights are frozen at the cut, histories advance.
+    Each baseline is fitted to the older events. During the evaluation the user states advance, the model does not.
 
     Args:
-        settings: Compared; the first one wins among equals.
-        make: Returns a baseline of a setting, not fitted.
+        settings: Settings to compare; the first of equal ones wins, and the middle one if the newest tenth is too
+            short.
+        make: Returns an unfitted baseline with a setting.
         events: The log so far.
-        seed: Of the fits.
+        seed: Seed of the fits.
     """
     cut = newest_from(events)
     if cut is None:
@@ -41,7 +42,7 @@ def best_setting(
 
 
 def newest_from(events: EventTable) -> int | None:
-    """Return the first row of the newest tenth, None if that is too short to compare anything on."""
+    """Return the first row of the newest tenth of the log; None if that has fewer than `_MIN_GRADED` events."""
     graded = int(_NEWEST_SHARE * len(events))
     return len(events) - graded if graded >= _MIN_GRADED else None
 
@@ -63,7 +64,15 @@ def _ndcg(baseline: FittedBaseline, events: EventTable, cut: int) -> float:
 
 
 def newest_moments(events: EventTable, cut: int) -> Iterator[tuple[UserState, int]]:
-    """Yield the state before each first touch from row `cut` on, and its row; evenly thinned to at most _MAX_GRADED."""
+    """Iterate over the first touches of items from row `cut` on, evenly sampled to at most `_MAX_GRADED`.
+
+    Args:
+        events: The log, in order.
+        cut: First row to consider.
+
+    Yields:
+        The user's state before the event, and the row of the event.
+    """
     rows_of: defaultdict[int, list[int]] = defaultdict(list)
     for row, user in enumerate(events.users[:cut].tolist()):
         rows_of[user].append(row)
@@ -76,7 +85,7 @@ def newest_moments(events: EventTable, cut: int) -> Iterator[tuple[UserState, in
 
 
 def _state(events: EventTable, user_id: str, rows: NDArray[np.int64]) -> UserState:
-    """Return a user after the events at `rows`, which are in log order."""
+    """Return the state of a user after the user's events at `rows`, [R] int64 in log order."""
     newest = rows[::-1][:HISTORY_LENGTH]
     items = events.items[rows]
     return UserState(

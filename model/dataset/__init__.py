@@ -1,1 +1,1 @@
-"""From the log to tensors: event columns, encoder windows and ranker samples."""
+"""Training data from the event log: the log as columns, and windows for the sequence encoder."""

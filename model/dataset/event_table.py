@@ -1,4 +1,4 @@
-"""The log as columns: what training reads."""
+"""The event log as columns, the input of all training."""
 
 from dataclasses import dataclass, field
 
@@ -10,14 +10,15 @@ _NO_WEIGHTS: NDArray[np.float32] = np.empty(0, np.float32)
 
 @dataclass(frozen=True, slots=True)
 class EventTable:
-    """Events in log order, one row each, repeated ids left out.
+    """Events in log order, one per row, without duplicate event ids.
 
     Args:
-        users: [N] int32 numbers of users, dense from 0.
+        users: [N] int32 user numbers, dense from 0.
         items: [N] int32 dense item indexes, from 1.
-        values: [N] float32, 0.5 to 5.
-        ts_ms: [N] int64 event times.
-        weights: [N] float32 what each teaches, in ratings; 1 each if not given. Of weight 0 it is nobody's target.
+        values: [N] float32 event values, 0.5 to 5.
+        ts_ms: [N] int64 event times, in milliseconds since 1970.
+        weights: [N] float32 training weight of each event, where a rating has weight 1; 1 by default. An event of
+            weight 0 is never a training target.
     """
 
     users: NDArray[np.int32]

@@ -1,4 +1,4 @@
-"""User sequences cut into windows for the encoder."""
+"""Training windows for the sequence encoder, cut from the users' event sequences."""
 
 from dataclasses import dataclass, fields
 
@@ -12,16 +12,16 @@ _MS_PER_S = 1000.0
 
 @dataclass(frozen=True, slots=True)
 class Windows:
-    """W windows; the last S slots of the input each predict the event that came next.
+    """W training windows; each of the last S slots of a window predicts the event after it.
 
     Args:
-        history: [W, L] int32, newest last, 0 where padded.
-        value: [W, L] float32 ratings.
-        age: [W, L] float32 seconds before the newest entry.
+        history: [W, L] int32 dense item indexes, newest last, 0 where padded.
+        value: [W, L] float32 event values, 0 where padded.
+        age: [W, L] float32 seconds between the entry and the newest entry of the window, 0 where padded.
         ahead: [W, L] float32 seconds from the entry to the user's next event, 0 where padded.
-        target: [W, S] int32 next item after each of the last S slots, 0 where there is none.
-        target_value: [W, S] float32 its rating.
-        target_row: [W, S] int32 its log row, -1 where there is none.
+        target: [W, S] int32 item after each of the last S slots, 0 where there is none or its weight is 0.
+        target_value: [W, S] float32 value of that event, 0 where there is none.
+        target_row: [W, S] int32 log row of that event, -1 where there is none.
         newest: [W] int32 log row of the newest target.
     """
 
@@ -38,11 +38,15 @@ class Windows:
         return len(self.history)
 
     def take(self, rows: NDArray[np.int64]) -> "Windows":
-        """Return the windows at `rows`."""
+        """Return the windows at `rows`, [M] int64."""
         return Windows(**{column.name: getattr(self, column.name)[rows] for column in fields(self)})
 
     def cropped(self) -> "Windows":
-        """Return the windows without the slots that are padding, or without a target, in all of them."""
+        """Return the windows without the oldest slots that are empty in all of them.
+
+        History slots are dropped where every window has padding, target slots where no window has a target. L and S
+        stay at least 1, and L at least S.
+        """
         targets = _used(self.target)
         length = max(_used(self.history), targets)
         short = {column.name: getattr(self, column.name)[:, -length:] for column in fields(self)[:4]}
@@ -51,18 +55,18 @@ class Windows:
 
 
 def _used(items: NDArray[np.int32]) -> int:
-    """Return how many of the last columns hold anything; at least one."""
+    """Return how many of the last columns to keep so that no positive entry is lost; at least 1."""
     used = np.flatnonzero((items > 0).any(axis=0))
     return max(items.shape[1] - int(used[0]), 1) if len(used) else 1
 
 
 def cut_windows(events: EventTable, length: int, targets: int) -> Windows:
-    """Cut each user's sequence, from its newest event backwards, so that every event is a target once.
+    """Cut each user's sequence into windows, from the newest event backwards, so that each event is a target once.
 
     Args:
-        events: In log order; a user's events are put in the order of their times.
-        length: L, slots of history.
-        targets: S, targets of a window.
+        events: At least one event, in log order; each user's events are sorted by time.
+        length: L, history slots of a window.
+        targets: S, target slots of a window.
     """
     return _fill(events, *piece_bounds(events, targets), length, targets)
 
@@ -75,8 +79,8 @@ def piece_bounds(events: EventTable, targets: int) -> tuple[NDArray[np.int64], N
         targets: Events per piece; a user's oldest piece may have fewer.
 
     Returns:
-        [N] int64 rows ordered by user, then time, then row; [P] first place of the user of each piece in that order;
-        [P] one past the last place of each piece.
+        The event order, [N] int64: rows sorted by user, then time, then row; for each of P pieces, the place in this
+        order where its user's events start, [P] int64; and the place after its last event, [P] int64.
     """
     order = np.lexsort((np.arange(len(events)), events.ts_ms, events.users))
     users = events.users[order]
@@ -96,7 +100,7 @@ def _fill(
     length: int,
     targets: int,
 ) -> Windows:
-    """Gather the windows; `first` and `end` bound each window's user and targets in the sorted events."""
+    """Build the windows from the result of `piece_bounds`: `order` [N], `first` [W] and `end` [W]."""
     slots = end[:, None] - 1 - length + np.arange(length)
     there = slots >= first[:, None]
     rows = order[np.maximum(slots, 0)]

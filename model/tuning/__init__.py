@@ -1,1 +1,1 @@
-"""Choosing a model configuration on the warm-up part of a stream, and on nothing after it."""
+"""Hyperparameter search on the warm-up part of a stream; it never reads the graded part."""

@@ -1,4 +1,4 @@
-"""Several processes on one study."""
+"""Runs a search in one or several processes that share a study."""
 
 import multiprocessing
 import time
@@ -17,14 +17,14 @@ _POLL_S = 0.5
 
 @dataclass(frozen=True, slots=True)
 class SearchOptions:
-    """A search.
+    """Options of a search.
 
     Args:
         work: Folder of the study.
-        trials: Finished trials wanted in all.
-        budget_s: Wall-clock seconds of this run.
-        jobs: Processes.
-        seed: Of the proposals.
+        trials: Finished trials after which the study ends, including those of earlier runs.
+        budget_s: Wall-clock budget of this run, in seconds.
+        jobs: Number of processes.
+        seed: Seed of the sampler.
     """
 
     work: Path
@@ -41,17 +41,22 @@ def search(
     space: Space = SEARCH_SPACE,
     progress: Callable[[int], None] = lambda finished: None,
 ) -> Found:
-    """Search, in this process or in several.
+    """Run a search in this process, or in several spawned ones.
 
     Args:
-        stream: Training and warm-up.
-        make: Makes a fresh system; a function of a module, so that a new process finds it.
-        options: How long, where.
-        space: What is tried.
-        progress: Called with the number of finished trials now and then.
+        stream: Training and warm-up events.
+        make: Returns a new system for a configuration and a stream. A module-level function, since spawned processes
+            import it by name.
+        options: Budget, folder and processes.
+        space: Hyperparameters to search.
+        progress: Called with the number of finished trials: after each trial with one process, else twice a second.
+
+    Returns:
+        The best configuration of the study.
 
     Raises:
-        FatalError: A process failed.
+        ConfigurationError: The folder cannot be used, or no trial was completed.
+        FatalError: All processes failed.
     """
     began = time.monotonic()
     own = Search(options.work, stream, space, options.seed)
@@ -80,6 +85,6 @@ def search(
 
 
 def _work(stream: WarmUpStream, make: MakeSystem, options: SearchOptions, space: Space, number: int) -> None:
-    """Join the study; a process of its own."""
+    """Run trials of the study; the entry point of a spawned process."""
     budget = Budget(options.trials, time.monotonic() + options.budget_s)
     Search(options.work, stream, space, options.seed + number).run(make, budget)

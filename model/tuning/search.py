@@ -1,7 +1,9 @@
-"""The search itself: an Optuna study in a work folder, which any number of processes may join, now or later.
+"""Hyperparameter search with Optuna; several processes can share a study, and later runs can continue it.
 
-T. Akiba et al., "Optuna: a next-generation hyperparameter optimization framework", KDD 2019; trials are proposed by a
-tree-structured Parzen estimator and given up after a slice of the warm-up where they are worse than most at that point.
+The sampler is a tree-structured Parzen estimator. After each slice of the warm-up, the median pruner ends a trial whose
+NDCG@10 is below the median of earlier trials at that slice.
+
+T. Akiba et al., "Optuna: a next-generation hyperparameter optimization framework", KDD 2019.
 """
 
 import time
@@ -23,7 +25,7 @@ from millrace.model.tuning.space import Space, configuration_of, default_paramet
 from millrace.model.tuning.warm_up import WarmUpStream
 
 JOURNAL = "journal.log"
-# Random trials before the estimator has anything to go by; and trials that nobody is compared with.
+# Random trials before the sampler uses its estimator, and finished trials before the pruner ends any.
 _RANDOM_TRIALS = 8
 _UNPRUNED_TRIALS = 4
 _FINISHED = (TrialState.COMPLETE, TrialState.PRUNED)
@@ -31,16 +33,17 @@ _IS_DEFAULT = "default"
 
 
 class OutOfTimeError(Exception):
-    """The budget is used up in the middle of a trial, which then counts for nothing."""
+    """The deadline passed in the middle of a trial; the trial counts as failed, not as finished."""
 
 
 @dataclass(frozen=True, slots=True)
 class Budget:
-    """When a search ends.
+    """The limits of a search.
 
     Args:
-        trials: Finished trials of the study, those of earlier runs and other processes included.
-        deadline_s: `time.monotonic()` after which nothing is begun and what runs is given up.
+        trials: Finished trials after which the study ends, including those of earlier runs and other processes.
+        deadline_s: `time.monotonic()` value, in seconds, after which no trial starts; a running trial is aborted at its
+            next slice.
     """
 
     trials: int
@@ -52,12 +55,12 @@ class Found:
     """The result of a search.
 
     Args:
-        configuration: The best one.
-        ndcg: Its NDCG@10 on the warm-up; optimistic, since it was chosen there.
-        default_ndcg: That of the defaults on the same events; None if they were not tried to the end.
-        complete: Trials run to the end.
-        pruned: Trials given up.
-        seconds: Wall-clock seconds of all trials together.
+        configuration: The best configuration.
+        ndcg: Its NDCG@10 on the warm-up; biased upwards, since the configuration was selected on it.
+        default_ndcg: NDCG@10 of the default configuration on the same events; None if its trial was not completed.
+        complete: Number of completed trials.
+        pruned: Number of pruned trials.
+        seconds: Sum of the wall-clock seconds of completed and pruned trials.
     """
 
     configuration: ModelConfiguration
@@ -69,13 +72,16 @@ class Found:
 
 
 class Search:
-    """One study.
+    """An Optuna study, stored in a journal file.
 
     Args:
-        work: Folder of the journal; made if need be.
-        stream: Training and warm-up; the study belongs to exactly these events.
-        space: What is tried.
-        seed: Of the proposals; processes that join should differ in it.
+        work: Folder of the journal; created if missing.
+        stream: Training and warm-up events; the study is named after their fingerprint.
+        space: Hyperparameters to search.
+        seed: Seed of the sampler; each process should use its own.
+
+    Raises:
+        ConfigurationError: The folder cannot be used.
     """
 
     def __init__(self, work: Path, stream: WarmUpStream, space: Space, seed: int = 0) -> None:
@@ -97,25 +103,28 @@ class Search:
         )
 
     def begin(self) -> None:
-        """Put the defaults first, once in the life of the study; before other processes join."""
+        """Enqueue the default configuration as the first trial of a new study.
+
+        Call it before other processes join the study.
+        """
         if not self.study.get_trials(deepcopy=False):
             self.study.enqueue_trial(default_parameters(self._space), user_attrs={_IS_DEFAULT: True})
 
     @property
     def finished(self) -> int:
-        """Trials run to the end or given up."""
+        """Number of completed and pruned trials in the study."""
         return len(self.study.get_trials(deepcopy=False, states=_FINISHED))
 
     def run(self, make: MakeSystem, budget: Budget, progress: Callable[[int], None] = lambda finished: None) -> None:
-        """Try configurations until the budget is used up.
+        """Run trials until the budget is used up.
 
         Args:
-            make: Makes a fresh system of a configuration.
-            budget: When to end.
-            progress: Called with the number of finished trials after each.
+            make: Returns a new system for a configuration and a stream.
+            budget: Limits of the search.
+            progress: Called with the number of finished trials after each trial.
 
         Raises:
-            MillraceError: A trial cannot be run at all.
+            MillraceError: A trial failed.
         """
 
         def objective(trial: optuna.Trial) -> float:
@@ -123,7 +132,7 @@ class Search:
                 trial.report(ndcg, number)
                 if time.monotonic() > budget.deadline_s:
                     raise OutOfTimeError
-                # The defaults are what everything is compared with.
+                # The defaults are the reference, so their trial is never pruned.
                 if not trial.user_attrs.get(_IS_DEFAULT) and trial.should_prune():
                     raise optuna.TrialPruned
 
@@ -137,7 +146,7 @@ class Search:
         """Return the best configuration so far.
 
         Raises:
-            ConfigurationError: No trial was run to the end.
+            ConfigurationError: No trial was completed.
         """
         complete = self.study.get_trials(deepcopy=False, states=(TrialState.COMPLETE,))
         if not complete:

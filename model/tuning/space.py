@@ -1,4 +1,4 @@
-"""What a search tries."""
+"""The search space: the hyperparameters that a search varies and their ranges."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -14,9 +14,9 @@ class Range:
     """A number between two bounds.
 
     Args:
-        low: Smallest.
-        high: Largest.
-        log: Whether ratios matter instead of differences.
+        low: Smallest value.
+        high: Largest value.
+        log: Whether to sample on a logarithmic scale.
     """
 
     low: float
@@ -26,27 +26,27 @@ class Range:
 
 @dataclass(frozen=True, slots=True)
 class OneOf:
-    """One of a few values.
+    """A choice between a few values.
 
     Args:
-        values: What is tried, as it stands in a configuration.
+        values: The choices, as values of the configuration's field.
     """
 
     values: tuple[Any, ...]
 
     @property
     def labels(self) -> tuple[str, ...]:
-        """The values as text, since a study stores text."""
+        """The choices as text, the form in which a study stores them."""
         return tuple(str(value) for value in self.values)
 
     def value_of(self, label: str) -> Any:
-        """Return the value of a label."""
+        """Return the value that belongs to a label."""
         return self.values[self.labels.index(label)]
 
 
 Space = Mapping[str, Range | OneOf]
 
-# Field of the configuration -> what is tried. The default of each lies within.
+# `section.field` of the configuration -> values to search. Each contains the field's default.
 SEARCH_SPACE: Space = {
     "network.width": OneOf((32, 64, 96)),
     "network.blocks": OneOf((1, 2, 3)),
@@ -65,10 +65,10 @@ SEARCH_SPACE: Space = {
 
 
 class Suggests(Protocol):
-    """What of an Optuna trial is needed to choose values."""
+    """The methods of an Optuna trial that suggest values."""
 
     def suggest_float(self, name: str, low: float, high: float, *, log: bool = False) -> float:
-        """Return a number between the bounds."""
+        """Return a number from `low` to `high`."""
         ...
 
     def suggest_categorical(self, name: str, choices: tuple[str, ...]) -> Any:
@@ -77,18 +77,28 @@ class Suggests(Protocol):
 
 
 def suggested(trial: Suggests, space: Space) -> ModelConfiguration:
-    """Return the configuration that a trial tries."""
+    """Return the configuration that a running trial suggests.
+
+    Args:
+        trial: Running trial.
+        space: Hyperparameters to search.
+    """
     return ModelConfiguration().with_changes({name: _suggest(trial, name, kind) for name, kind in space.items()})
 
 
 def configuration_of(parameters: Mapping[str, Value], space: Space) -> ModelConfiguration:
-    """Return the configuration of a finished trial's parameters."""
+    """Return the configuration of a finished trial.
+
+    Args:
+        parameters: `section.field` -> value as the study stores it.
+        space: Hyperparameters that were searched.
+    """
     changes = {name: _value(space[name], value) for name, value in parameters.items()}
     return ModelConfiguration().with_changes(changes)
 
 
 def default_parameters(space: Space) -> dict[str, Value]:
-    """Return the parameters of a trial that tries the defaults."""
+    """Return the trial parameters of the default configuration, `section.field` -> value as the study stores it."""
     sections = ModelConfiguration().model_dump()
     parameters: dict[str, Value] = {}
     for name, kind in space.items():

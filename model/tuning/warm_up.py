@@ -1,4 +1,4 @@
-"""The only part of a stream that a search sees."""
+"""The part of a stream that a hyperparameter search may read."""
 
 import hashlib
 from collections.abc import Sequence
@@ -13,12 +13,12 @@ from millrace.streams.catalogue import Catalogue
 
 @dataclass(frozen=True, slots=True)
 class WarmUpStream:
-    """The events before the graded part, and nothing by which the others could be reached.
+    """The events before the graded part, without any reference to the later ones.
 
     Args:
-        events: Training, then warm-up, in time order.
-        catalogue: The items.
-        split: The warm-up is what a search grades.
+        events: Training events, then warm-up events, in time order.
+        catalogue: All items.
+        split: Split of `events`, in which the warm-up is the graded part.
     """
 
     events: tuple[ResolvedEvent, ...]
@@ -27,7 +27,7 @@ class WarmUpStream:
 
     @property
     def fingerprint(self) -> str:
-        """Sixteen hexadecimal digits that stand for the events: searches on different streams do not mix."""
+        """Hash of the events and the split, 16 hexadecimal digits; it separates the studies of different streams."""
         digest = hashlib.blake2b(digest_size=8)
         digest.update(repr((self.split, self.catalogue.max_index)).encode())
         numbers = np.array([(event.item, event.ts_ms) for event in self.events], np.int64)
@@ -38,15 +38,12 @@ class WarmUpStream:
 
 
 def warm_up_stream(events: Sequence[ResolvedEvent], catalogue: Catalogue, split: Split) -> WarmUpStream:
-    """Cut a stream before its graded part; the warm-up is graded in its place.
+    """Cut a stream before its graded part; the search grades the warm-up instead.
 
     Args:
-        events: The whole stream.
-        catalogue: The items; what may be recommended is known beforehand, what happens to it is not.
-        split: Of the whole stream.
-
-    Raises:
-        ConfigurationError: There is no warm-up to search on.
+        events: The whole stream, in time order.
+        catalogue: All items, including those without events before the graded part.
+        split: Split of the whole stream.
     """
     seen = tuple(before_graded(events, split))
     return WarmUpStream(seen, catalogue, Split(warm_up=split.warm_up, graded=split.warm_up, stop=len(seen)))
