@@ -102,7 +102,7 @@ async def test_who_is_claimed_back_is_written_in_the_next_attempt(
     log: EventLog, stores: Stores, config: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     await damage(stores)
-    monkeypatch.setattr(fence, "_BREATHER_S", 0.0)
+    monkeypatch.setattr(fence, "_PAUSE_S", 0.0)
     calls = {"worker": 0, "statistics": 0}
 
     def contended(kind: type[UserReplacement] | type[StatisticsReplacement]) -> None:
