@@ -1,14 +1,13 @@
 """One running installation for all snippets of the documentation."""
 
 import os
-import signal
-import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from docs_pages import ROOT, Reader
+from running_up import running_up
 
 # As docs/how-to/extend.md says.
 _SETTINGS = {
@@ -20,7 +19,6 @@ _FIRST_LIST = (
     "millrace publish --user first --item 1 --type view; millrace subscribe --user first --from earliest --limit 1"
 )
 _COMPILING_S = 400.0
-_STOP_S = 30.0
 
 
 @pytest.fixture(scope="module")
@@ -31,27 +29,7 @@ def reader(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Reader]:
         (folder / name).symlink_to(ROOT / name)
     environment = {name: value for name, value in os.environ.items() if not name.startswith("MILLRACE_")}
     environment |= {"PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}", "PYTHONUNBUFFERED": "1"}
-    up = subprocess.Popen(
-        ["millrace", "up"],
-        cwd=folder,
-        env=environment | _SETTINGS,
-        stdout=subprocess.PIPE,
-        text=True,
-        start_new_session=True,
-    )
-    try:
-        assert up.stdout is not None
-        shown = ""
-        while "Ctrl-C ends everything." not in shown:
-            line = up.stdout.readline()
-            assert line, f"it ended after:\n{shown}"
-            shown += line
+    with running_up(folder, environment | _SETTINGS):
         reader = Reader(folder, environment)
         reader.run(["bash", "-ec", _FIRST_LIST], _COMPILING_S)
         yield reader
-    finally:
-        up.send_signal(signal.SIGINT)
-        try:
-            up.communicate(timeout=_STOP_S)
-        finally:
-            up.kill()

@@ -2,14 +2,12 @@
 
 import os
 import re
-import signal
-import subprocess
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from installed_sdk import ROOT, Environment
+from running_up import running_up
 from waiting import until
 
 pytestmark = pytest.mark.services
@@ -26,23 +24,8 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     """Return the home folder of a stack started by `millrace up`."""
     folder = tmp_path_factory.mktemp("home")
     environment = {name: value for name, value in os.environ.items() if not name.startswith("MILLRACE_")}
-    environment |= {"MILLRACE_HOME": str(folder), "PYTHONUNBUFFERED": "1"}
-    command = [sys.executable, "-P", "-m", "millrace", "up"]
-    up = subprocess.Popen(command, cwd=folder, env=environment, stdout=subprocess.PIPE, text=True)
-    try:
-        assert up.stdout is not None
-        shown = ""
-        while "Ctrl-C ends everything." not in shown:
-            line = up.stdout.readline()
-            assert line, f"it ended after:\n{shown}"
-            shown += line
+    with running_up(folder, environment | {"MILLRACE_HOME": str(folder)}):
         yield folder
-    finally:
-        up.send_signal(signal.SIGINT)
-        try:
-            up.communicate(timeout=_STOP_S)
-        finally:
-            up.kill()
 
 
 @pytest.fixture
